@@ -1,0 +1,92 @@
+/**
+ * The errors of the seed: one class, one closed list of codes.
+ *
+ * Every code states once what kind of answer it is, so that the receipt log, the doors and the
+ * CLI need no table of their own. No I/O here; any floor may import this file.
+ */
+
+/** What the receipt of an operation that ended with this error says. */
+type ErrorKind = 'refused' | 'failed';
+
+interface ErrorTraits {
+  /** `refused`: the seed decided against it. `failed`: it could not be done. */
+  readonly kind: ErrorKind;
+  /** The HTTP status that a door answers with (RFC 9110). */
+  readonly status: number;
+  /** One line for the reference. */
+  readonly meaning: string;
+}
+
+/** Every error code of the project. A new kind of error starts here. */
+export const ERROR_CODES = {
+  // asked wrongly
+  invalid_input: { kind: 'refused', status: 400, meaning: 'An argument is missing or has the wrong form.' },
+  not_found: { kind: 'refused', status: 404, meaning: 'There is nothing by that name or number.' },
+  forbidden: { kind: 'refused', status: 403, meaning: 'This actor may not do that.' },
+  conflict: { kind: 'refused', status: 409, meaning: 'What is there contradicts what was asked.' },
+  content_erased: { kind: 'refused', status: 410, meaning: 'The content was erased; its receipt remains.' },
+  too_large: { kind: 'refused', status: 413, meaning: 'The input is larger than its limit.' },
+  passphrase_required: { kind: 'refused', status: 403, meaning: 'An owner act that needs the owner passphrase, typed on a terminal.' },
+  busy: { kind: 'refused', status: 503, meaning: 'Too much is waiting already; nothing was done.' },
+  stopping: { kind: 'refused', status: 503, meaning: 'The seed is stopping; nothing was done.' },
+  // the home
+  home_missing: { kind: 'failed', status: 500, meaning: 'There is no seed in that folder.' },
+  home_foreign: { kind: 'failed', status: 500, meaning: 'That folder holds something that is not a seed.' },
+  home_locked: { kind: 'failed', status: 503, meaning: 'Another process serves this home.' },
+  home_unsuitable: { kind: 'failed', status: 500, meaning: 'A home cannot live in that folder.' },
+  home_unwritable: { kind: 'failed', status: 500, meaning: 'The folder cannot be written.' },
+  home_damaged: { kind: 'failed', status: 500, meaning: 'A file of the home is missing or does not parse.' },
+  daemon_absent: { kind: 'failed', status: 503, meaning: 'No daemon serves this home.' },
+  daemon_failed: { kind: 'failed', status: 500, meaning: 'The daemon did not start or did not answer.' },
+  // the store
+  store_corrupt: { kind: 'failed', status: 500, meaning: 'The database file is damaged or is not a seed database.' },
+  store_newer: { kind: 'failed', status: 500, meaning: 'The database was written by a newer version.' },
+  store_vanished: { kind: 'failed', status: 500, meaning: 'The database file was moved or deleted while in use.' },
+  store_unwritable: { kind: 'failed', status: 500, meaning: 'The database cannot be written.' },
+  disk_full: { kind: 'failed', status: 507, meaning: 'The disk is full.' },
+  commit_unknown: { kind: 'failed', status: 500, meaning: 'The commit failed; whether it holds must be looked up.' },
+  foreign_wait: { kind: 'failed', status: 500, meaning: 'An operation waited for something outside its transaction.' },
+  handle_closed: { kind: 'failed', status: 500, meaning: 'A transaction handle was used after its transaction.' },
+  volatile_only: { kind: 'failed', status: 500, meaning: 'A write without a receipt touched receipted state, or the reverse.' },
+  // receipts
+  not_canonical: { kind: 'failed', status: 500, meaning: 'A value cannot stand in a receipt.' },
+  log_rolled_back: { kind: 'failed', status: 503, meaning: 'The log is older than the newest checkpoint kept outside it.' },
+  log_forked: { kind: 'failed', status: 503, meaning: 'The log contradicts a checkpoint kept outside it.' },
+  // everything else
+  interrupted: { kind: 'failed', status: 499, meaning: 'Stopped before it was done.' },
+  internal: { kind: 'failed', status: 500, meaning: 'A defect of the seed.' },
+} as const satisfies Record<string, ErrorTraits>;
+
+/** A stable string; see {@link ERROR_CODES}. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** Small typed facts about an error; never a secret, never content. */
+export type ErrorData = Readonly<Record<string, string | number | boolean | null>>;
+
+/** An error with a code a program can act on and a hint a person can act on. */
+export class SeedError extends Error {
+  override readonly name = 'SeedError';
+  readonly code: ErrorCode;
+  /** What to do next, in one sentence. */
+  readonly hint: string;
+  readonly data: ErrorData;
+
+  constructor(code: ErrorCode, message: string, options: { hint: string; data?: ErrorData; cause?: unknown }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+    this.data = options.data ?? {};
+  }
+
+  /** Whether the seed decided against it (`refused`) or could not do it (`failed`). */
+  get kind(): ErrorKind {
+    return ERROR_CODES[this.code].kind;
+  }
+}
+
+/** Any thrown value as a SeedError; what is not one already is `internal`. */
+export function toSeedError(thrown: unknown): SeedError {
+  if (thrown instanceof SeedError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new SeedError('internal', message, { hint: 'This is a defect; the log has the details.', cause: thrown });
+}
