@@ -1,0 +1,67 @@
+/**
+ * Installs and builds what is missing, then runs what was asked for on the project's own Node.
+ *
+ *   node scripts/run.cjs install
+ *   node scripts/run.cjs build
+ *   node scripts/run.cjs seed ARGS…         the command line of the seed, built first
+ *   node scripts/run.cjs node FILE ARGS…    a script of the project, TypeScript as it is
+ */
+'use strict';
+
+const path = require('node:path');
+const { build, isBuilt } = require('./build.cjs');
+const { runChild } = require('./child.cjs');
+const { install, isInstalled } = require('./install.cjs');
+const { withLock } = require('./lock.cjs');
+const { ROOT, MODULES, NODE, Explained, say } = require('./project.cjs');
+
+/** @param {boolean} alsoBuild */
+async function prepare(alsoBuild) {
+  // Looked at first without the lock: the usual start writes nothing, so a read-only checkout works.
+  if (isInstalled() && (!alsoBuild || isBuilt())) return;
+  await withLock(async (onStart) => {
+    await install(onStart);
+    if (alsoBuild) await build(onStart);
+  });
+}
+
+/** @param {readonly string[]} args */
+async function runOnOwnNode(args) {
+  const env = { ...process.env };
+  const pathName = Object.keys(env).find((name) => name.toUpperCase() === 'PATH') ?? 'PATH';
+  env[pathName] = [path.join(MODULES, '.bin'), env[pathName]].filter(Boolean).join(path.delimiter);
+  const ended = await runChild(NODE, args, { env });
+  if (ended.signal !== null) process.kill(process.pid, ended.signal);
+  return ended.code ?? 1;
+}
+
+/** @param {readonly string[]} argv */
+async function main([what, ...args]) {
+  switch (what) {
+    case 'install':
+      await prepare(false);
+      return 0;
+    case 'build':
+      await prepare(true);
+      return 0;
+    case 'seed':
+      await prepare(true);
+      return runOnOwnNode([path.join(ROOT, 'bin', 'seed.cjs'), ...args]);
+    case 'node':
+      await prepare(false);
+      return runOnOwnNode([path.join(ROOT, args[0] ?? ''), ...args.slice(1)]);
+    default:
+      throw new Explained('Usage: node scripts/run.cjs install | build | seed ARGS… | node FILE ARGS…', 2);
+  }
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (/** @type {unknown} */ error) => {
+    if (error instanceof Explained) say(error.message);
+    else say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    process.exitCode = error instanceof Explained ? error.exitCode : 1;
+  },
+);
