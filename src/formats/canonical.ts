@@ -99,7 +99,8 @@ function write(value: Json | undefined, depth: number, walk: Walk): string {
 }
 
 function writeInteger(value: number): string {
-  if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw refusal('A number is not an integer within ±(2^53−1).');
+  if (!Number.isSafeInteger(value) || Object.is(value, -0))
+    throw refusal('A number is not an integer within ±(2^53−1).');
   return String(value);
 }
 

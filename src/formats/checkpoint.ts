@@ -52,11 +52,13 @@ export function checkpointText({ origin, size, root }: Checkpoint): string {
 export function signCheckpoint(checkpoint: Checkpoint, signer: Signer, sha: Sha256 = sha256): string {
   const text = checkpointText(checkpoint);
   parseCheckpointText(text);
-  return formatNote(text, [{
-    name: checkpoint.origin,
-    keyId: keyId(checkpoint.origin, signer.publicKey, sha),
-    signature: signer.sign(utf8(text)),
-  }]);
+  return formatNote(text, [
+    {
+      name: checkpoint.origin,
+      keyId: keyId(checkpoint.origin, signer.publicKey, sha),
+      signature: signer.sign(utf8(text)),
+    },
+  ]);
 }
 
 /**
@@ -70,11 +72,11 @@ export function openCheckpoint(note: string, options: OpenCheckpointOptions): Ch
   if (checkpoint.origin !== options.origin) {
     throw new FormatError('bad_checkpoint', 'The checkpoint is of another log.', 'origin');
   }
-  requireSignature(utf8(text), signatures, options);
+  checkSignatures(utf8(text), signatures, options);
   return checkpoint;
 }
 
-function requireSignature(text: Uint8Array, signatures: readonly NoteSignature[], options: OpenCheckpointOptions): void {
+function checkSignatures(text: Uint8Array, signatures: readonly NoteSignature[], options: OpenCheckpointOptions): void {
   const { origin, publicKeys, verify = verifySignature, sha = sha256 } = options;
   let verified = 0;
   for (const publicKey of publicKeys) {
@@ -94,8 +96,10 @@ function requireSignature(text: Uint8Array, signatures: readonly NoteSignature[]
 function parseCheckpointText(text: string): Checkpoint {
   const [origin = '', size = '', encodedRoot = '', ...rest] = text.split('\n');
   const root = fromBase64(encodedRoot);
-  if (origin === '' || rest.length !== 1 || rest[0] !== '') throw bad('A checkpoint is an origin, a size and a root.', null);
-  if (!SIZE.test(size) || !Number.isSafeInteger(Number(size))) throw bad('The size is not a number of receipts.', 'size');
+  if (origin === '' || rest.length !== 1 || rest[0] !== '')
+    throw bad('A checkpoint is an origin, a size and a root.', null);
+  if (!SIZE.test(size) || !Number.isSafeInteger(Number(size)))
+    throw bad('The size is not a number of receipts.', 'size');
   if (root === null || root.length !== ROOT_BYTES) throw bad('The root is not 32 bytes in base64.', 'root');
   if (size === '0' && !equal(root, EMPTY_ROOT)) throw bad('The root is not that of an empty log.', 'root');
   return { origin, size: Number(size), root };

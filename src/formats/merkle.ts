@@ -72,8 +72,12 @@ export class CompactRange {
 
   /** The root of the tree as it stands. */
   root(): Uint8Array {
-    return this.#roots.reduceRight<Uint8Array | null>(
-      (right, left) => (right === null ? left : nodeHash(left, right, this.#sha)), null) ?? EMPTY_ROOT;
+    return (
+      this.#roots.reduceRight<Uint8Array | null>(
+        (right, left) => (right === null ? left : nodeHash(left, right, this.#sha)),
+        null,
+      ) ?? EMPTY_ROOT
+    );
   }
 
   /** An independent copy; cheap. */
@@ -130,7 +134,8 @@ export function inclusionRanges(index: number, size: number): LeafRange[] {
  * @throws RangeError unless 0 ≤ oldSize ≤ newSize.
  */
 export function consistencyRanges(oldSize: number, newSize: number): LeafRange[] {
-  if (!isSize(oldSize) || !isSize(newSize) || oldSize > newSize) throw new RangeError('oldSize must not exceed newSize');
+  if (!isSize(oldSize) || !isSize(newSize) || oldSize > newSize)
+    throw new RangeError('oldSize must not exceed newSize');
   if (oldSize === 0) return [];
   const fromRoot: LeafRange[] = [];
   let start = 0;

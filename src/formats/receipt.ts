@@ -168,7 +168,7 @@ function checkOf(of: unknown, seq: unknown, outcome: unknown): void {
   if (!OUTCOME_SET.has(outcome)) throw wrong('outcome', `one of ${OUTCOMES.join(', ')}`);
   if (of === null) return;
   if (!isCount(of) || of >= seq) throw wrong('of', 'the seq of an earlier receipt, or null');
-  if (outcome === 'intent') throw wrong('of', 'null, since this is an intent');
+  if (outcome === 'intent') throw wrong('outcome', 'something else than intent where of is set');
 }
 
 function checkHash(value: unknown, field: string): void {

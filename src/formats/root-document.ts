@@ -76,7 +76,11 @@ export function checkRootDocument(value: unknown, sha: Sha256): RootDocument {
   checkKeys(keys, sha);
   const rootKeys = list(keys['root'], 'signed.keys.root').length;
   const threshold = signed['threshold'];
-  want(isCount(threshold) && threshold >= 1 && threshold <= rootKeys, 'signed.threshold', 'from 1 to the number of root keys');
+  want(
+    isCount(threshold) && threshold >= 1 && threshold <= rootKeys,
+    'signed.threshold',
+    'from 1 to the number of root keys',
+  );
   checkSignatures(list(document['signatures'], 'signatures'));
   return value as RootDocument;
 }
@@ -86,10 +90,22 @@ function checkHead(signed: Fields): void {
   const version = signed['version'];
   want(isCount(version) && version >= 1, 'signed.version', 'an integer from 1');
   want(isHash(signed['seed']), 'signed.seed', '64 hex digits');
-  want(version === 1 ? signed['prev'] === null : isHash(signed['prev']), 'signed.prev', 'null in version 1, else 64 hex digits');
-  const { created, expires, next_root: nextRoot } = signed as { readonly created: unknown; readonly expires: unknown; readonly next_root: unknown };
+  want(
+    version === 1 ? signed['prev'] === null : isHash(signed['prev']),
+    'signed.prev',
+    'null in version 1, else 64 hex digits',
+  );
+  const {
+    created,
+    expires,
+    next_root: nextRoot,
+  } = signed as { readonly created: unknown; readonly expires: unknown; readonly next_root: unknown };
   want(isTime(created), 'signed.created', 'an instant');
-  want(expires === null || (isTime(expires) && expires > (created as string)), 'signed.expires', 'null or a later instant');
+  want(
+    expires === null || (isTime(expires) && expires > (created as string)),
+    'signed.expires',
+    'null or a later instant',
+  );
   want(nextRoot === null || isHash(nextRoot), 'signed.next_root', 'null or 64 hex digits');
 }
 
@@ -109,10 +125,22 @@ function checkKeys(keys: Fields, sha: Sha256): void {
 }
 
 function checkKey(key: Fields, where: string, sha: Sha256): void {
-  const { id, public: encoded, expires } = key as { readonly id: unknown; readonly public: unknown; readonly expires: unknown };
+  const {
+    id,
+    public: encoded,
+    expires,
+  } = key as { readonly id: unknown; readonly public: unknown; readonly expires: unknown };
   const raw = typeof encoded === 'string' ? fromBase64(encoded) : null;
-  want(raw !== null && raw.length === PUBLIC_KEY_BYTES && isAcceptablePublicKey(raw), `${where}.public`, 'a sound Ed25519 public key in base64');
-  want(id === toHex(sha(raw as Uint8Array)).slice(0, 16), `${where}.id`, 'the first 16 hex digits of the hash of the key');
+  want(
+    raw !== null && raw.length === PUBLIC_KEY_BYTES && isAcceptablePublicKey(raw),
+    `${where}.public`,
+    'a sound Ed25519 public key in base64',
+  );
+  want(
+    id === toHex(sha(raw as Uint8Array)).slice(0, 16),
+    `${where}.id`,
+    'the first 16 hex digits of the hash of the key',
+  );
   want(expires === null || isTime(expires), `${where}.expires`, 'null or an instant');
 }
 
@@ -120,7 +148,10 @@ function checkSignatures(signatures: readonly unknown[]): void {
   want(signatures.length >= 1, 'signatures', 'at least one signature');
   const seen = new Set<unknown>();
   for (const [index, entry] of signatures.entries()) {
-    const { key, sig } = fields(entry, ['key', 'sig'], `signatures[${index}]`) as { readonly key: unknown; readonly sig: unknown };
+    const { key, sig } = fields(entry, ['key', 'sig'], `signatures[${index}]`) as {
+      readonly key: unknown;
+      readonly sig: unknown;
+    };
     want(typeof key === 'string' && KEY_ID.test(key) && !seen.has(key), `signatures[${index}].key`, "a key's id, once");
     const raw = typeof sig === 'string' ? fromBase64(sig) : null;
     want(raw !== null && raw.length === SIGNATURE_BYTES, `signatures[${index}].sig`, '64 bytes in base64');
@@ -130,8 +161,11 @@ function checkSignatures(signatures: readonly unknown[]): void {
 
 function fields(value: unknown, names: readonly string[], where: string): Fields {
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  want(isObject && Object.keys(value).length === names.length && names.every((name) => Object.hasOwn(value, name)),
-    where, `an object with exactly ${names.join(', ')}`);
+  want(
+    isObject && Object.keys(value).length === names.length && names.every((name) => Object.hasOwn(value, name)),
+    where,
+    `an object with exactly ${names.join(', ')}`,
+  );
   return value as Fields;
 }
 

@@ -92,7 +92,10 @@ export function buildRoot(content: RootContent, options: BuildRootOptions): stri
   };
   const signed: SignedRoot = { ...unnamed, seed: before?.seed ?? seedIdOf(unnamed, sha) };
   const bytes = utf8(canonicalize(signed));
-  const signatures = signers.map((signer) => ({ key: rootKeyId(signer.publicKey, sha), sig: toBase64(signer.sign(bytes)) }));
+  const signatures = signers.map((signer) => ({
+    key: rootKeyId(signer.publicKey, sha),
+    sig: toBase64(signer.sign(bytes)),
+  }));
   const document: RootDocument = { signed, signatures };
   checkStep(checkRootDocument(document, sha), before, previous ?? null, sha);
   return canonicalize(document);
@@ -118,7 +121,8 @@ export function parseRoot(text: string, sha: Sha256 = sha256): RootDocument {
  */
 export function verifyRootChain(files: readonly string[], options: RootChainOptions = {}): RootChain {
   const { pinned, sha = sha256 } = options;
-  if (files.length === 0 || files.length > VERSIONS_MAX) throw bad(`A root of trust has 1 to ${VERSIONS_MAX} versions.`, null);
+  if (files.length === 0 || files.length > VERSIONS_MAX)
+    throw bad(`A root of trust has 1 to ${VERSIONS_MAX} versions.`, null);
   const versions: RootDocument[] = [];
   for (const file of files) {
     const document = parseRoot(file, sha);
@@ -148,12 +152,14 @@ function checkStep(document: RootDocument, before: SignedRoot | null, fileBefore
     throw bad('A version of the root of trust does not follow the one before it.', `${where}: signed.prev`);
   }
   if (before !== null) checkContinuity(signed, before, where, sha);
-  requireSignatures(canonicalize(signed), signatures, before === null ? [signed] : [before, signed], where);
+  checkSignatures(canonicalize(signed), signatures, before === null ? [signed] : [before, signed], where);
 }
 
 function checkContinuity(signed: SignedRoot, before: SignedRoot, where: string, sha: Sha256): void {
-  if (signed.seed !== before.seed) throw bad('A version of the root of trust is of another seed.', `${where}: signed.seed`);
-  if (signed.created < before.created) throw bad('A version is older than the one before it.', `${where}: signed.created`);
+  if (signed.seed !== before.seed)
+    throw bad('A version of the root of trust is of another seed.', `${where}: signed.seed`);
+  if (signed.created < before.created)
+    throw bad('A version is older than the one before it.', `${where}: signed.created`);
   const announced = before.next_root;
   if (announced !== null && !rawKeys(signed.keys.root).some((key) => toHex(sha(key)) === announced)) {
     throw bad('No root key is the one that the version before announced.', `${where}: signed.keys.root`);
@@ -164,7 +170,12 @@ function checkContinuity(signed: SignedRoot, before: SignedRoot, where: string, 
  * Every signature must be good, not only enough of them: one that nobody checks could be altered
  * unseen. Each version named must have its threshold among them.
  */
-function requireSignatures(text: string, signatures: readonly RootSignature[], signedBy: readonly SignedRoot[], where: string): void {
+function checkSignatures(
+  text: string,
+  signatures: readonly RootSignature[],
+  signedBy: readonly SignedRoot[],
+  where: string,
+): void {
   const message = utf8(text);
   const counted = signedBy.map(() => 0);
   for (const { key: id, sig } of signatures) {
