@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { ask } from '../ask.ts';
+import { EXIT, printJson, printLine } from '../output.ts';
+import type { CommonOptions } from './shared.ts';
+import { common, configOf } from './shared.ts';
+
+interface Examination {
+  readonly findings: readonly { readonly check: string; readonly verdict: 'good' | 'warning' | 'bad'; readonly says: string; readonly advice: string }[];
+  readonly worst: 'good' | 'warning' | 'bad';
+}
+
+export function addDoctor(program: Command): void {
+  const command = program.command('doctor').description('examine the home, the keys, the log and the disk; exit code 1 when something is bad');
+  common(command, ['seed doctor', 'seed doctor --json']).action(doctor);
+}
+
+async function doctor(options: CommonOptions): Promise<void> {
+  const examination = await ask<Examination>(configOf(options), { tool: 'seed_doctor', access: 'read' });
+  process.exitCode = examination.worst === 'bad' ? EXIT.failed : EXIT.ok;
+  if (options.json === true) {
+    printJson(examination);
+    return;
+  }
+  for (const { check, verdict, says, advice } of examination.findings) {
+    printLine(`${verdict.padEnd(7)}  ${check.padEnd(10)}  ${says}`);
+    if (advice !== '') printLine(`${' '.repeat(21)}→ ${advice}`);
+  }
+}

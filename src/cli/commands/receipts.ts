@@ -1,0 +1,195 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import type { Receipt } from '../../formats/receipt.ts';
+import { OUTCOMES } from '../../formats/receipt.ts';
+import { ask } from '../ask.ts';
+import { EXIT, printJson, printLine, progressLine } from '../output.ts';
+import { csvHeadings, csvLine, receiptBlock, receiptTable } from '../receipt-text.ts';
+import type { CommonOptions } from './shared.ts';
+import { common, configOf } from './shared.ts';
+
+const PAGE_LIMIT = 200;
+
+export function addReceipts(program: Command): void {
+  const receipts = program.command('receipts').description('what was done here: list, prove, export and verify receipts');
+  addList(receipts);
+  const show = receipts.command('show').argument('<seq>', 'receipt number', parseSeq).description('one receipt, with its content where it is kept');
+  common(show, ['seed receipts show 17', 'seed receipts show 17 --json']).action(showReceipt);
+  const prove = receipts.command('prove').argument('<seq>', 'receipt number', parseSeq).description('a self-contained proof of one receipt (C2SP tlog-proof)');
+  common(prove, ['seed receipts prove 17 > 17.tlog-proof', 'seed receipts verify 17.tlog-proof --root 1.json']).action(proveReceipt);
+  const checkpoint = receipts.command('checkpoint').description('the newest checkpoint, a signed note; keep it, and no one can cut the log unseen');
+  common(checkpoint, ['seed receipts checkpoint > checkpoint-2026-11-21']).action(printCheckpoint);
+  const note = receipts.command('note').argument('<text>').description('record something done elsewhere, as claimed');
+  common(note, ['seed receipts note "rotated the backup disk"']).action(noteText);
+  const erase = receipts.command('erase').argument('<seq>', 'receipt number', parseSeq).description('erase the content of a receipt; the receipt stays (owner act)');
+  common(erase, ['seed receipts erase 17']).action(eraseContent);
+  const exporting = receipts.command('export').description('write all receipts to a folder that verifies on any machine').requiredOption('--out <dir>', 'a folder that does not exist yet');
+  common(exporting, ['seed receipts export --out ./receipts']).action(exportReceipts);
+  addVerify(receipts);
+  const accept = receipts.command('accept-rollback').description('take a log that is older than its outside checkpoint for the truth (owner act)');
+  common(accept, ['seed receipts accept-rollback']).action(acceptLog);
+}
+
+function parseSeq(text: string): number {
+  const seq = Number(text);
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(seq)) return seq;
+  throw new InvalidArgumentError('A receipt number is a whole number from 0.');
+}
+
+function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (/^\d{1,9}$/.test(text) && limit > 0) return limit;
+  throw new InvalidArgumentError('A limit is a whole number from 1.');
+}
+
+interface ListOptions extends CommonOptions {
+  readonly from?: number | string;
+  readonly to?: number | string;
+  readonly actor?: string;
+  readonly action?: string;
+  readonly outcome?: string;
+  readonly limit?: number;
+  readonly oldest?: boolean;
+  readonly csv?: boolean;
+}
+
+/** A receipt number where it looks like one, else a time for the tool to judge. */
+function seqOrTime(text: string): number | string {
+  return /^\d{1,15}$/.test(text) ? Number(text) : text;
+}
+
+function addList(receipts: Command): void {
+  const list = receipts
+    .command('list')
+    .description('the newest receipts, or those that match')
+    .option('--from <seq|time>', 'from this number or time', seqOrTime)
+    .option('--to <seq|time>', 'up to this number or time', seqOrTime)
+    .option('--actor <id>', 'by this actor')
+    .option('--action <name>', 'of this action, such as receipt.note')
+    .addOption(new Option('--outcome <outcome>', 'with this outcome').choices(OUTCOMES))
+    .option('--limit <n>', 'how many at most (default: 20; all of them with --csv)', parseLimit)
+    .option('--oldest', 'oldest first')
+    .option('--csv', 'print CSV');
+  common(list, ['seed receipts list --from 2026-11-01 --outcome refused', 'seed receipts list --actor cursor --csv > cursor.csv', 'seed receipts list --json --limit 5']).action(
+    listReceipts,
+  );
+}
+
+interface Page {
+  readonly receipts: readonly Receipt[];
+  readonly next_cursor: number | null;
+}
+
+/** All pages up to `limit` receipts, one after the other. */
+async function* pages(options: ListOptions, limit: number): AsyncGenerator<Page> {
+  const { from, to, actor, action, outcome, oldest } = options;
+  const filter = { from, to, actor, action, outcome, order: oldest === true ? 'oldest' : 'newest' };
+  let left = limit;
+  for (let cursor: number | null | undefined; cursor !== null && left > 0; ) {
+    const input = { ...filter, limit: Math.min(left, PAGE_LIMIT), ...(cursor === undefined ? {} : { cursor }) };
+    const page: Page = await ask(configOf(options), { tool: 'receipt_list', input, access: 'read' });
+    yield page;
+    left -= page.receipts.length;
+    cursor = page.next_cursor;
+  }
+}
+
+async function listReceipts(options: ListOptions): Promise<void> {
+  const limit = options.limit ?? (options.csv === true ? Number.POSITIVE_INFINITY : 20);
+  if (options.csv === true) {
+    printLine(csvHeadings());
+    for await (const { receipts } of pages(options, limit)) for (const receipt of receipts) printLine(csvLine(receipt));
+    return;
+  }
+  const receipts: Receipt[] = [];
+  let more: number | null = null;
+  for await (const page of pages(options, limit)) {
+    receipts.push(...page.receipts);
+    more = page.next_cursor;
+  }
+  if (options.json === true) printJson({ receipts, next_cursor: more });
+  else printLine(receipts.length === 0 ? 'No receipts match.' : receiptTable(receipts));
+}
+
+interface Content {
+  readonly text: string;
+  readonly cut: boolean;
+}
+
+async function showReceipt(seq: number, options: CommonOptions): Promise<void> {
+  const answer = await ask<{ receipt: Receipt; input: Content | null; output: Content | null }>(configOf(options), {
+    tool: 'receipt_get',
+    input: { seq },
+    access: 'read',
+  });
+  if (options.json === true) printJson(answer);
+  else printLine(receiptBlock(answer.receipt, { input: answer.input?.text ?? null, output: answer.output?.text ?? null }));
+}
+
+async function proveReceipt(seq: number, options: CommonOptions): Promise<void> {
+  const answer = await ask<{ proof: string }>(configOf(options), { tool: 'receipt_prove', input: { seq }, access: 'read' });
+  if (options.json === true) printJson(answer);
+  else process.stdout.write(answer.proof);
+}
+
+async function printCheckpoint(options: CommonOptions): Promise<void> {
+  const answer = await ask<{ checkpoint: string; size: number }>(configOf(options), { tool: 'receipt_checkpoint', access: 'read' });
+  if (options.json === true) printJson(answer);
+  else process.stdout.write(answer.checkpoint);
+}
+
+async function noteText(text: string, options: CommonOptions): Promise<void> {
+  const answer = await ask<{ receipt: number }>(configOf(options), { tool: 'receipt_note', input: { text }, access: 'write' });
+  if (options.json === true) printJson(answer);
+  else printLine(`Noted as receipt ${answer.receipt}.`);
+}
+
+async function eraseContent(seq: number, options: CommonOptions): Promise<void> {
+  const answer = await ask<{ receipt: number; erased: number }>(configOf(options), { tool: 'receipt_erase', input: { seq }, access: 'write' });
+  if (options.json === true) printJson(answer);
+  else printLine(`Erased the content of receipt ${seq}; receipt ${answer.receipt} says so.`);
+}
+
+async function acceptLog(options: CommonOptions): Promise<void> {
+  const answer = await ask<{ receipt: number; accepted: string }>(configOf(options), { tool: 'log_accept', access: 'write' });
+  if (options.json === true) printJson(answer);
+  else printLine(`The log as it is now counts; receipt ${answer.receipt} says so.`);
+}
+
+async function exportReceipts(options: CommonOptions & { readonly out: string }): Promise<void> {
+  const input = { out: resolve(options.out) };
+  const answer = await ask<{ out: string; receipts: number; receipt: number | null }>(configOf(options), { tool: 'receipt_export', input, access: 'write' });
+  if (options.json === true) {
+    printJson(answer);
+    return;
+  }
+  printLine(`Wrote ${answer.receipts} receipts to ${answer.out}.`);
+  printLine(`Verify them anywhere: seed receipts verify ${JSON.stringify(answer.out)} --root root/1.json`);
+}
+
+interface VerifyOptions extends CommonOptions {
+  readonly root?: string;
+  readonly checkpoint?: string;
+}
+
+function addVerify(receipts: Command): void {
+  const verify = receipts
+    .command('verify')
+    .argument('<path>', 'an exported folder, or a .tlog-proof file')
+    .description('check an export or a proof, offline: exit 0 proven, 1 broken, 3 consistent but origin not proven')
+    .option('--root <file>', 'the root of trust as you got it from elsewhere')
+    .option('--checkpoint <file>', 'a checkpoint that you kept: proves that the log continues it');
+  common(verify, ['seed receipts verify ./receipts --root 1.json', 'seed receipts verify ./receipts --root 1.json --checkpoint checkpoint-2026-11-21', 'seed receipts verify 17.tlog-proof --root 1.json']).action(
+    verifyPath,
+  );
+}
+
+async function verifyPath(path: string, options: VerifyOptions): Promise<void> {
+  const { verifyExportOrProof } = await import('../verify-path.ts');
+  const progress = progressLine();
+  const verdict = await verifyExportOrProof(path, options, (done) => progress.show(done, done, 'bytes read')).finally(progress.end);
+  process.exitCode = { proven: EXIT.ok, consistent: EXIT.unproven, broken: EXIT.failed }[verdict.verdict];
+  if (options.json === true) printJson(verdict);
+  else printLine(verdict.says);
+}

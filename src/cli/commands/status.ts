@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+import { ask } from '../ask.ts';
+import { EXIT, printJson, printLine } from '../output.ts';
+import type { CommonOptions } from './shared.ts';
+import { common, configOf } from './shared.ts';
+
+interface Status {
+  readonly serving: boolean;
+  readonly pid: number | null;
+  readonly version: string;
+  readonly home: string;
+  readonly seed: string;
+  readonly started: string | null;
+  readonly store: string;
+  readonly receipts: number;
+  readonly newest_receipt: string | null;
+}
+
+export function addStatus(program: Command): void {
+  const command = program.command('status').description('whether a daemon serves, and how the log stands; exit code 4 when none does');
+  common(command, ['seed status', 'seed status --json', 'seed status || seed up']).action(status);
+}
+
+async function status(options: CommonOptions): Promise<void> {
+  const facts = await ask<Status>(configOf(options), { tool: 'seed_status', access: 'read' });
+  process.exitCode = facts.serving ? EXIT.ok : EXIT.absent;
+  if (options.json === true) {
+    printJson(facts);
+    return;
+  }
+  printLine(facts.serving ? `Serving with pid ${facts.pid} since ${facts.started}.` : 'No daemon serves this home; start it with `seed up`.');
+  printLine(`  home      ${facts.home}`);
+  printLine(`  seed      ${facts.seed}`);
+  printLine(`  version   ${facts.version}, store ${facts.store}`);
+  printLine(`  receipts  ${facts.receipts}${facts.newest_receipt === null ? '' : `, the newest of ${facts.newest_receipt}`}`);
+}

@@ -1,0 +1,82 @@
+/** The only reader of the environment: what the process was told, checked, as plain values. */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { SeedError } from './errors.ts';
+
+export interface Config {
+  /** The program's version. */
+  readonly version: string;
+  /** The home's folder, absolute. */
+  readonly home: string;
+  /** The HTTP door's port for a home that is made now; 0 picks a free one. */
+  readonly port: number;
+  /** Which SQLite driver to use; null picks the native one where it loads. */
+  readonly sqlite: 'native' | 'node' | null;
+  /** The user's own runtime folder, where the platform has one. */
+  readonly runtimeFolder: string | null;
+  /** A named point at which the process kills itself, for tests: `point` or `point:nth`. */
+  readonly fault: { readonly point: string; readonly nth: number } | null;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const DEFAULT_PORT = 7331;
+
+/** The package's version, read from its own manifest: beside `src/` and beside `dist/` alike. */
+function packageVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  return manifest.version;
+}
+
+function invalid(name: string, expected: string): SeedError {
+  return new SeedError('invalid_input', `${name} must be ${expected}.`, { hint: `Correct or unset ${name}.`, data: { argument: name } });
+}
+
+/** The platform's folder for a program's data (XDG Base Directory; Apple's File System Basics). */
+function dataFolder(env: Environment, platform: NodeJS.Platform): string {
+  if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support');
+  const xdg = env['XDG_DATA_HOME'];
+  return xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.local', 'share');
+}
+
+function readPort(env: Environment): number {
+  const text = env['SEED_PORT'];
+  if (text === undefined || text === '') return DEFAULT_PORT;
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw invalid('SEED_PORT', 'a port from 0 to 65535');
+}
+
+function readDriver(env: Environment): Config['sqlite'] {
+  const wanted = env['SEED_SQLITE'];
+  if (wanted === undefined || wanted === '') return null;
+  if (wanted === 'node' || wanted === 'native') return wanted;
+  throw invalid('SEED_SQLITE', '"node" or "native"');
+}
+
+function readFault(env: Environment): Config['fault'] {
+  const match = /^([a-z.]+)(?::(\d+))?$/.exec(env['SEED_FAULT'] ?? '');
+  return match === null ? null : { point: match[1] ?? '', nth: Number(match[2] ?? 1) };
+}
+
+/**
+ * @param given what the command line says; it wins over the environment
+ * @throws SeedError `invalid_input` that names the variable
+ */
+export function readConfig(
+  given: { home?: string | undefined } = {},
+  env: Environment = process.env,
+  platform: NodeJS.Platform = process.platform,
+): Config {
+  const chosen = given.home ?? env['SEED_HOME'];
+  const runtime = env['XDG_RUNTIME_DIR'];
+  return {
+    version: packageVersion(),
+    home: chosen === undefined || chosen === '' ? join(dataFolder(env, platform), 'sovereign-seed') : resolve(chosen),
+    port: readPort(env),
+    sqlite: readDriver(env),
+    runtimeFolder: runtime !== undefined && isAbsolute(runtime) ? runtime : null,
+    fault: readFault(env),
+  };
+}

@@ -1,0 +1,58 @@
+/** Reads what comes in over HTTP, with limits on size and depth. */
+import type { IncomingMessage } from 'node:http';
+import { SeedError } from '../errors.ts';
+
+/** How many arrays and objects may stand inside one another. */
+export const JSON_DEPTH_MAX = 64;
+
+/** @throws SeedError `too_large` or `invalid_input` */
+export async function readJsonBody(request: IncomingMessage, bytesMax: number): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw tooLarge(bytesMax);
+    chunks.push(chunk);
+  }
+  return parseJsonWithin(Buffer.concat(chunks).toString('utf8'), JSON_DEPTH_MAX);
+}
+
+/** `JSON.parse` for text from outside. @throws SeedError `invalid_input` */
+export function parseJsonWithin(text: string, depthMax: number): unknown {
+  if (jsonDepth(text, depthMax) > depthMax) {
+    throw new SeedError('invalid_input', `The JSON is nested deeper than ${depthMax} levels.`, { hint: 'Send it flatter.' });
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new SeedError('invalid_input', 'The body is not JSON.', { hint: 'Send one JSON value in UTF-8.', cause });
+  }
+}
+
+/** The deepest nesting of a JSON text, counted no further than one past `stopAfter`. */
+function jsonDepth(text: string, stopAfter: number): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let i = 0; i < text.length && deepest <= stopAfter; i++) {
+    const unit = text.charCodeAt(i);
+    if (inString) {
+      if (unit === BACKSLASH) i++;
+      else if (unit === QUOTE) inString = false;
+    } else if (unit === QUOTE) inString = true;
+    else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) deepest = Math.max(deepest, ++depth);
+    else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) depth--;
+  }
+  return deepest;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+function tooLarge(bytesMax: number): SeedError {
+  return new SeedError('too_large', `The request is larger than ${bytesMax} bytes.`, { hint: 'Send less at once.' });
+}

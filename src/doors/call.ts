@@ -1,0 +1,114 @@
+/**
+ * The pipeline that every call goes through, whichever door it came in by: find the tool, check the
+ * scope, check the owner passphrase where it is asked for, parse the input, run, parse the output.
+ */
+import * as z from 'zod';
+import { SeedError, toSeedError } from '../errors.ts';
+import type { Actor } from '../substrate/actor.ts';
+import type { Substrate, SubstrateReader } from '../substrate/substrate.ts';
+import type { Daemon } from '../tools/daemon.ts';
+import type { Progress, Tool } from '../tools/define.ts';
+import { toolAction } from '../tools/define.ts';
+
+/** One call, as a door understood it. */
+export interface CallRequest {
+  readonly tool: string;
+  readonly input: unknown;
+  readonly actor: Actor;
+  /** What the owner typed, at the owner's door only. */
+  readonly passphrase?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export type Call = (request: CallRequest) => Promise<unknown>;
+
+export interface PipelineOptions {
+  readonly tools: readonly Tool[];
+  /** The whole substrate, or the reading half of it where this process may not write. */
+  readonly substrate: Substrate | SubstrateReader;
+  readonly daemon: Daemon;
+}
+
+const NEVER = new AbortController().signal;
+
+function canWrite(substrate: Substrate | SubstrateReader): substrate is Substrate {
+  return 'operate' in substrate;
+}
+
+/** Builds the pipeline over one substrate. */
+export function createCall({ tools, substrate, daemon }: PipelineOptions): Call {
+  const byName = new Map(tools.map((tool) => [tool.name, tool]));
+  return async (request) => {
+    const { actor, onProgress = () => {}, signal = NEVER } = request;
+    const tool = byName.get(request.tool);
+    if (tool === undefined) throw noSuchTool(request.tool);
+    let input: unknown;
+    try {
+      if (!actor.scopes.has(tool.scope)) throw outOfScope(tool);
+      if (tool.ownerAct === true) await checkPassphrase(substrate, request.passphrase);
+      input = parseInput(tool, request.input);
+    } catch (error) {
+      throw await receiptRefusal(substrate, tool, actor, toSeedError(error));
+    }
+    return tool.output.parse(await run());
+
+    function run(): Promise<unknown> {
+      const context = { actor, daemon, signal, progress: onProgress };
+      if (tool?.access === 'read') return tool.handler(input, { ...context, substrate });
+      if (!canWrite(substrate) || tool === undefined) throw readOnly();
+      return tool.handler(input, { ...context, substrate });
+    }
+  };
+}
+
+/** Leaves a receipt of what was refused before it reached a handler; resolves to the refusal. */
+async function receiptRefusal(substrate: Substrate | SubstrateReader, tool: Tool, actor: Actor, error: SeedError): Promise<SeedError> {
+  if (error.kind !== 'refused' || !canWrite(substrate) || substrate.distrust !== null) return error;
+  return substrate
+    .operate({ action: toolAction(tool), actor }, () => Promise.reject(error))
+    .then(
+      () => error,
+      (receipted: unknown) => toSeedError(receipted),
+    );
+}
+
+async function checkPassphrase(substrate: Substrate | SubstrateReader, passphrase: string | undefined): Promise<void> {
+  if (!canWrite(substrate) || !substrate.passphrase.required) return;
+  if (passphrase !== undefined && (await substrate.passphrase.verify(passphrase))) return;
+  const message = passphrase === undefined ? 'This asks for the owner passphrase.' : 'That is not the owner passphrase.';
+  throw new SeedError('passphrase_required', message, { hint: 'Run the command in a terminal and type it there.' });
+}
+
+/** @throws SeedError `invalid_input` that names the argument and what it should be */
+function parseInput(tool: Tool, input: unknown): unknown {
+  const parsed = tool.input.safeParse(input ?? {});
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const argument = issue?.path.join('.') ?? '';
+  const about = argument === '' ? '' : `${argument}: `;
+  throw new SeedError('invalid_input', `${about}${issue?.message ?? 'not acceptable'}`, {
+    hint: `${tool.name} takes ${argumentNames(tool)}.`,
+    data: { argument },
+  });
+}
+
+function argumentNames({ input }: Tool): string {
+  const names = input instanceof z.ZodObject ? Object.keys(input.shape) : [];
+  return names.length === 0 ? 'no arguments' : names.join(', ');
+}
+
+function noSuchTool(name: string): SeedError {
+  return new SeedError('not_found', `There is no tool "${name.slice(0, 64)}".`, { hint: 'List the tools to see their names.' });
+}
+
+function outOfScope({ name, scope }: Tool): SeedError {
+  return new SeedError('forbidden', `${name} needs the scope ${scope}.`, {
+    hint: 'Ask the owner for it with membrane_request.',
+    data: { scope },
+  });
+}
+
+function readOnly(): SeedError {
+  return new SeedError('home_locked', 'This process may only read the home.', { hint: 'Run the command while no other one holds the home.' });
+}

@@ -1,0 +1,66 @@
+/**
+ * What receipts speak of, kept apart from them by hash, so that it can be erased and they remain.
+ *
+ * hash = SHA-256(32 random bytes ‖ content). The salt is kept and erased with the content: without
+ * it, a short erased text could be found again by trying.
+ */
+import { SeedError } from '../errors.ts';
+import { fastSha256 } from './receipts/sha256.ts';
+import type { Sources } from './sources.ts';
+import type { ReadHandle, Row, WriteHandle } from './store/store.ts';
+
+const SALT_BYTES = 32;
+
+/** The largest content that is kept, in bytes. */
+export const CONTENT_BYTES_MAX = 4 * 1024 * 1024;
+
+function contentHash(salt: Uint8Array, body: Uint8Array): string {
+  return Buffer.from(fastSha256(Buffer.concat([salt, body]))).toString('hex');
+}
+
+/** Keeps `body` and resolves to its salted hash; erased by retention after `eraseAt` (ms), if given. */
+export async function putContent(
+  tx: WriteHandle,
+  body: Uint8Array,
+  { sources, eraseAt = null }: { sources: Sources; eraseAt?: number | null },
+): Promise<string> {
+  if (body.length > CONTENT_BYTES_MAX) {
+    throw new SeedError('too_large', `The content has ${body.length} bytes; the limit is ${CONTENT_BYTES_MAX}.`, {
+      hint: 'Split it, or keep it in a file and note where it is.',
+    });
+  }
+  const salt = sources.random(SALT_BYTES);
+  const hash = contentHash(salt, body);
+  await tx.run('INSERT INTO substrate_content (hash, salt, body, erase_at) VALUES (?, ?, ?, ?)', hash, salt, body, eraseAt);
+  return hash;
+}
+
+interface ContentRow extends Row {
+  readonly body: Uint8Array;
+}
+
+/** The content with that hash; null when it was erased or never kept. */
+export async function getContent(db: ReadHandle, hash: string): Promise<Uint8Array | null> {
+  const row = await db.get<ContentRow>('SELECT body FROM substrate_content WHERE hash = ?', hash);
+  return row === undefined ? null : row.body;
+}
+
+/**
+ * Removes content and its salt; resolves to how many pieces there were.
+ *
+ * It is gone from the file only after `Substrate.scrub`, which the caller owes whoever asked.
+ */
+export async function eraseContent(tx: WriteHandle, hashes: readonly string[]): Promise<number> {
+  let erased = 0;
+  for (const hash of hashes) erased += await tx.run('DELETE FROM substrate_content WHERE hash = ?', hash);
+  return erased;
+}
+
+/** Removes up to `limit` pieces of content whose time has come. */
+export async function eraseDueContent(tx: WriteHandle, now: number, limit: number): Promise<number> {
+  return tx.run(
+    'DELETE FROM substrate_content WHERE rowid IN (SELECT rowid FROM substrate_content WHERE erase_at <= ? LIMIT ?)',
+    now,
+    limit,
+  );
+}

@@ -1,0 +1,169 @@
+/**
+ * Makes a home: all of it, or nothing.
+ *
+ * A folder with `config.json` is a finished home. `.unfinished` stands in it from the first step to
+ * the last, so that a start after a crash in between knows that the rest is its own to remove. The
+ * home's lock is held all the while.
+ */
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { SeedError } from '../../errors.ts';
+import { OWNER } from '../actor.ts';
+import { passphrasePath } from '../identity/keys.ts';
+import { assertPassphrase, createPassphrase } from '../identity/passphrase.ts';
+import { createIdentity } from '../identity/root.ts';
+import type { Sources } from '../sources.ts';
+import type { SqliteDriver } from '../store/connection.ts';
+import { openSubstrate } from '../substrate.ts';
+import { createFileDurably, syncFolder } from './files.ts';
+import { homePath, isHomeName } from './layout.ts';
+import { lockHome } from './lock.ts';
+import { writeSettings } from './settings.ts';
+import { chooseSocketFolder } from './sockets.ts';
+import { assertSuitable } from './suitability.ts';
+
+export interface CreateHomeOptions {
+  readonly home: string;
+  readonly driver: SqliteDriver;
+  readonly sources: Sources;
+  /** The HTTP door's port. */
+  readonly port: number;
+  readonly passphrase: string | null;
+  /** The user's runtime folder for sockets, where the platform has one. */
+  readonly runtimeFolder: string | null;
+  readonly version: string;
+  readonly fault?: (point: string) => void;
+}
+
+/** `absent`: nothing there, or an empty folder. `unfinished`: an earlier making was cut off. */
+export type HomeState = 'absent' | 'unfinished' | 'finished' | 'foreign';
+
+export function homeState(home: string): HomeState {
+  if (existsSync(homePath(home, 'settings'))) return 'finished';
+  const names = listFolder(home);
+  // The lock's files are made before anything else, by whoever looks first.
+  const locks = new Set([homePath(home, 'lock'), homePath(home, 'holder')].map((path) => path.slice(home.length + 1)));
+  if (names.every((name) => locks.has(name) || name === 'lock.db-journal' || name === 'lock.json.new')) return 'absent';
+  return existsSync(homePath(home, 'unfinished')) && names.every(isHomeName) ? 'unfinished' : 'foreign';
+}
+
+function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw unwritable(folder, error);
+  }
+}
+
+/**
+ * Makes the home unless it is there already; resolves to whether it made one.
+ *
+ * @throws SeedError `home_foreign`, `home_unsuitable`, `home_unwritable`, `home_locked`,
+ *   `disk_full`; nothing is left behind then
+ */
+export async function createHome(options: CreateHomeOptions): Promise<boolean> {
+  const home = resolve(options.home);
+  if (homeState(home) === 'finished') return false;
+  assertUsable(home);
+  assertSuitable(home);
+  if (options.passphrase !== null) assertPassphrase(options.passphrase);
+  const above = makeFolder(home);
+  const lock = await lockHome(home, { driver: options.driver, role: 'command', waitMs: 10_000 }).catch((error: unknown) => {
+    throw asHomeError(home, error);
+  });
+  try {
+    // Whoever had the lock before may have made the home meanwhile.
+    if (homeState(home) === 'finished') return false;
+    assertUsable(home);
+    await fill(home, options);
+    return true;
+  } catch (error) {
+    clear(home);
+    lock.release();
+    removeFolders(home, above);
+    throw asHomeError(home, error);
+  } finally {
+    lock.release();
+  }
+}
+
+function assertUsable(home: string): void {
+  if (homeState(home) !== 'foreign') return;
+  throw new SeedError('home_foreign', `${home} holds something that is not a seed.`, {
+    hint: 'Choose another folder with --home DIR or SEED_HOME.',
+  });
+}
+
+/** Creates the folder and resolves to the topmost one that was not there, or null. */
+function makeFolder(home: string): string | null {
+  try {
+    return mkdirSync(home, { recursive: true, mode: 0o700 }) ?? null;
+  } catch (error) {
+    throw unwritable(home, error);
+  }
+}
+
+async function fill(home: string, options: CreateHomeOptions): Promise<void> {
+  const { driver, sources, fault = () => {} } = options;
+  clear(home);
+  createFileDurably(homePath(home, 'unfinished'), '', 0o600);
+  fault('home.begun');
+  for (const folder of ['keys', 'root', 'credentials', 'log', 'owner'] as const) {
+    mkdirSync(homePath(home, folder), { mode: folder === 'root' ? 0o755 : 0o700 });
+  }
+  const { chain } = createIdentity({ keys: homePath(home, 'keys'), root: homePath(home, 'root') }, { passphrase: options.passphrase, sources });
+  if (options.passphrase !== null) await createPassphrase(passphrasePath(home), options.passphrase, sources);
+  fault('home.keyed');
+  const substrate = await openSubstrate({ home, driver, sources });
+  try {
+    await substrate.operate({ action: 'seed.init', actor: OWNER }, async (op) => {
+      op.receipt({ detail: { version: options.version, passphrase: options.passphrase === null ? 'none' : 'set' } });
+    });
+    substrate.flushCheckpoint();
+  } finally {
+    await substrate.close();
+  }
+  fault('home.stored');
+  const sockets = chooseSocketFolder(home, options.runtimeFolder);
+  writeSettings(home, { v: 1, seed: chain.seed, port: options.port, sockets });
+  fault('home.settled');
+  rmSync(homePath(home, 'unfinished'));
+  syncFolder(home);
+}
+
+/** Removes what an unfinished home consists of, but for the lock, which is in use. */
+function clear(home: string): void {
+  for (const name of listFolder(home)) {
+    if (isHomeName(name) && !name.startsWith('lock.')) rmSync(join(home, name), { recursive: true, force: true });
+  }
+}
+
+/** Takes back the folders that `makeFolder` created; one that somebody else uses by now stays. */
+function removeFolders(home: string, above: string | null): void {
+  for (const name of listFolder(home)) if (name.startsWith('lock.')) rmSync(join(home, name), { force: true });
+  if (above === null) return;
+  try {
+    for (let folder = home; folder.length >= above.length; folder = resolve(folder, '..')) rmdirSync(folder);
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EBUSY', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
+function asHomeError(home: string, error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new SeedError('disk_full', `There is no space left for a home in ${home}.`, { hint: 'Free some space; nothing was left behind.', cause: error });
+  }
+  const reading = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EIO'].includes(code ?? '');
+  const store = error instanceof SeedError && error.code === 'store_unwritable';
+  return reading || store ? unwritable(home, error) : error;
+}
+
+function unwritable(home: string, cause: unknown): SeedError {
+  const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+  return new SeedError('home_unwritable', `The folder ${home} cannot be written (${reason}).`, {
+    hint: 'Give yourself the right to write there, or choose another folder with --home DIR or SEED_HOME.',
+    cause,
+  });
+}

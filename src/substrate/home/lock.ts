@@ -1,0 +1,101 @@
+/**
+ * One process owns a home.
+ *
+ * The lock is an SQLite file of its own under `BEGIN EXCLUSIVE`: the kernel lets it go the moment
+ * the process dies, however it dies, so nothing ever needs cleaning. The small file beside it only
+ * says who, for the message to whoever comes second.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import * as z from 'zod';
+import { SeedError } from '../../errors.ts';
+import type { Connection, SqliteDriver } from '../store/connection.ts';
+import { openConnection, sqliteCode, storeError } from '../store/connection.ts';
+import { replaceFileDurably } from './files.ts';
+import { homePath } from './layout.ts';
+
+const Holder = z.object({ pid: z.int().positive(), role: z.enum(['daemon', 'command']) });
+
+/** Who holds a home. */
+export type Holder = z.infer<typeof Holder>;
+
+export interface HomeLock {
+  release(): void;
+}
+
+/** Locks held by this process: without a live reference the collector would close the file. */
+const held = new Set<Connection>();
+
+/** Who took the lock last, whether or not it is still held; null when that cannot be read. */
+export function readHolder(home: string): Holder | null {
+  try {
+    return Holder.parse(JSON.parse(readFileSync(homePath(home, 'holder'), 'utf8')));
+  } catch {
+    return null;
+  }
+}
+
+function identity(path: string): string | null {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
+}
+
+function tryLock(home: string, driver: SqliteDriver): Connection | null {
+  const path = homePath(home, 'lock');
+  let db: Connection | null = null;
+  try {
+    db = openConnection(driver, path);
+    const opened = identity(path);
+    db.exec('BEGIN EXCLUSIVE');
+    // A home whose making failed is removed with its lock: a lock on a removed file locks nobody out.
+    if (opened !== null && opened === identity(path)) return db;
+    db.close();
+    return null;
+  } catch (error) {
+    db?.close();
+    if (sqliteCode(error) === 'SQLITE_BUSY') return null;
+    throw storeError(error, path);
+  }
+}
+
+/** Whether some process holds the home at this moment. */
+export function isLocked(home: string, driver: SqliteDriver): boolean {
+  const db = tryLock(home, driver);
+  db?.close();
+  return db === null;
+}
+
+/**
+ * Takes the home's lock, waiting up to `waitMs` while a short command has it.
+ *
+ * @throws SeedError `home_locked` with the holder's pid
+ */
+export async function lockHome(
+  home: string,
+  { driver, role, waitMs }: { driver: SqliteDriver; role: Holder['role']; waitMs: number },
+): Promise<HomeLock> {
+  const deadline = performance.now() + waitMs;
+  let db = tryLock(home, driver);
+  while (db === null) {
+    const holder = readHolder(home);
+    if (performance.now() >= deadline) throw lockedBy(home, holder);
+    await delay(15);
+    db = tryLock(home, driver);
+  }
+  held.add(db);
+  const own = db;
+  replaceFileDurably(homePath(home, 'holder'), JSON.stringify({ pid: process.pid, role } satisfies Holder));
+  return {
+    release: () => {
+      if (held.delete(own)) own.close();
+    },
+  };
+}
+
+function lockedBy(home: string, holder: Holder | null): SeedError {
+  const who = holder === null ? 'Another process' : `A ${holder.role} with pid ${holder.pid}`;
+  return new SeedError('home_locked', `${who} has the home ${home}.`, {
+    hint: holder?.role === 'command' ? 'Try again when it is done.' : 'Use that daemon, or stop it with `seed down`.',
+    data: { pid: holder?.pid ?? null, role: holder?.role ?? null },
+  });
+}

@@ -1,0 +1,55 @@
+/** The daemon's log: lines into a file of bounded size, the older ones kept as .1 to .4. */
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+
+const FILE_BYTES_MAX = 5 * 1024 * 1024;
+const OLDER_FILES_MAX = 4;
+
+export interface LogFile {
+  readonly path: string;
+  /** Takes one line with its newline. Never throws: a log must not stop what it tells about. */
+  write(line: string): void;
+  /** Lines that could not be written since the file was opened. */
+  dropped(): number;
+  close(): void;
+}
+
+export function openLogFile(folder: string, { bytesMax = FILE_BYTES_MAX }: { bytesMax?: number } = {}): LogFile {
+  const path = join(folder, 'seed.log');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const open = (): number => openSync(path, 'a', 0o600);
+  let file = open();
+  let bytes = fstatSync(file).size;
+  let dropped = 0;
+
+  const rotate = (): void => {
+    closeSync(file);
+    for (let age = OLDER_FILES_MAX - 1; age >= 0; age--) {
+      const from = age === 0 ? path : `${path}.${age}`;
+      try {
+        renameSync(from, `${path}.${age + 1}`);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
+    file = open();
+    bytes = 0;
+  };
+
+  return {
+    path,
+    write: (line) => {
+      try {
+        if (bytes >= bytesMax) rotate();
+        bytes += writeSync(file, line);
+      } catch {
+        // A full disk loses lines, and `doctor` says how many.
+        dropped++;
+      }
+    },
+    dropped: () => dropped,
+    close: () => {
+      closeSync(file);
+    },
+  };
+}

@@ -1,0 +1,179 @@
+/**
+ * The receipt log: appends receipts and covers each commit group with one signed checkpoint.
+ *
+ * A `LogWriter` belongs to one transaction. What it changes in memory is adopted only when the
+ * transaction has committed, so a lost group leaves no trace.
+ */
+import { SeedError } from '../../errors.ts';
+import type { Json } from '../../formats/canonical.ts';
+import type { Signer } from '../../formats/checkpoint.ts';
+import { originOf, signCheckpoint } from '../../formats/checkpoint.ts';
+import { CompactRange, leafHash } from '../../formats/merkle.ts';
+import type { Outcome, Receipt, ReceiptActor } from '../../formats/receipt.ts';
+import { encodeReceipt, GENESIS_PREV } from '../../formats/receipt.ts';
+import { isoTime } from '../sources.ts';
+import type { ReadHandle, Row, Transaction, Value } from '../store/store.ts';
+import { fastSha256 } from './sha256.ts';
+import { TILE_HEIGHT } from './tree.ts';
+
+/** The log as of its newest commit. */
+export interface LogState {
+  readonly seed: string;
+  /** Receipts in the log; also the next `seq`. */
+  readonly size: number;
+  readonly range: CompactRange;
+  /** SHA-256 of the newest receipt, hex. */
+  readonly prev: string;
+  /** The newest receipt's time; the next is never before it. */
+  readonly time: string;
+  /** The newest checkpoint, a C2SP signed note; empty while the log is. */
+  readonly checkpoint: string;
+}
+
+/** What one receipt says, as far as its writer decides it. */
+export interface ReceiptDraft {
+  readonly actor: ReceiptActor;
+  readonly action: string;
+  readonly outcome: Outcome;
+  readonly subject: Receipt['subject'];
+  readonly code: string | null;
+  /** The `seq` of the intent that this settles. */
+  readonly of: number | null;
+  /** Salted content hashes, see `content.ts`. */
+  readonly input: string | null;
+  readonly output: string | null;
+  /** Small facts; names and ids, never content. */
+  readonly detail: Readonly<Record<string, Json>>;
+}
+
+interface LogRow extends Row {
+  readonly seed: string;
+  readonly size: number;
+  readonly frontier: Uint8Array;
+  readonly prev: string;
+  readonly time: string;
+  readonly checkpoint: string;
+}
+
+export function emptyLog(seed: string): LogState {
+  return { seed, size: 0, range: new CompactRange(fastSha256), prev: GENESIS_PREV, time: '', checkpoint: '' };
+}
+
+/** The log's newest committed state; null in a database that has none yet. */
+export async function readLogState(db: ReadHandle): Promise<LogState | null> {
+  const row = await db.get<LogRow>('SELECT seed, size, frontier, prev, time, checkpoint FROM substrate_log WHERE id = 1');
+  if (row === undefined) return null;
+  const { frontier, ...rest } = row;
+  return { ...rest, range: CompactRange.decode(row.size, new Uint8Array(frontier), fastSha256) };
+}
+
+export class LogWriter {
+  readonly #before: LogState;
+  readonly #signer: Signer;
+  readonly #range: CompactRange;
+  #prev: string;
+  #time: string;
+  #halfDone = false;
+
+  constructor(state: LogState, signer: Signer) {
+    this.#before = state;
+    this.#signer = signer;
+    this.#range = state.range.clone();
+    this.#prev = state.prev;
+    this.#time = state.time;
+  }
+
+  get seed(): string {
+    return this.#before.seed;
+  }
+
+  /** The `seq` of the receipt that is appended next. */
+  get nextSeq(): number {
+    return this.#range.size;
+  }
+
+  /**
+   * Appends one receipt and resolves to its `seq`.
+   *
+   * @throws FormatError when a field cannot stand in a receipt; nothing is appended then
+   */
+  async append(tx: Transaction, draft: ReceiptDraft, now: number): Promise<number> {
+    const time = laterOf(isoTime(now), this.#time);
+    const seq = this.nextSeq;
+    const receipt: Receipt = { v: 1, seed: this.#before.seed, seq, prev: this.#prev, time, ...draft };
+    const line = encodeReceipt(receipt);
+    const bytes = Buffer.from(line);
+    if (draft.of !== null) await assertSettles(tx, draft.of);
+    await tx.run(
+      'INSERT INTO substrate_receipts (seq, bytes, actor, action, outcome, of_seq) VALUES (?, ?, ?, ?, ?, ?)',
+      seq,
+      line,
+      draft.actor.id,
+      draft.action,
+      draft.outcome,
+      draft.of,
+    );
+    this.#halfDone = true;
+    this.#prev = Buffer.from(fastSha256(bytes)).toString('hex');
+    this.#time = time;
+    const tiles: Value[][] = [];
+    this.#range.append(leafHash(bytes, fastSha256), (height, index, hash) => {
+      if (height % TILE_HEIGHT === 0) tiles.push([height / TILE_HEIGHT, index, hash]);
+    });
+    for (const tile of tiles) await tx.run('INSERT INTO substrate_tree (level, idx, hash) VALUES (?, ?, ?)', ...tile);
+    this.#halfDone = false;
+    return seq;
+  }
+
+  /** Signs a checkpoint over everything appended and writes the log's head. */
+  async seal(tx: Transaction): Promise<LogState> {
+    if (this.#halfDone) throw new Error('A receipt was counted but not stored; the group must not commit.');
+    const { seed, size } = this.#before;
+    if (this.#range.size === size) return this.#before;
+    const tree = { origin: originOf(seed), size: this.#range.size, root: this.#range.root() };
+    const state: LogState = {
+      seed,
+      size: this.#range.size,
+      range: this.#range,
+      prev: this.#prev,
+      time: this.#time,
+      checkpoint: signCheckpoint(tree, this.#signer, fastSha256),
+    };
+    await tx.run(
+      `INSERT INTO substrate_log (id, seed, size, frontier, prev, time, checkpoint) VALUES (1, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET size = excluded.size, frontier = excluded.frontier, prev = excluded.prev,
+         time = excluded.time, checkpoint = excluded.checkpoint`,
+      seed,
+      state.size,
+      state.range.encode(),
+      state.prev,
+      state.time,
+      state.checkpoint,
+    );
+    return state;
+  }
+}
+
+interface IntentRow extends Row {
+  readonly outcome: string;
+  readonly settled: number;
+}
+
+/** @throws SeedError `conflict` unless `of` is an intent that no receipt has settled yet */
+async function assertSettles(tx: Transaction, of: number): Promise<void> {
+  const row = await tx.get<IntentRow>(
+    `SELECT outcome, EXISTS (SELECT 1 FROM substrate_receipts WHERE of_seq = r.seq) AS settled
+     FROM substrate_receipts r WHERE seq = ?`,
+    of,
+  );
+  if (row?.outcome === 'intent' && row.settled === 0) return;
+  throw new SeedError('conflict', `Receipt ${of} is not an open intent.`, {
+    hint: 'An outcome settles one intent, once.',
+    data: { of },
+  });
+}
+
+/** ISO times of one form order as text does. */
+function laterOf(a: string, b: string): string {
+  return a < b ? b : a;
+}

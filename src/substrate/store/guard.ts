@@ -1,0 +1,85 @@
+/**
+ * Keeps a transaction's function to its transaction.
+ *
+ * A handle works only while the function it was given to is unsettled, and the function may wait
+ * for nothing but its handle: a foreign wait (the network, a timer, another operation) would hold
+ * the one writer for as long as the stranger likes, or for ever.
+ */
+import { SeedError } from '../../errors.ts';
+
+/** Counts what a handle does, so that a turn without any statement can be told. */
+export class HandleGuard {
+  #open = true;
+  #outstanding = 0;
+  #statements = 0;
+
+  /** Runs one statement under the guard. */
+  async use<T>(statement: () => T | Promise<T>): Promise<T> {
+    if (!this.#open) throw handleClosed();
+    this.#outstanding++;
+    this.#statements++;
+    try {
+      return await statement();
+    } finally {
+      this.#outstanding--;
+    }
+  }
+
+  /** As {@link use}, for drivers whose statements return at once. */
+  useSync<T>(statement: () => T): T {
+    if (!this.#open) throw handleClosed();
+    this.#statements++;
+    return statement();
+  }
+
+  /** Runs `fn` and closes the handle when it settles. */
+  async scope<T>(fn: () => Promise<T>): Promise<T> {
+    try {
+      return await fn();
+    } finally {
+      this.#open = false;
+    }
+  }
+
+  /**
+   * As {@link scope}, and watches that `fn` waits for nothing but its handle.
+   *
+   * @throws SeedError `foreign_wait` when a whole turn of the event loop passes in which `fn` is
+   *   unsettled and no statement of it is outstanding.
+   */
+  async run<T>(fn: () => Promise<T>): Promise<T> {
+    let settled = false;
+    const work = fn();
+    const watch = new Promise<never>((_resolve, reject) => {
+      let seen = -1;
+      const look = (): void => {
+        if (settled) return;
+        if (this.#outstanding === 0 && seen === this.#statements) {
+          reject(foreignWait());
+          return;
+        }
+        seen = this.#outstanding === 0 ? this.#statements : -1;
+        setImmediate(look);
+      };
+      setImmediate(look);
+    });
+    try {
+      return await Promise.race([work, watch]);
+    } finally {
+      settled = true;
+      this.#open = false;
+    }
+  }
+}
+
+function handleClosed(): SeedError {
+  return new SeedError('handle_closed', 'A transaction handle was used after its transaction had ended.', {
+    hint: 'Await every statement inside the function that received the handle.',
+  });
+}
+
+function foreignWait(): SeedError {
+  return new SeedError('foreign_wait', 'An operation waited for something outside its transaction.', {
+    hint: 'Do the waiting before or after; inside, await the handle only.',
+  });
+}

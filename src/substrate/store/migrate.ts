@@ -1,0 +1,78 @@
+/**
+ * Brings a database to the program's schema, one version at a time.
+ *
+ * Each version is one transaction whose first statement inserts the version's own row: two
+ * programs that migrate at once meet on that row, and a version is there whole or not at all.
+ */
+import { createHash } from 'node:crypto';
+import { SeedError } from '../../errors.ts';
+import type { Sources } from '../sources.ts';
+import { isoTime } from '../sources.ts';
+import type { Connection } from './connection.ts';
+import { MIGRATIONS } from './migrations/index.ts';
+import type { Migration } from './migrations/migration.ts';
+import type { Row } from './store.ts';
+
+/** SHA-256 of a migration's SQL: a landed migration never changes. */
+export function migrationChecksum(migration: Migration): string {
+  return createHash('sha256').update(migration.sql).digest('hex');
+}
+
+interface Applied extends Row {
+  readonly version: number;
+  readonly name: string;
+  readonly checksum: string;
+}
+
+/**
+ * @throws SeedError `store_newer` when the database knows versions that this program does not,
+ *   `store_corrupt` when a version's SQL is not the one that was applied
+ */
+export function migrate(db: Connection, sources: Sources, migrations: readonly Migration[] = MIGRATIONS): void {
+  const applied = readApplied(db);
+  assertKnown(applied, migrations);
+  for (const migration of migrations.slice(applied.length)) apply(db, sources, migration);
+}
+
+function readApplied(db: Connection): Applied[] {
+  const exists = db.scalar("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'substrate_migrations'");
+  if (exists === 0) return [];
+  return db.prepare('SELECT version, name, checksum FROM substrate_migrations ORDER BY version').all() as Applied[];
+}
+
+function assertKnown(applied: readonly Applied[], migrations: readonly Migration[]): void {
+  const newest = applied.at(-1)?.version ?? 0;
+  if (newest > migrations.length) {
+    throw new SeedError('store_newer', `The database is at version ${newest}; this program knows ${migrations.length}.`, {
+      hint: 'Install the newer sovereign-seed that wrote it, or restore a backup made before the upgrade.',
+      data: { database: newest, program: migrations.length },
+    });
+  }
+  for (const [index, row] of applied.entries()) {
+    const migration = migrations[index];
+    if (migration?.version === row.version && migrationChecksum(migration) === row.checksum) continue;
+    throw new SeedError('store_corrupt', `Database version ${row.version} is not the one this program knows.`, {
+      hint: 'The database was changed by another program; restore the home from a backup.',
+    });
+  }
+}
+
+function apply(db: Connection, sources: Sources, migration: Migration): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    db.exec(`CREATE TABLE IF NOT EXISTS substrate_migrations (
+      version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TEXT NOT NULL
+    ) STRICT`);
+    db.prepare('INSERT INTO substrate_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)').run(
+      migration.version,
+      migration.name,
+      migrationChecksum(migration),
+      isoTime(sources.now()),
+    );
+    db.exec(migration.sql);
+    db.exec('COMMIT');
+  } catch (error) {
+    db.exec('ROLLBACK');
+    throw error;
+  }
+}

@@ -1,0 +1,372 @@
+/**
+ * The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, which is one fsync a
+ * commit (sqlite.org/pragma.html#pragma_synchronous).
+ *
+ * Two connections: one that writes, one read-only, because the writer's own would show rows that
+ * are not committed yet. Both run synchronously; what waits is the queue in front of each.
+ */
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SeedError } from '../../errors.ts';
+import type { Sources } from '../sources.ts';
+import type { Connection, SqliteDriver } from './connection.ts';
+import { openConnection, sqliteCode, storeError } from './connection.ts';
+import { HandleGuard } from './guard.ts';
+import { migrate } from './migrate.ts';
+import type { ReadHandle, Row, Store, StoreSize, Transaction, Value } from './store.ts';
+
+/** Marks the file as a seed's (`PRAGMA application_id`); ASCII "SEED". */
+const APPLICATION_ID = 0x53_45_45_44;
+
+/** How long one transaction waits for another process's write lock before it gives up. */
+const LOCK_WAIT_MS_MAX = 30_000;
+
+/** How long a read waits for a lock; WAL readers meet one only while the log is recovered. */
+const READ_LOCK_WAIT_MS_MAX = 250;
+
+export interface SqliteOptions {
+  readonly path: string;
+  readonly driver: SqliteDriver;
+  readonly sources: Sources;
+  /** Called at each named point of a commit; tests stop the process there. */
+  readonly fault?: (point: string) => void;
+}
+
+/** A file that begins as an SQLite database does, or is not there or empty. */
+function assertSqliteFile(path: string): void {
+  if (!existsSync(path) || statSync(path).size === 0) return;
+  const magic = Buffer.alloc(16);
+  const file = openSync(path, 'r');
+  try {
+    readSync(file, magic, 0, 16, 0);
+  } finally {
+    closeSync(file);
+  }
+  if (magic.toString('latin1') !== 'SQLite format 3\0') throw foreignFile(path);
+}
+
+function foreignFile(path: string): SeedError {
+  return new SeedError('store_corrupt', `The database file is damaged or is not a seed database (${path}).`, {
+    hint: 'Stop, keep a copy of the file, and restore the home from a backup.',
+  });
+}
+
+function openWriter(options: SqliteOptions): Connection {
+  assertSqliteFile(options.path);
+  const db = openConnection(options.driver, options.path);
+  try {
+    const id = db.scalar('PRAGMA application_id');
+    const tables = db.scalar('SELECT count(*) FROM sqlite_schema');
+    if (id !== APPLICATION_ID && tables !== 0) throw foreignFile(options.path);
+    // secure_delete overwrites what is deleted; auto-checkpoint stays at SQLite's default of
+    // 1,000 pages, since 8,000 stalled the event loop for 68 ms.
+    db.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA foreign_keys = ON;
+      PRAGMA secure_delete = ON;
+      PRAGMA trusted_schema = OFF;
+      PRAGMA temp_store = MEMORY;
+      PRAGMA application_id = ${APPLICATION_ID};
+    `);
+    migrate(db, options.sources);
+    return db;
+  } catch (error) {
+    db.close();
+    throw storeError(error, options.path);
+  }
+}
+
+function openReader(path: string, driver: SqliteDriver): Connection {
+  try {
+    const db = openConnection(driver, path, { readonly: true });
+    db.exec(`PRAGMA busy_timeout = ${READ_LOCK_WAIT_MS_MAX}; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;`);
+    if (db.scalar('PRAGMA application_id') === APPLICATION_ID) return db;
+    db.close();
+  } catch (error) {
+    throw storeError(error, path);
+  }
+  throw foreignFile(path);
+}
+
+/** Identifies a file whatever its name; null when there is none at that path. */
+function fileIdentity(path: string): string | null {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
+}
+
+/** Runs asynchronous functions one after the other. */
+class Turnstile {
+  #last: Promise<unknown> = Promise.resolve();
+
+  pass<T>(fn: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(fn);
+    this.#last = turn.then(
+      () => {},
+      () => {},
+    );
+    return turn;
+  }
+}
+
+class SqliteHandle implements Transaction {
+  readonly #db: Connection;
+  readonly #guard: HandleGuard;
+  #lost: { readonly error: unknown } | null = null;
+
+  constructor(db: Connection, guard: HandleGuard) {
+    this.#db = db;
+    this.#guard = guard;
+  }
+
+  async get<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R | undefined> {
+    return this.#use(() => (this.#db.prepare(sql).get(...params) ?? undefined) as R | undefined);
+  }
+
+  async all<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R[]> {
+    return this.#use(() => this.#db.prepare(sql).all(...params) as R[]);
+  }
+
+  async run(sql: string, ...params: readonly Value[]): Promise<number> {
+    return this.#use(() => Number(this.#db.prepare(sql).run(...params).changes));
+  }
+
+  /**
+   * After an error that may have ended the transaction nothing more runs: the next SAVEPOINT would
+   * silently begin another transaction, and its RELEASE commit half a group.
+   */
+  #use<T>(statement: () => T): T {
+    this.assertAlive();
+    try {
+      return this.#guard.useSync(statement);
+    } catch (error) {
+      if (isFatal(error)) this.#lost = { error };
+      throw error;
+    }
+  }
+
+  assertAlive(): void {
+    if (this.#lost !== null) throw this.#lost.error;
+  }
+
+  async savepoint(): Promise<void> {
+    await this.run('SAVEPOINT operation');
+  }
+
+  async rollback(): Promise<void> {
+    await this.run('ROLLBACK TO operation');
+    await this.run('RELEASE operation');
+  }
+
+  async release(): Promise<void> {
+    await this.run('RELEASE operation');
+  }
+}
+
+class SqliteStore implements Store {
+  readonly driver: string;
+  readonly #options: SqliteOptions;
+  readonly #writes = new Turnstile();
+  readonly #reads = new Turnstile();
+  #writer: Connection;
+  #reader: Connection;
+  #identity: string | null;
+
+  constructor(options: SqliteOptions) {
+    this.#options = options;
+    this.driver = options.driver;
+    this.#writer = openWriter(options);
+    this.#reader = openReader(options.path, options.driver);
+    this.#identity = fileIdentity(options.path);
+  }
+
+  read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T> {
+    return this.#reads.pass(() => readOnce(this.#reader, this.#options.path, fn));
+  }
+
+  transaction<T>(fn: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#writes.pass(() => this.#transact(fn));
+  }
+
+  async #transact<T>(fn: (tx: Transaction) => Promise<T>): Promise<T> {
+    const fault = this.#options.fault ?? (() => {});
+    this.#assertPresent();
+    await this.#begin();
+    fault('store.begun');
+    const guard = new HandleGuard();
+    const handle = new SqliteHandle(this.#writer, guard);
+    let value: T;
+    try {
+      value = await guard.scope(() => fn(handle));
+      handle.assertAlive();
+    } catch (error) {
+      this.#rollback();
+      throw isFatal(error) ? commitUnknown(storeError(error, this.#options.path)) : error;
+    }
+    try {
+      fault('store.commit.before');
+      this.#writer.exec('COMMIT');
+      fault('store.commit.after');
+      this.#assertPresent();
+    } catch (error) {
+      this.#rollback();
+      throw commitUnknown(storeError(error, this.#options.path));
+    }
+    return value;
+  }
+
+  /**
+   * Takes the write lock. Where another process holds it, waits between tries instead of inside
+   * SQLite, whose busy handler would block the event loop and with it every reader.
+   */
+  async #begin(): Promise<void> {
+    const deadline = performance.now() + LOCK_WAIT_MS_MAX;
+    for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
+      try {
+        this.#writer.exec('BEGIN IMMEDIATE');
+        return;
+      } catch (error) {
+        if (sqliteCode(error) !== 'SQLITE_BUSY' || performance.now() > deadline) {
+          throw storeError(error, this.#options.path);
+        }
+      }
+      await delay(pause);
+    }
+  }
+
+  #rollback(): void {
+    try {
+      this.#writer.exec('ROLLBACK');
+    } catch {
+      // A transaction that SQLite itself rolled back is gone already; the caller learns of the
+      // first error, and `reopen` starts from what the disk holds.
+    }
+  }
+
+  /** A file that was moved or deleted would go on taking commits that nobody finds again. */
+  #assertPresent(): void {
+    if (fileIdentity(this.#options.path) === this.#identity) return;
+    throw new SeedError('store_vanished', `The database file was moved or deleted while in use (${this.#options.path}).`, {
+      hint: 'Stop the daemon, put the file and its -wal back where they were, and start again.',
+    });
+  }
+
+  reopen(): Promise<void> {
+    return this.#writes.pass(() =>
+      this.#reads.pass(async () => {
+        this.#assertPresent();
+        closeQuietly(this.#reader);
+        closeQuietly(this.#writer);
+        this.#writer = openWriter(this.#options);
+        this.#reader = openReader(this.#options.path, this.#options.driver);
+      }),
+    );
+  }
+
+  scrub(): Promise<void> {
+    // TRUNCATE copies every frame into the database and empties the WAL file, so that no frame
+    // of before the deletion remains (sqlite.org/pragma.html#pragma_wal_checkpoint).
+    return this.#writes.pass(() =>
+      this.#reads.pass(async () => {
+        const deadline = performance.now() + LOCK_WAIT_MS_MAX;
+        while (this.#writer.scalar('PRAGMA wal_checkpoint(TRUNCATE)') !== 0) {
+          if (performance.now() > deadline) throw scrubBlocked(this.#options.path);
+          await delay(20);
+        }
+      }),
+    );
+  }
+
+  check(): Promise<string[]> {
+    return this.#reads.pass(async () => {
+      const rows = this.#reader.prepare('PRAGMA quick_check(20)').all() as Row[];
+      return rows.map((row) => String(Object.values(row)[0])).filter((line) => line !== 'ok');
+    });
+  }
+
+  size(): StoreSize {
+    return fileSizes(this.#options.path);
+  }
+
+  close(): Promise<void> {
+    return this.#writes.pass(() =>
+      this.#reads.pass(async () => {
+        closeQuietly(this.#reader);
+        closeQuietly(this.#writer);
+      }),
+    );
+  }
+}
+
+/** Bytes of the database file and of its write-ahead log. */
+export function fileSizes(path: string): StoreSize {
+  const bytes = (name: string): number => statSync(name, { throwIfNoEntry: false })?.size ?? 0;
+  return { database: bytes(path), wal: bytes(`${path}-wal`) };
+}
+
+async function readOnce<T>(db: Connection, path: string, fn: (db: ReadHandle) => Promise<T>): Promise<T> {
+  const guard = new HandleGuard();
+  try {
+    db.exec('BEGIN');
+    try {
+      return await guard.run(() => fn(new SqliteHandle(db, guard)));
+    } finally {
+      db.exec('COMMIT');
+    }
+  } catch (error) {
+    throw storeError(error, path);
+  }
+}
+
+/** Errors after which SQLite may have rolled back the whole transaction (sqlite.org/lang_transaction.html §3). */
+const FATAL_CODES = new Set(['SQLITE_FULL', 'SQLITE_IOERR', 'SQLITE_NOMEM', 'SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_READONLY', 'SQLITE_CANTOPEN', 'SQLITE_PROTOCOL', 'SQLITE_BUSY']);
+
+/** Whether an error is of a kind that may have cost the whole transaction, not one statement. */
+export function isFatal(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code !== null && FATAL_CODES.has(code);
+}
+
+function commitUnknown(cause: unknown): SeedError {
+  const reason = cause instanceof SeedError ? cause : null;
+  const why = reason?.message ?? (cause instanceof Error ? cause.message : String(cause));
+  return new SeedError('commit_unknown', `The commit failed. ${why}`, {
+    hint: `Look up what holds before you try again. ${reason?.hint ?? ''}`.trim(),
+    data: { reason: reason?.code ?? 'internal' },
+    cause,
+  });
+}
+
+function scrubBlocked(path: string): SeedError {
+  return new SeedError('busy', `Another program is reading the database, so the erased content cannot be overwritten yet (${path}).`, {
+    hint: 'Close the program that has the database open, then erase again.',
+  });
+}
+
+function closeQuietly(db: Connection): void {
+  try {
+    db.close();
+  } catch {
+    // Closing a connection whose file is gone or broken may fail; there is nothing left to keep.
+  }
+}
+
+/**
+ * Opens the database at `path`, creating it and bringing it up to date as needed.
+ *
+ * @throws SeedError `store_corrupt`, `store_newer`, `store_unwritable`, `disk_full`
+ */
+export function openSqliteStore(options: SqliteOptions): Store {
+  return new SqliteStore(options);
+}
+
+/** A store that can only read, for commands that run beside a daemon or without one. */
+export function openSqliteReader(path: string, driver: SqliteDriver): Pick<Store, 'read' | 'close' | 'driver'> {
+  const db = openReader(path, driver);
+  const reads = new Turnstile();
+  return {
+    driver,
+    read: (fn) => reads.pass(() => readOnce(db, path, fn)),
+    close: () => reads.pass(async () => db.close()),
+  };
+}

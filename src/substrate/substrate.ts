@@ -1,0 +1,257 @@
+/**
+ * The substrate: everything durable, behind three verbs.
+ *
+ * `read` sees one consistent view. `operate` changes receipted state: the effect and its receipt
+ * commit together, under one signed checkpoint, or not at all. `maintain` changes volatile state,
+ * which needs no receipt. Nothing here knows of MCP, HTTP or models.
+ */
+import { existsSync } from 'node:fs';
+import { SeedError, toSeedError } from '../errors.ts';
+import type { Signer } from '../formats/checkpoint.ts';
+import type { RootChain } from '../formats/root.ts';
+import { OWNER } from './actor.ts';
+import { homePath } from './home/layout.ts';
+import { loadKey, passphrasePath } from './identity/keys.ts';
+import type { PassphraseCheck } from './identity/passphrase.ts';
+import { loadPassphrase } from './identity/passphrase.ts';
+import type { StoredRoot } from './identity/root.ts';
+import { loadRoot } from './identity/root.ts';
+import { assertContinues, HeldCheckpoint, readHeld } from './receipts/held.ts';
+import type { LogState } from './receipts/log.ts';
+import { emptyLog, readLogState } from './receipts/log.ts';
+import type { Sources } from './sources.ts';
+import type { SqliteDriver } from './store/connection.ts';
+import { openSqliteReader, openSqliteStore } from './store/sqlite.ts';
+import type { ReadHandle, Store, StoreSize, WriteHandle } from './store/store.ts';
+import type { OperateOptions, Operation, Receipted } from './writer.ts';
+import { Writer } from './writer.ts';
+
+export type { OperateOptions, Operation, Receipted } from './writer.ts';
+export type { ReadHandle, Row, StoreSize, WriteHandle } from './store/store.ts';
+
+/** What can be asked of a home that somebody else may be serving. */
+export interface SubstrateReader {
+  readonly home: string;
+  readonly seed: string;
+  readonly sources: Sources;
+  readonly root: RootChain;
+  /** The exact texts of the root of trust, oldest first. */
+  readonly rootFiles: readonly string[];
+  readonly driver: string;
+  /** The log as last committed. */
+  log(): Promise<LogState>;
+  read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface Substrate extends SubstrateReader {
+  readonly passphrase: PassphraseCheck;
+  /** Why the log is not trusted, if so; the doors stay shut until the owner accepts it. */
+  readonly distrust: SeedError | null;
+  /**
+   * Changes receipted state: runs `fn` in a transaction and leaves exactly one receipt. A thrown
+   * refusal leaves a `refused` receipt, any other error a `failed` one, and nothing of what `fn`
+   * did. `fn` may be run again and must have no effect outside its handle.
+   *
+   * @throws SeedError what `fn` threw, with the receipt's number in `data.receipt`;
+   *   `busy`, `stopping` or `commit_unknown` without one
+   */
+  operate<T>(options: OperateOptions, fn: (op: Operation) => Promise<T>): Promise<Receipted<T>>;
+  /** Changes volatile state, without a receipt. */
+  maintain<T>(fn: (tx: WriteHandle) => Promise<T>): Promise<T>;
+  /** Overwrites what was erased, in the database file and its journal. */
+  scrub(): Promise<void>;
+  /** Puts the newest checkpoint outside the database now. */
+  flushCheckpoint(): void;
+  /** Takes the log as it is for the truth, with a receipt that says what was lost. */
+  acceptLog(): Promise<Receipted<void>>;
+  /** Structural problems of the database file. */
+  check(): Promise<string[]>;
+  size(): StoreSize;
+}
+
+export interface SubstrateOptions {
+  readonly home: string;
+  readonly driver: SqliteDriver;
+  readonly sources: Sources;
+  /** Named points at which a test stops the process. */
+  readonly fault?: (point: string) => void;
+  /** Told of what goes wrong where nobody waits for an answer. */
+  readonly onBackgroundError?: (error: SeedError) => void;
+}
+
+interface Parts {
+  readonly store: Store;
+  readonly state: LogState;
+  readonly distrust: SeedError | null;
+  readonly root: StoredRoot;
+  readonly signer: Signer;
+}
+
+class LiveSubstrate implements Substrate {
+  readonly home: string;
+  readonly seed: string;
+  readonly sources: Sources;
+  readonly root: RootChain;
+  readonly rootFiles: readonly string[];
+  readonly passphrase: PassphraseCheck;
+  readonly driver: string;
+  readonly #store: Store;
+  readonly #writer: Writer;
+  readonly #held: HeldCheckpoint;
+  #distrust: SeedError | null;
+
+  constructor(options: SubstrateOptions, { store, state, distrust, root, signer }: Parts) {
+    const { home, sources, fault = () => {}, onBackgroundError = () => {} } = options;
+    this.home = home;
+    this.sources = sources;
+    this.root = root.chain;
+    this.rootFiles = root.files;
+    this.seed = root.chain.seed;
+    this.passphrase = loadPassphrase(passphrasePath(home));
+    this.driver = store.driver;
+    this.#store = store;
+    this.#distrust = distrust;
+    this.#held = new HeldCheckpoint(homePath(home, 'checkpoint'), (error) => {
+      onBackgroundError(toSeedError(error));
+    });
+    const onCommit = ({ checkpoint }: LogState): void => {
+      // An untrusted log must not replace the evidence against it.
+      if (this.#distrust === null) this.#held.keep(checkpoint);
+    };
+    this.#writer = new Writer({ store, state, sources, fault, signer, onCommit });
+  }
+
+  get distrust(): SeedError | null {
+    return this.#distrust;
+  }
+
+  log(): Promise<LogState> {
+    return Promise.resolve(this.#writer.state);
+  }
+
+  read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T> {
+    return this.#store.read(fn);
+  }
+
+  async operate<T>(options: OperateOptions, fn: (op: Operation) => Promise<T>): Promise<Receipted<T>> {
+    if (this.#distrust !== null) throw this.#distrust;
+    return this.#writer.operate(options, fn);
+  }
+
+  async maintain<T>(fn: (tx: WriteHandle) => Promise<T>): Promise<T> {
+    if (this.#distrust !== null) throw this.#distrust;
+    return this.#writer.maintain(fn);
+  }
+
+  scrub(): Promise<void> {
+    return this.#store.scrub();
+  }
+
+  flushCheckpoint(): void {
+    this.#held.flush();
+  }
+
+  async acceptLog(): Promise<Receipted<void>> {
+    const distrust = this.#distrust;
+    const { size } = this.#writer.state;
+    const accepted = await this.#writer.operate({ action: 'log.accept', actor: OWNER }, async (op) => {
+      op.receipt({ detail: { size, held: Number(distrust?.data['held'] ?? size), reason: distrust?.code ?? 'none' } });
+    });
+    this.#distrust = null;
+    this.#held.keep(accepted.checkpoint);
+    this.#held.flush();
+    return accepted;
+  }
+
+  check(): Promise<string[]> {
+    return this.#store.check();
+  }
+
+  size(): StoreSize {
+    return this.#store.size();
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close();
+    this.#held.flush();
+    await this.#store.close();
+  }
+}
+
+/** The log key that the root of trust names; a seed that signs with another proves nothing. */
+function loadLogKey(home: string, root: RootChain): Signer {
+  const signer = loadKey(homePath(home, 'keys'), 'log');
+  if (root.logKeys.some((key) => Buffer.from(key).equals(signer.publicKey))) return signer;
+  throw new SeedError('home_damaged', 'The log key is not the one that the root of trust names.', {
+    hint: 'Restore the folders keys and root from the same backup.',
+  });
+}
+
+function assertSameSeed(state: LogState, root: RootChain, home: string): void {
+  if (state.seed === root.seed) return;
+  throw new SeedError('home_damaged', `The database in ${home} belongs to another seed.`, {
+    hint: 'Restore seed.db and root from the same backup.',
+    data: { database: state.seed, root: root.seed },
+  });
+}
+
+/** An empty database in its place would be a seed that remembers nothing. */
+function databaseMissing(path: string): SeedError {
+  return new SeedError('home_damaged', `The database ${path} is missing.`, { hint: 'Put the file back, or restore the home from a backup.' });
+}
+
+async function findDistrust(store: Store, state: LogState, root: RootChain, home: string): Promise<SeedError | null> {
+  const path = homePath(home, 'checkpoint');
+  try {
+    const held = readHeld(path);
+    if (held !== null) await store.read((db) => assertContinues(db, { state, held, root, path }));
+    return null;
+  } catch (error) {
+    return toSeedError(error);
+  }
+}
+
+/**
+ * Opens the substrate of a home for the one process that holds its lock.
+ *
+ * A log that contradicts the checkpoint kept outside it is opened all the same, with `distrust`
+ * set: it can be read and exported, and nothing can be written until the owner accepts it.
+ *
+ * @throws SeedError `home_damaged`, `store_corrupt`, `store_newer`, `store_unwritable`, `disk_full`
+ */
+export async function openSubstrate(options: SubstrateOptions): Promise<Substrate> {
+  const { home, driver, sources } = options;
+  const root = loadRoot(homePath(home, 'root'));
+  const signer = loadLogKey(home, root.chain);
+  const path = homePath(home, 'database');
+  if (!existsSync(path) && !existsSync(homePath(home, 'unfinished'))) throw databaseMissing(path);
+  const store = openSqliteStore({ path, driver, sources, ...(options.fault === undefined ? {} : { fault: options.fault }) });
+  try {
+    const state = (await store.read(readLogState)) ?? emptyLog(root.chain.seed);
+    assertSameSeed(state, root.chain, home);
+    const distrust = await findDistrust(store, state, root.chain, home);
+    return new LiveSubstrate(options, { store, state, distrust, root, signer });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Opens a home for reading only, whoever serves it. */
+export function openSubstrateReader({ home, driver, sources }: SubstrateOptions): SubstrateReader {
+  if (!existsSync(homePath(home, 'database'))) throw databaseMissing(homePath(home, 'database'));
+  const { chain, files } = loadRoot(homePath(home, 'root'));
+  const store = openSqliteReader(homePath(home, 'database'), driver);
+  return {
+    home,
+    sources,
+    seed: chain.seed,
+    root: chain,
+    rootFiles: files,
+    driver: store.driver,
+    log: async () => (await store.read(readLogState)) ?? emptyLog(chain.seed),
+    read: (fn) => store.read(fn),
+    close: () => store.close(),
+  };
+}

@@ -1,0 +1,303 @@
+/**
+ * The one writer: groups what waits into transactions, and gives every operation its receipt.
+ *
+ * A group is at most 64 jobs, each in its own savepoint, then one checkpoint and one fsync for all
+ * of them. Nobody is answered before the group is durable.
+ */
+import { SeedError, toSeedError } from '../errors.ts';
+import type { Signer } from '../formats/checkpoint.ts';
+import { FormatError } from '../formats/error.ts';
+import type { Actor } from './actor.ts';
+import type { LogState, ReceiptDraft } from './receipts/log.ts';
+import { LogWriter, readLogState } from './receipts/log.ts';
+import type { Sources } from './sources.ts';
+import { HandleGuard } from './store/guard.ts';
+import { isFatal } from './store/sqlite.ts';
+import type { Row, Store, Transaction, Value, WriteHandle } from './store/store.ts';
+import { assertReading, assertWritable } from './tables.ts';
+
+/** Jobs in one transaction, at most. */
+export const GROUP_JOBS_MAX = 64;
+
+/** Jobs that may wait; one more is refused as `busy`. */
+export const QUEUE_JOBS_MAX = 8_192;
+
+/** What an operation says in its receipt beyond its action and actor. */
+export type ReceiptFields = Partial<Omit<ReceiptDraft, 'actor' | 'action'>>;
+
+/** The handle of one operation: its statements, and what its receipt says. */
+export interface Operation extends WriteHandle {
+  /** The clock when the operation began, ms since the epoch. */
+  readonly now: number;
+  /** The `seq` that the operation's receipt will have. */
+  readonly seq: number;
+  /** Adds to the receipt; later calls win. */
+  receipt(fields: ReceiptFields): void;
+}
+
+export interface OperateOptions {
+  /** `noun.verb`, as it stands in the receipt. */
+  readonly action: string;
+  readonly actor: Actor;
+}
+
+/** What an operation resolves to, once it is durable. */
+export interface Receipted<T> {
+  readonly value: T;
+  /** The receipt's `seq`. */
+  readonly seq: number;
+  /** The signed checkpoint that covers it. */
+  readonly checkpoint: string;
+}
+
+interface Job {
+  /** Runs in the group's transaction; rejects only when the whole transaction is lost. */
+  readonly run: (tx: Transaction, log: LogWriter) => Promise<(sealed: LogState) => void>;
+  readonly reject: (error: unknown) => void;
+}
+
+class GuardedHandle implements WriteHandle {
+  readonly guard: HandleGuard = new HandleGuard();
+  readonly #tx: Transaction;
+  readonly #writer: 'operation' | 'maintenance';
+
+  constructor(tx: Transaction, writer: 'operation' | 'maintenance') {
+    this.#tx = tx;
+    this.#writer = writer;
+  }
+
+  async get<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R | undefined> {
+    assertReading(sql);
+    return this.guard.use(() => this.#tx.get<R>(sql, ...params));
+  }
+
+  async all<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R[]> {
+    assertReading(sql);
+    return this.guard.use(() => this.#tx.all<R>(sql, ...params));
+  }
+
+  async run(sql: string, ...params: readonly Value[]): Promise<number> {
+    assertWritable(sql, this.#writer);
+    return this.guard.use(() => this.#tx.run(sql, ...params));
+  }
+}
+
+class OperationHandle extends GuardedHandle implements Operation {
+  readonly now: number;
+  readonly seq: number;
+  fields: ReceiptFields = {};
+
+  constructor(tx: Transaction, now: number, seq: number) {
+    super(tx, 'operation');
+    this.now = now;
+    this.seq = seq;
+  }
+
+  receipt(fields: ReceiptFields): void {
+    this.fields = { ...this.fields, ...fields };
+  }
+}
+
+export interface WriterOptions {
+  readonly store: Store;
+  readonly signer: Signer;
+  readonly sources: Sources;
+  readonly state: LogState;
+  /** Told after each commit that added receipts. */
+  readonly onCommit: (state: LogState) => void;
+  readonly fault: (point: string) => void;
+}
+
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #queue: Job[] = [];
+  #state: LogState;
+  #working: Promise<void> | null = null;
+  #closed = false;
+  /** Set while it is not known what the last commit left; nothing is written before that is found out. */
+  #doubt: { readonly candidate: LogState } | null = null;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.#state = options.state;
+  }
+
+  get state(): LogState {
+    return this.#state;
+  }
+
+  operate<T>(options: OperateOptions, fn: (op: Operation) => Promise<T>): Promise<Receipted<T>> {
+    return this.#enqueue<Receipted<T>>((tx, log) => this.#operate(tx, log, options, fn));
+  }
+
+  maintain<T>(fn: (tx: WriteHandle) => Promise<T>): Promise<T> {
+    return this.#enqueue<T>(async (tx) => {
+      const handle = new GuardedHandle(tx, 'maintenance');
+      const ended = await inSavepoint(tx, () => handle.guard.run(() => fn(handle)));
+      if ('error' in ended) throw ended.error;
+      return () => ended.value;
+    });
+  }
+
+  /** Refuses what comes from now on and resolves when what was accepted is settled. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#working;
+  }
+
+  #enqueue<T>(work: (tx: Transaction, log: LogWriter) => Promise<(sealed: LogState) => T>): Promise<T> {
+    if (this.#closed) return Promise.reject(stopping());
+    if (this.#queue.length >= QUEUE_JOBS_MAX) return Promise.reject(tooMuchWaiting());
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({
+        reject,
+        run: async (tx, log) => {
+          try {
+            const answer = await work(tx, log);
+            return (sealed) => {
+              resolve(answer(sealed));
+            };
+          } catch (error) {
+            if (isFatal(error)) throw error;
+            return () => {
+              reject(error);
+            };
+          }
+        },
+      });
+      this.#working ??= this.#drain();
+    });
+  }
+
+  /**
+   * Works until nothing waits. Each group starts on a turn of its own: whatever arrived in this
+   * one joins it (a microtask instead gave groups of one: 2,197/s, not 7,947/s over HTTP).
+   */
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+      await this.#commitGroup(this.#queue.splice(0, GROUP_JOBS_MAX));
+    }
+    this.#working = null;
+  }
+
+  async #commitGroup(jobs: readonly Job[]): Promise<void> {
+    const { store, signer, fault, onCommit } = this.#options;
+    const answers: ((sealed: LogState) => void)[] = [];
+    let sealed = this.#state;
+    try {
+      await this.#settleDoubt();
+      const log = new LogWriter(this.#state, signer);
+      await store.transaction(async (tx) => {
+        for (const job of jobs) answers.push(await job.run(tx, log));
+        fault('group.seal');
+        sealed = await log.seal(tx);
+      });
+    } catch (error) {
+      const failure = await this.#afterLostGroup(toSeedError(error), sealed);
+      for (const job of jobs) job.reject(failure);
+      return;
+    }
+    const grown = sealed.size > this.#state.size;
+    this.#state = sealed;
+    fault('group.answer');
+    for (const answer of answers) answer(sealed);
+    if (grown) onCommit(sealed);
+  }
+
+  /** Finds out at once, if it can, what a failed commit left, and tells the callers. */
+  async #afterLostGroup(error: SeedError, candidate: LogState): Promise<SeedError> {
+    if (error.code !== 'commit_unknown') return error;
+    this.#doubt = { candidate };
+    const before = this.#state.size;
+    const holds = await this.#settleDoubt().then(
+      () => (this.#state.size > before ? 'yes' : 'no'),
+      () => 'unknown',
+    );
+    return new SeedError('commit_unknown', error.message, { hint: error.hint, data: { ...error.data, holds }, cause: error.cause });
+  }
+
+  /** Reads the head again from the disk; it is the one of before the group or the one of after it. */
+  async #settleDoubt(): Promise<void> {
+    if (this.#doubt === null) return;
+    const { candidate } = this.#doubt;
+    const { store } = this.#options;
+    await store.reopen();
+    const found = await store.read(readLogState);
+    if (found?.checkpoint === candidate.checkpoint) {
+      this.#state = candidate;
+      this.#options.onCommit(candidate);
+    } else if ((found?.checkpoint ?? '') !== this.#state.checkpoint) {
+      throw new SeedError('log_forked', 'The log on disk is not the one this process wrote.', {
+        hint: 'Stop the daemon; another program may have replaced the database.',
+      });
+    }
+    this.#doubt = null;
+  }
+
+  async #operate<T>(
+    tx: Transaction,
+    log: LogWriter,
+    { action, actor }: OperateOptions,
+    fn: (op: Operation) => Promise<T>,
+  ): Promise<(sealed: LogState) => Receipted<T>> {
+    const now = this.#options.sources.now();
+    const handle = new OperationHandle(tx, now, log.nextSeq);
+    const who = { actor: { id: actor.id, kind: actor.kind, grant: actor.grant }, action };
+    const blank = { ...BLANK, subject: { type: 'seed', id: log.seed } };
+    const ended = await inSavepoint(tx, async () => {
+      const value = await handle.guard.run(() => fn(handle));
+      await log.append(tx, { ...blank, ...handle.fields, ...who }, now);
+      return value;
+    });
+    if ('value' in ended) return (sealed) => ({ value: ended.value, seq: handle.seq, checkpoint: sealed.checkpoint });
+    const error = asOperationError(ended.error);
+    const trace = { ...blank, ...who, outcome: error.kind, code: error.code };
+    const { subject, detail } = { ...blank, ...handle.fields };
+    // What the operation said of itself is kept, unless that is what was wrong with it.
+    const said = await inSavepoint(tx, () => log.append(tx, { ...trace, subject, detail }, now));
+    if ('error' in said) await log.append(tx, trace, now);
+    throw withReceipt(error, handle.seq);
+  }
+}
+
+const BLANK = { outcome: 'ok', code: null, of: null, input: null, output: null, detail: {} } as const;
+
+/** Runs `fn` in a savepoint: what it did is kept whole, or undone whole when it throws. */
+async function inSavepoint<T>(tx: Transaction, fn: () => Promise<T>): Promise<{ value: T } | { error: unknown }> {
+  await tx.savepoint();
+  try {
+    const value = await fn();
+    await tx.release();
+    return { value };
+  } catch (error) {
+    if (isFatal(error)) throw error;
+    await tx.rollback();
+    return { error };
+  }
+}
+
+function asOperationError(thrown: unknown): SeedError {
+  if (!(thrown instanceof FormatError)) return toSeedError(thrown);
+  return new SeedError('not_canonical', thrown.message, {
+    hint: 'A receipt holds short strings, whole numbers and null.',
+    data: { field: thrown.field },
+    cause: thrown,
+  });
+}
+
+/** The same error, saying which receipt tells of it. */
+function withReceipt(error: SeedError, seq: number): SeedError {
+  const { code, message, hint, data, cause } = error;
+  return new SeedError(code, message, { hint, data: { ...data, receipt: seq }, cause });
+}
+
+function stopping(): SeedError {
+  return new SeedError('stopping', 'The seed is stopping; nothing was done.', { hint: 'Try again when it is back.' });
+}
+
+function tooMuchWaiting(): SeedError {
+  return new SeedError('busy', `${QUEUE_JOBS_MAX} writes are waiting already; nothing was done.`, {
+    hint: 'Try again in a moment.',
+  });
+}

@@ -1,0 +1,15 @@
+/** What tools may know of the process that runs them, and ask of it. Handed in by `main.ts`. */
+export interface Daemon {
+  readonly pid: number;
+  readonly version: string;
+  /** `daemon`: it serves the home. `command`: a CLI command runs the tool by itself. */
+  readonly role: 'daemon' | 'command';
+  /** When the process took the home, ms since the epoch. */
+  readonly startedAt: number;
+  /** The sockets and addresses it answers at. */
+  readonly doors: { readonly owner: string | null };
+  /** Log lines that could not be written. */
+  readonly droppedLogLines: () => number;
+  /** Stops the process in good order, after the answer has gone out. */
+  readonly stop: () => void;
+}

@@ -1,0 +1,47 @@
+import * as z from 'zod';
+import type { Finding } from '../substrate/health.ts';
+import { checkDisk, checkHome, checkKeys, checkLog, checkPassphrase, checkRoot } from '../substrate/health.ts';
+import { homePath } from '../substrate/home/layout.ts';
+import { fileSizes } from '../substrate/store/sqlite.ts';
+import { defineTool } from './define.ts';
+
+const FindingView = z.object({
+  check: z.string(),
+  verdict: z.enum(['good', 'warning', 'bad']),
+  says: z.string(),
+  advice: z.string(),
+});
+
+export const seedDoctor = defineTool({
+  name: 'seed_doctor',
+  title: 'Examine the seed',
+  description: 'Use when something seems wrong, or to be sure that nothing is.',
+  scope: 'seed.doctor',
+  surface: 'owner',
+  access: 'read',
+  input: z.strictObject({}),
+  output: z.object({ findings: z.array(FindingView), worst: z.enum(['good', 'warning', 'bad']) }),
+  handler: async (_input, { substrate, daemon }) => {
+    const size = fileSizes(homePath(substrate.home, 'database'));
+    const findings: Finding[] = [
+      checkDaemon(daemon),
+      checkHome(substrate.home),
+      checkKeys(substrate.home),
+      checkPassphrase(substrate.home),
+      checkRoot(substrate),
+      await checkLog(substrate),
+      await checkDisk(substrate, size),
+    ];
+    const verdicts = new Set(findings.map(({ verdict }) => verdict));
+    return { findings, worst: verdicts.has('bad') ? 'bad' : verdicts.has('warning') ? 'warning' : 'good' };
+  },
+});
+
+function checkDaemon({ role, pid, version, droppedLogLines }: { role: string; pid: number; version: string; droppedLogLines: () => number }): Finding {
+  if (role !== 'daemon') return { check: 'daemon', verdict: 'warning', says: 'No daemon serves this home.', advice: 'Start it with `seed up`.' };
+  const dropped = droppedLogLines();
+  if (dropped > 0) {
+    return { check: 'daemon', verdict: 'warning', says: `${dropped} log lines could not be written.`, advice: 'Check the disk and the folder log.' };
+  }
+  return { check: 'daemon', verdict: 'good', says: `Version ${version} serves with pid ${pid}.`, advice: '' };
+}

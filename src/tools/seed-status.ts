@@ -1,0 +1,39 @@
+import * as z from 'zod';
+import { isoTime } from '../substrate/sources.ts';
+import { defineTool } from './define.ts';
+
+export const seedStatus = defineTool({
+  name: 'seed_status',
+  title: 'How the seed is',
+  description: 'Use when you want to know whether the seed serves, where it lives and how far its log has come.',
+  scope: 'seed.status',
+  surface: 'full',
+  access: 'read',
+  input: z.strictObject({}),
+  output: z.object({
+    serving: z.boolean(),
+    pid: z.int().nullable(),
+    version: z.string(),
+    home: z.string(),
+    seed: z.string(),
+    started: z.string().nullable(),
+    store: z.string(),
+    receipts: z.int(),
+    newest_receipt: z.string().nullable(),
+  }),
+  handler: async (_input, { substrate, daemon }) => {
+    const log = await substrate.log();
+    const serving = daemon.role === 'daemon';
+    return {
+      serving,
+      pid: serving ? daemon.pid : null,
+      version: daemon.version,
+      home: substrate.home,
+      seed: substrate.seed,
+      started: serving ? isoTime(daemon.startedAt) : null,
+      store: substrate.driver,
+      receipts: log.size,
+      newest_receipt: log.size === 0 ? null : log.time,
+    };
+  },
+});
