@@ -67,7 +67,9 @@ export interface BuildLogOptions {
 export function buildLog(options: BuildLogOptions = {}): TestLog {
   const { size = 12, name = 'home', versions = 1, receipt = () => ({}) } = options;
   const { roots, seed } = buildRoots(name, versions);
-  const receipts = chained(Array.from({ length: size }, (_, seq) => ({ ...sampleReceipt(seed, seq), ...receipt(seq) })));
+  const receipts = chained(
+    Array.from({ length: size }, (_, seq) => ({ ...sampleReceipt(seed, seq), ...receipt(seq) })),
+  );
   const keys = { rootKey: testKey(`${name} root ${versions}`), logKey: testKey(`${name} log ${versions}`) };
   return { ...seal(receipts, { roots, seed, logKey: keys.logKey }), ...keys };
 }

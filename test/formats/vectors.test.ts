@@ -131,7 +131,9 @@ describe.each(HASHES)('tree with %s', (_, sha) => {
 
   it('proves inclusion', () => {
     for (const { index, size, path } of inclusion) {
-      expect(inclusionRanges(index, size).map(({ start, end }) => toHex(treeHash(hashes.slice(start, end))))).toEqual(path);
+      expect(inclusionRanges(index, size).map(({ start, end }) => toHex(treeHash(hashes.slice(start, end))))).toEqual(
+        path,
+      );
       const claim = { leaf: hashes[index]!, index, size, path: path.map(bytes), root: bytes(roots[size]!), sha };
       expect(verifyInclusion(claim)).toBe(true);
     }
@@ -184,7 +186,11 @@ describe.each(HASHES)('roots and proofs with %s', (_, sha) => {
     expect(toHex(sha(utf8(seedFrom)))).toBe(seed);
     expect(seedIdOf(parseRoot(files[0]!, sha).signed, sha)).toBe(seed);
     const chain = verifyRootChain(files, { sha, pinned: files[0]! });
-    expect([chain.seed, chain.logKeys.map(toHex), chain.everyLogKey.map(toHex)]).toEqual([seed, logKeys.slice(1), logKeys]);
+    expect([chain.seed, chain.logKeys.map(toHex), chain.everyLogKey.map(toHex)]).toEqual([
+      seed,
+      logKeys.slice(1),
+      logKeys,
+    ]);
   });
 
   it.each(vectors('proofs').proofs)('prove receipt $index of $size', ({ index, size, text }) => {
