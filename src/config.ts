@@ -30,7 +30,10 @@ function packageVersion(): string {
 }
 
 function invalid(name: string, expected: string): SeedError {
-  return new SeedError('invalid_input', `${name} must be ${expected}.`, { hint: `Correct or unset ${name}.`, data: { argument: name } });
+  return new SeedError('invalid_input', `${name} must be ${expected}.`, {
+    hint: `Correct or unset ${name}.`,
+    data: { argument: name },
+  });
 }
 
 /** The platform's folder for a program's data (XDG Base Directory; Apple's File System Basics). */

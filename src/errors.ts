@@ -26,7 +26,11 @@ export const ERROR_CODES = {
   conflict: { kind: 'refused', status: 409, meaning: 'What is there contradicts what was asked.' },
   content_erased: { kind: 'refused', status: 410, meaning: 'The content was erased; its receipt remains.' },
   too_large: { kind: 'refused', status: 413, meaning: 'The input is larger than its limit.' },
-  passphrase_required: { kind: 'refused', status: 403, meaning: 'An owner act that needs the owner passphrase, typed on a terminal.' },
+  passphrase_required: {
+    kind: 'refused',
+    status: 403,
+    meaning: 'An owner act that needs the owner passphrase, typed on a terminal.',
+  },
   busy: { kind: 'refused', status: 503, meaning: 'Too much is waiting already; nothing was done.' },
   stopping: { kind: 'refused', status: 503, meaning: 'The seed is stopping; nothing was done.' },
   // the home
@@ -47,10 +51,18 @@ export const ERROR_CODES = {
   commit_unknown: { kind: 'failed', status: 500, meaning: 'The commit failed; whether it holds must be looked up.' },
   foreign_wait: { kind: 'failed', status: 500, meaning: 'An operation waited for something outside its transaction.' },
   handle_closed: { kind: 'failed', status: 500, meaning: 'A transaction handle was used after its transaction.' },
-  volatile_only: { kind: 'failed', status: 500, meaning: 'A write without a receipt touched receipted state, or the reverse.' },
+  volatile_only: {
+    kind: 'failed',
+    status: 500,
+    meaning: 'A write without a receipt touched receipted state, or the reverse.',
+  },
   // receipts
   not_canonical: { kind: 'failed', status: 500, meaning: 'A value cannot stand in a receipt.' },
-  log_rolled_back: { kind: 'failed', status: 503, meaning: 'The log is older than the newest checkpoint kept outside it.' },
+  log_rolled_back: {
+    kind: 'failed',
+    status: 503,
+    meaning: 'The log is older than the newest checkpoint kept outside it.',
+  },
   log_forked: { kind: 'failed', status: 503, meaning: 'The log contradicts a checkpoint kept outside it.' },
   // everything else
   interrupted: { kind: 'failed', status: 499, meaning: 'Stopped before it was done.' },

@@ -74,9 +74,13 @@ function assertHome({ home }: Config): void {
   const state = homeState(home);
   if (state === 'finished') return;
   if (state === 'foreign') {
-    throw new SeedError('home_foreign', `${home} holds something that is not a seed.`, { hint: 'Name another folder with --home DIR or SEED_HOME.' });
+    throw new SeedError('home_foreign', `${home} holds something that is not a seed.`, {
+      hint: 'Name another folder with --home DIR or SEED_HOME.',
+    });
   }
-  throw new SeedError('home_missing', `There is no seed in ${home}.`, { hint: 'Make one with `seed init`, or start one with `seed up`.' });
+  throw new SeedError('home_missing', `There is no seed in ${home}.`, {
+    hint: 'Make one with `seed init`, or start one with `seed up`.',
+  });
 }
 
 /** A home in use by this process alone, for one command. */
@@ -103,7 +107,12 @@ export async function openLocally(config: Config): Promise<LocalSeed> {
   const driver = chooseDriver(config.sqlite);
   const lock = await lockHome(config.home, { driver, role: 'command', waitMs: COMMAND_WAIT_MS });
   try {
-    const substrate = await openSubstrate({ home: config.home, driver, sources: systemSources, fault: faultOf(config) });
+    const substrate = await openSubstrate({
+      home: config.home,
+      driver,
+      sources: systemSources,
+      fault: faultOf(config),
+    });
     return {
       call: createCall({ tools: TOOLS, substrate, daemon: commandDaemon(config) }),
       close: async () => {
@@ -120,7 +129,11 @@ export async function openLocally(config: Config): Promise<LocalSeed> {
 /** Opens the home for reading, whoever serves it. */
 export function openReading(config: Config): LocalSeed {
   assertHome(config);
-  const substrate = openSubstrateReader({ home: config.home, driver: chooseDriver(config.sqlite), sources: systemSources });
+  const substrate = openSubstrateReader({
+    home: config.home,
+    driver: chooseDriver(config.sqlite),
+    sources: systemSources,
+  });
   return {
     call: createCall({ tools: TOOLS, substrate, daemon: commandDaemon(config) }),
     close: () => substrate.close(),
@@ -168,7 +181,13 @@ export async function serve(config: Config): Promise<Serving> {
   }
 }
 
-async function open(parts: { config: Config; lock: HomeLock; file: LogFile; log: Logger; driver: ReturnType<typeof chooseDriver> }): Promise<Serving> {
+async function open(parts: {
+  config: Config;
+  lock: HomeLock;
+  file: LogFile;
+  log: Logger;
+  driver: ReturnType<typeof chooseDriver>;
+}): Promise<Serving> {
   const { config, lock, file, log, driver } = parts;
   const { home, version } = config;
   const settings = readSettings(home);
@@ -177,7 +196,13 @@ async function open(parts: { config: Config; lock: HomeLock; file: LogFile; log:
   const onBackgroundError = (error: SeedError): void => {
     log.error({ code: error.code }, error.message);
   };
-  const substrate = await openSubstrate({ home, driver, sources: systemSources, fault: faultOf(config), onBackgroundError });
+  const substrate = await openSubstrate({
+    home,
+    driver,
+    sources: systemSources,
+    fault: faultOf(config),
+    onBackgroundError,
+  });
   const stopping = Promise.withResolvers<void>();
   const daemon: Daemon = {
     pid: process.pid,
@@ -205,7 +230,15 @@ async function open(parts: { config: Config; lock: HomeLock; file: LogFile; log:
     lock.release();
   });
   const { size } = await substrate.log();
-  return { pid: process.pid, home, seed: substrate.seed, receipts: size, distrust: substrate.distrust, stopped, stop: daemon.stop };
+  return {
+    pid: process.pid,
+    home,
+    seed: substrate.seed,
+    receipts: size,
+    distrust: substrate.distrust,
+    stopped,
+    stop: daemon.stop,
+  };
 }
 
 async function noteStart(substrate: Substrate, version: string): Promise<void> {

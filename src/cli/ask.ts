@@ -20,7 +20,9 @@ export interface Ask {
 export async function ask<T>(config: Config, { tool, input = {}, access }: Ask): Promise<T> {
   const progress = progressLine();
   try {
-    return (await withPassphrase((passphrase) => once(config, { tool, input, access }, passphrase, progress.show))) as T;
+    return (await withPassphrase((passphrase) =>
+      once(config, { tool, input, access }, passphrase, progress.show),
+    )) as T;
   } finally {
     progress.end();
   }
@@ -28,7 +30,12 @@ export async function ask<T>(config: Config, { tool, input = {}, access }: Ask):
 
 type Show = (done: number, total: number, what: string) => void;
 
-async function once(config: Config, { tool, input, access }: Ask, passphrase: string | undefined, show: Show): Promise<unknown> {
+async function once(
+  config: Config,
+  { tool, input, access }: Ask,
+  passphrase: string | undefined,
+  show: Show,
+): Promise<unknown> {
   const { openLocally, openReading, ownerSocketOf } = await import('../main.ts');
   try {
     return await callOwnerDoor(ownerSocketOf(config), { tool, input, passphrase }, show);
@@ -37,7 +44,13 @@ async function once(config: Config, { tool, input, access }: Ask, passphrase: st
   }
   const seed = access === 'read' ? openReading(config) : await openLocally(config);
   try {
-    return await seed.call({ tool, input, passphrase, actor: OWNER, onProgress: ({ done, total, what }) => show(done, total, what) });
+    return await seed.call({
+      tool,
+      input,
+      passphrase,
+      actor: OWNER,
+      onProgress: ({ done, total, what }) => show(done, total, what),
+    });
   } finally {
     await seed.close();
   }

@@ -21,7 +21,10 @@ export function buildProgram(): Command {
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
     .showHelpAfterError('(add --help for what there is)')
-    .addHelpText('after', `\nExit codes:\n${EXIT_HELP}\n\nThe home is --home DIR, else SEED_HOME, else the platform’s data folder.`)
+    .addHelpText(
+      'after',
+      `\nExit codes:\n${EXIT_HELP}\n\nThe home is --home DIR, else SEED_HOME, else the platform’s data folder.`,
+    )
     .exitOverride();
   for (const add of [addUp, addDown, addStatus, addInit, addDoctor, addReceipts]) add(program);
   return program;

@@ -22,24 +22,27 @@ const NOBODY = new Set(['ENOENT', 'ECONNREFUSED']);
  */
 export function callOwnerDoor(socketPath: string, body: OwnerCall, onProgress: OnProgress): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath, path: '/call', method: 'POST', headers: { 'content-type': 'application/json' } }, (response) => {
-      let settled = false;
-      const lines = createInterface({ input: response });
-      lines.on('line', (text) => {
-        const line = JSON.parse(text) as OwnerLine;
-        if ('progress' in line) {
-          onProgress(line.progress.done, line.progress.total, line.progress.what);
-          return;
-        }
-        settled = true;
-        if ('result' in line) resolve(line.result);
-        else reject(fromWire(line.error));
-      });
-      lines.on('close', () => {
-        if (!settled) reject(cutOff());
-      });
-      response.on('error', () => reject(cutOff()));
-    });
+    const outgoing = request(
+      { socketPath, path: '/call', method: 'POST', headers: { 'content-type': 'application/json' } },
+      (response) => {
+        let settled = false;
+        const lines = createInterface({ input: response });
+        lines.on('line', (text) => {
+          const line = JSON.parse(text) as OwnerLine;
+          if ('progress' in line) {
+            onProgress(line.progress.done, line.progress.total, line.progress.what);
+            return;
+          }
+          settled = true;
+          if ('result' in line) resolve(line.result);
+          else reject(fromWire(line.error));
+        });
+        lines.on('close', () => {
+          if (!settled) reject(cutOff());
+        });
+        response.on('error', () => reject(cutOff()));
+      },
+    );
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       reject(NOBODY.has(error.code ?? '') ? absent() : cutOff(error));
     });
@@ -47,7 +50,17 @@ export function callOwnerDoor(socketPath: string, body: OwnerCall, onProgress: O
   });
 }
 
-function fromWire({ code, message, hint, data }: { code: string; message: string; hint: string; data: object }): SeedError {
+function fromWire({
+  code,
+  message,
+  hint,
+  data,
+}: {
+  code: string;
+  message: string;
+  hint: string;
+  data: object;
+}): SeedError {
   const known = (code in ERROR_CODES ? code : 'internal') as ErrorCode;
   return new SeedError(known, message, { hint, data: data as ErrorData });
 }

@@ -31,7 +31,10 @@ export function receiptBlock(receipt: Receipt, contents: Contents): string {
     ['subject', `${subject.type} ${subject.id}`],
     ['outcome', code === null ? outcome : `${outcome} (${code})`],
     ...(of === null ? [] : [['settles', `receipt ${of}`] as [string, string]]),
-    ...Object.entries(detail).map(([name, value]): [string, string] => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
+    ...Object.entries(detail).map(([name, value]): [string, string] => [
+      name,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
     ...contentFacts('input', receipt.input, contents.input),
     ...contentFacts('output', receipt.output, contents.output),
     ['prev', prev],
@@ -47,7 +50,22 @@ function contentFacts(name: 'input' | 'output', hash: string | null, text: strin
   ];
 }
 
-const CSV_COLUMNS = ['seq', 'time', 'actor', 'kind', 'grant', 'action', 'subject_type', 'subject_id', 'outcome', 'code', 'of', 'input', 'output', 'detail'];
+const CSV_COLUMNS = [
+  'seq',
+  'time',
+  'actor',
+  'kind',
+  'grant',
+  'action',
+  'subject_type',
+  'subject_id',
+  'outcome',
+  'code',
+  'of',
+  'input',
+  'output',
+  'detail',
+];
 
 export function csvHeadings(): string {
   return CSV_COLUMNS.join(',');
@@ -55,6 +73,21 @@ export function csvHeadings(): string {
 
 export function csvLine(receipt: Receipt): string {
   const { seq, time, actor, action, subject, outcome, code, of, input, output, detail } = receipt;
-  const cells = [seq, time, actor.id, actor.kind, actor.grant, action, subject.type, subject.id, outcome, code, of, input, output, JSON.stringify(detail)];
+  const cells = [
+    seq,
+    time,
+    actor.id,
+    actor.kind,
+    actor.grant,
+    action,
+    subject.type,
+    subject.id,
+    outcome,
+    code,
+    of,
+    input,
+    output,
+    JSON.stringify(detail),
+  ];
   return cells.map(csvCell).join(',');
 }

@@ -19,7 +19,7 @@ export function hasTerminal(): boolean {
 const ENTER = /[\r\n]/;
 const INTERRUPT = '\u0003';
 const END = '\u0004';
-const ERASE = /[\u0008\u007f]/;
+const ERASE = new Set(['\b', '\u007f']);
 
 /** One line typed on the terminal. @throws SeedError `interrupted` on Ctrl+C */
 export async function askHidden(question: string): Promise<string> {
@@ -34,7 +34,7 @@ export async function askHidden(question: string): Promise<string> {
       for (const key of chunk) {
         if (ENTER.test(key)) return typed.join('');
         if (key === INTERRUPT || key === END) throw interrupted();
-        typed = ERASE.test(key) ? typed.slice(0, -1) : [...typed, key];
+        typed = ERASE.has(key) ? typed.slice(0, -1) : [...typed, key];
       }
     }
     throw interrupted();

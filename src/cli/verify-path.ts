@@ -34,9 +34,12 @@ interface VerifyFiles {
 function readSmall(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined || !stat.isFile()) {
-    throw new SeedError('not_found', `There is no file ${path}.`, { hint: 'Name an exported folder, or the file as it was saved.' });
+    throw new SeedError('not_found', `There is no file ${path}.`, {
+      hint: 'Name an exported folder, or the file as it was saved.',
+    });
   }
-  if (stat.size > SMALL_FILE_BYTES_MAX) throw new SeedError('too_large', `${path} is too large to be what it should be.`, { hint: 'Check the name.' });
+  if (stat.size > SMALL_FILE_BYTES_MAX)
+    throw new SeedError('too_large', `${path} is too large to be what it should be.`, { hint: 'Check the name.' });
   return readFileSync(path, 'utf8');
 }
 
@@ -46,13 +49,22 @@ function readRoots(folder: string): string[] {
   return names.map((_name, index) => readSmall(join(folder, `${index + 1}.json`)));
 }
 
-export async function verifyExportOrProof(path: string, files: VerifyFiles, onBytes: (bytes: number) => void): Promise<PathVerdict> {
+export async function verifyExportOrProof(
+  path: string,
+  files: VerifyFiles,
+  onBytes: (bytes: number) => void,
+): Promise<PathVerdict> {
   const pinnedRoot = files.root === undefined ? undefined : readSmall(files.root);
   const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   return folder ? verifyExport(path, pinnedRoot, files.checkpoint, onBytes) : verifyProofFile(path, pinnedRoot, files);
 }
 
-async function verifyExport(folder: string, pinnedRoot: string | undefined, held: string | undefined, onBytes: (bytes: number) => void): Promise<PathVerdict> {
+async function verifyExport(
+  folder: string,
+  pinnedRoot: string | undefined,
+  held: string | undefined,
+  onBytes: (bytes: number) => void,
+): Promise<PathVerdict> {
   const verifier = createLogVerifier({
     roots: readRoots(join(folder, 'root')),
     checkpoint: readSmall(join(folder, 'checkpoint')),
@@ -62,7 +74,9 @@ async function verifyExport(folder: string, pinnedRoot: string | undefined, held
   });
   const receipts = join(folder, 'receipts.jsonl');
   if (statSync(receipts, { throwIfNoEntry: false }) === undefined) {
-    throw new SeedError('not_found', `There is no file ${receipts}.`, { hint: 'Name a folder that `seed receipts export` made.' });
+    throw new SeedError('not_found', `There is no file ${receipts}.`, {
+      hint: 'Name a folder that `seed receipts export` made.',
+    });
   }
   let bytes = 0;
   for await (const chunk of createReadStream(receipts, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>) {
@@ -98,6 +112,13 @@ function verifyProofFile(path: string, pinnedRoot: string | undefined, { root }:
     return { verdict: 'proven', seed: receipt.seed, size, broken: null, continues_checkpoint: null, says };
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    return { verdict: 'broken', seed: null, size: 0, broken: null, continues_checkpoint: null, says: `Broken: ${error.message} (${error.code})` };
+    return {
+      verdict: 'broken',
+      seed: null,
+      size: 0,
+      broken: null,
+      continues_checkpoint: null,
+      says: `Broken: ${error.message} (${error.code})`,
+    };
   }
 }

@@ -20,7 +20,9 @@ export async function readJsonBody(request: IncomingMessage, bytesMax: number): 
 /** `JSON.parse` for text from outside. @throws SeedError `invalid_input` */
 export function parseJsonWithin(text: string, depthMax: number): unknown {
   if (jsonDepth(text, depthMax) > depthMax) {
-    throw new SeedError('invalid_input', `The JSON is nested deeper than ${depthMax} levels.`, { hint: 'Send it flatter.' });
+    throw new SeedError('invalid_input', `The JSON is nested deeper than ${depthMax} levels.`, {
+      hint: 'Send it flatter.',
+    });
   }
   try {
     return JSON.parse(text) as unknown;

@@ -63,7 +63,12 @@ export function createCall({ tools, substrate, daemon }: PipelineOptions): Call 
 }
 
 /** Leaves a receipt of what was refused before it reached a handler; resolves to the refusal. */
-async function receiptRefusal(substrate: Substrate | SubstrateReader, tool: Tool, actor: Actor, error: SeedError): Promise<SeedError> {
+async function receiptRefusal(
+  substrate: Substrate | SubstrateReader,
+  tool: Tool,
+  actor: Actor,
+  error: SeedError,
+): Promise<SeedError> {
   if (error.kind !== 'refused' || !canWrite(substrate) || substrate.distrust !== null) return error;
   return substrate
     .operate({ action: toolAction(tool), actor }, () => Promise.reject(error))
@@ -76,7 +81,8 @@ async function receiptRefusal(substrate: Substrate | SubstrateReader, tool: Tool
 async function checkPassphrase(substrate: Substrate | SubstrateReader, passphrase: string | undefined): Promise<void> {
   if (!canWrite(substrate) || !substrate.passphrase.required) return;
   if (passphrase !== undefined && (await substrate.passphrase.verify(passphrase))) return;
-  const message = passphrase === undefined ? 'This asks for the owner passphrase.' : 'That is not the owner passphrase.';
+  const message =
+    passphrase === undefined ? 'This asks for the owner passphrase.' : 'That is not the owner passphrase.';
   throw new SeedError('passphrase_required', message, { hint: 'Run the command in a terminal and type it there.' });
 }
 
@@ -99,7 +105,9 @@ function argumentNames({ input }: Tool): string {
 }
 
 function noSuchTool(name: string): SeedError {
-  return new SeedError('not_found', `There is no tool "${name.slice(0, 64)}".`, { hint: 'List the tools to see their names.' });
+  return new SeedError('not_found', `There is no tool "${name.slice(0, 64)}".`, {
+    hint: 'List the tools to see their names.',
+  });
 }
 
 function outOfScope({ name, scope }: Tool): SeedError {
@@ -110,5 +118,7 @@ function outOfScope({ name, scope }: Tool): SeedError {
 }
 
 function readOnly(): SeedError {
-  return new SeedError('home_locked', 'This process may only read the home.', { hint: 'Run the command while no other one holds the home.' });
+  return new SeedError('home_locked', 'This process may only read the home.', {
+    hint: 'Run the command while no other one holds the home.',
+  });
 }

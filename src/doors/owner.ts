@@ -16,6 +16,9 @@ import { readJsonBody } from './body.ts';
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
 const REQUEST_MS_MAX = 30_000;
 
+// One call a connection: a command makes one, and a kept one would hold up the stop.
+const HEADERS = { 'content-type': 'application/jsonl', connection: 'close' };
+
 const CallBody = z.strictObject({
   tool: z.string().min(1).max(64),
   input: z.unknown(),
@@ -26,7 +29,9 @@ const CallBody = z.strictObject({
 export type OwnerLine =
   | { readonly progress: { readonly done: number; readonly total: number; readonly what: string } }
   | { readonly result: unknown }
-  | { readonly error: { readonly code: string; readonly message: string; readonly hint: string; readonly data: object } };
+  | {
+      readonly error: { readonly code: string; readonly message: string; readonly hint: string; readonly data: object };
+    };
 
 export interface Door {
   /** Takes no more calls and resolves when those under way are answered, or after `waitMs`. */
@@ -57,7 +62,12 @@ export async function openOwnerDoor(options: OwnerDoorOptions): Promise<Door> {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause) => {
-      reject(new SeedError('daemon_failed', `The socket ${path} cannot be opened.`, { hint: 'Check that the folder is yours and writable.', cause }));
+      reject(
+        new SeedError('daemon_failed', `The socket ${path} cannot be opened.`, {
+          hint: 'Check that the folder is yours and writable.',
+          cause,
+        }),
+      );
     });
     server.listen(path, resolve);
   });
@@ -75,7 +85,11 @@ export function closeServer(server: Server, waitMs: number): Promise<void> {
   });
 }
 
-async function serve({ call, onDefect }: OwnerDoorOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  { call, onDefect }: OwnerDoorOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   const send = (line: OwnerLine): void => {
@@ -84,13 +98,20 @@ async function serve({ call, onDefect }: OwnerDoorOptions, request: IncomingMess
   try {
     if (request.method !== 'POST' || request.url !== '/call') throw noSuchPage();
     const { tool, input, passphrase } = CallBody.parse(await readJsonBody(request, BODY_BYTES_MAX));
-    response.writeHead(200, { 'content-type': 'application/jsonl' });
-    const result = await call({ tool, input, passphrase, actor: OWNER, signal: gone.signal, onProgress: (progress) => send({ progress }) });
+    response.writeHead(200, HEADERS);
+    const result = await call({
+      tool,
+      input,
+      passphrase,
+      actor: OWNER,
+      signal: gone.signal,
+      onProgress: (progress) => send({ progress }),
+    });
     send({ result });
   } catch (thrown) {
     const error = thrown instanceof z.ZodError ? badBody() : toSeedError(thrown);
     if (error.code === 'internal') onDefect(error);
-    if (!response.headersSent) response.writeHead(400, { 'content-type': 'application/jsonl' });
+    if (!response.headersSent) response.writeHead(400, HEADERS);
     send({ error: { code: error.code, message: error.message, hint: error.hint, data: error.data } });
   }
   response.end();
@@ -101,5 +122,7 @@ function noSuchPage(): SeedError {
 }
 
 function badBody(): SeedError {
-  return new SeedError('invalid_input', 'The call must be {"tool": …, "input": …}.', { hint: 'Use the `seed` command of the same version.' });
+  return new SeedError('invalid_input', 'The call must be {"tool": …, "input": …}.', {
+    hint: 'Use the `seed` command of the same version.',
+  });
 }

@@ -31,7 +31,13 @@ export async function putContent(
   }
   const salt = sources.random(SALT_BYTES);
   const hash = contentHash(salt, body);
-  await tx.run('INSERT INTO substrate_content (hash, salt, body, erase_at) VALUES (?, ?, ?, ?)', hash, salt, body, eraseAt);
+  await tx.run(
+    'INSERT INTO substrate_content (hash, salt, body, erase_at) VALUES (?, ?, ?, ?)',
+    hash,
+    salt,
+    body,
+    eraseAt,
+  );
   return hash;
 }
 

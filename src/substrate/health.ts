@@ -31,7 +31,9 @@ export function checkHome(home: string): Finding {
     const names = missing.map((name) => HOME_ENTRIES[name].path).join(', ');
     return bad('home', `${names} missing in ${home}.`, 'Restore the home from a backup.');
   }
-  const open = (['keys', 'owner', 'credentials'] as const).filter((name) => (statSync(homePath(home, name)).mode & 0o077) !== 0);
+  const open = (['keys', 'owner', 'credentials'] as const).filter(
+    (name) => (statSync(homePath(home, name)).mode & 0o077) !== 0,
+  );
   if (open.length === 0) return good('home', `${home} is complete and closed to others.`);
   const paths = open.map((name) => homePath(home, name)).join(' ');
   return bad('home', 'Other users of this machine can look into private folders.', `chmod 700 ${paths}`);
@@ -42,7 +44,12 @@ export function checkKeys(home: string): Finding {
   const folder = homePath(home, 'keys');
   const modes = KEY_NAMES.map((name) => ({ name, mode: keyMode(folder, name) }));
   const gone = modes.filter(({ name, mode }) => mode === null && name !== 'root-next');
-  if (gone.length > 0) return bad('keys', `Missing: ${gone.map(({ name }) => name).join(', ')}.`, 'Restore the folder keys from a backup.');
+  if (gone.length > 0)
+    return bad(
+      'keys',
+      `Missing: ${gone.map(({ name }) => name).join(', ')}.`,
+      'Restore the folder keys from a backup.',
+    );
   if (modes.some(({ mode }) => mode !== null && (mode & 0o077) !== 0)) {
     return bad('keys', 'Other users of this machine can read private keys.', `chmod 600 ${folder}/*`);
   }
@@ -69,11 +76,20 @@ export async function checkLog(substrate: SubstrateReader): Promise<Finding> {
   const path = homePath(substrate.home, 'checkpoint');
   try {
     const held = readHeld(path);
-    if (held === null) return warning('log', 'No checkpoint is kept outside the database.', 'Start the daemon; it keeps one.');
+    if (held === null)
+      return warning('log', 'No checkpoint is kept outside the database.', 'Start the daemon; it keeps one.');
     await substrate.read((db) => assertContinues(db, { state, held, root: substrate.root, path }));
     const broken = await substrate.read((db) => firstBrokenLink(db, Math.max(0, state.size - RECENT_RECEIPTS), state));
-    if (broken !== null) return bad('log', `Receipt ${broken} does not follow the one before it.`, 'Export the log and run `seed receipts verify` on it.');
-    return good('log', `${state.size} receipts continue the checkpoint kept outside; the newest ${Math.min(state.size, RECENT_RECEIPTS)} are linked.`);
+    if (broken !== null)
+      return bad(
+        'log',
+        `Receipt ${broken} does not follow the one before it.`,
+        'Export the log and run `seed receipts verify` on it.',
+      );
+    return good(
+      'log',
+      `${state.size} receipts continue the checkpoint kept outside; the newest ${Math.min(state.size, RECENT_RECEIPTS)} are linked.`,
+    );
   } catch (error) {
     const { message, hint } = error as { message: string; hint?: string };
     return bad('log', message, hint ?? 'Export the log and run `seed receipts verify` on it.');
@@ -82,7 +98,11 @@ export async function checkLog(substrate: SubstrateReader): Promise<Finding> {
 
 const RECENT_RECEIPTS = 1_000;
 
-async function firstBrokenLink(db: ReadHandle, start: number, { size, prev }: { size: number; prev: string }): Promise<number | null> {
+async function firstBrokenLink(
+  db: ReadHandle,
+  start: number,
+  { size, prev }: { size: number; prev: string },
+): Promise<number | null> {
   const lines = await getReceiptLines(db, start, size - start);
   let before: string | null = null;
   for (const [index, line] of lines.entries()) {
@@ -98,7 +118,11 @@ const GROWTH_DAYS_KEPT = 60;
 /** Notes today's size of the database, once a day. */
 export async function sampleGrowth(tx: WriteHandle, now: number, { database, wal }: StoreSize): Promise<void> {
   const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
-  await tx.run('INSERT INTO substrate_growth (day, bytes) VALUES (?, ?) ON CONFLICT (day) DO NOTHING', day(now), database + wal);
+  await tx.run(
+    'INSERT INTO substrate_growth (day, bytes) VALUES (?, ?) ON CONFLICT (day) DO NOTHING',
+    day(now),
+    database + wal,
+  );
   await tx.run('DELETE FROM substrate_growth WHERE day < ?', day(now - GROWTH_DAYS_KEPT * DAY_MS));
 }
 

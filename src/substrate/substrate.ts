@@ -198,7 +198,9 @@ function assertSameSeed(state: LogState, root: RootChain, home: string): void {
 
 /** An empty database in its place would be a seed that remembers nothing. */
 function databaseMissing(path: string): SeedError {
-  return new SeedError('home_damaged', `The database ${path} is missing.`, { hint: 'Put the file back, or restore the home from a backup.' });
+  return new SeedError('home_damaged', `The database ${path} is missing.`, {
+    hint: 'Put the file back, or restore the home from a backup.',
+  });
 }
 
 async function findDistrust(store: Store, state: LogState, root: RootChain, home: string): Promise<SeedError | null> {
@@ -226,7 +228,12 @@ export async function openSubstrate(options: SubstrateOptions): Promise<Substrat
   const signer = loadLogKey(home, root.chain);
   const path = homePath(home, 'database');
   if (!existsSync(path) && !existsSync(homePath(home, 'unfinished'))) throw databaseMissing(path);
-  const store = openSqliteStore({ path, driver, sources, ...(options.fault === undefined ? {} : { fault: options.fault }) });
+  const store = openSqliteStore({
+    path,
+    driver,
+    sources,
+    ...(options.fault === undefined ? {} : { fault: options.fault }),
+  });
   try {
     const state = (await store.read(readLogState)) ?? emptyLog(root.chain.seed);
     assertSameSeed(state, root.chain, home);

@@ -35,9 +35,13 @@ export function assertWritable(sql: string, writer: 'operation' | 'maintenance')
   if (known.has(sql)) return;
   const table = WRITE.exec(sql)?.[1];
   if (table === undefined || !(TABLE_WRITERS[table] ?? []).includes(writer)) {
-    throw new SeedError('volatile_only', `${writer === 'operation' ? 'An operation' : 'Maintenance'} may not write ${table ?? 'this way'}.`, {
-      hint: 'Change receipted state by operate(), volatile state by maintain(); see src/substrate/tables.ts.',
-    });
+    throw new SeedError(
+      'volatile_only',
+      `${writer === 'operation' ? 'An operation' : 'Maintenance'} may not write ${table ?? 'this way'}.`,
+      {
+        hint: 'Change receipted state by operate(), volatile state by maintain(); see src/substrate/tables.ts.',
+      },
+    );
   }
   known.add(sql);
 }

@@ -4,6 +4,7 @@
  * A group is at most 64 jobs, each in its own savepoint, then one checkpoint and one fsync for all
  * of them. Nobody is answered before the group is durable.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SeedError, toSeedError } from '../errors.ts';
 import type { Signer } from '../formats/checkpoint.ts';
 import { FormatError } from '../formats/error.ts';
@@ -160,7 +161,7 @@ export class Writer {
           } catch (error) {
             if (isFatal(error)) throw error;
             return () => {
-              reject(error);
+              reject(toSeedError(error));
             };
           }
         },
@@ -175,7 +176,7 @@ export class Writer {
    */
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
       await this.#commitGroup(this.#queue.splice(0, GROUP_JOBS_MAX));
     }
     this.#working = null;
@@ -210,11 +211,18 @@ export class Writer {
     if (error.code !== 'commit_unknown') return error;
     this.#doubt = { candidate };
     const before = this.#state.size;
-    const holds = await this.#settleDoubt().then(
-      () => (this.#state.size > before ? 'yes' : 'no'),
-      () => 'unknown',
-    );
-    return new SeedError('commit_unknown', error.message, { hint: error.hint, data: { ...error.data, holds }, cause: error.cause });
+    let holds: 'yes' | 'no' | 'unknown' = 'unknown';
+    try {
+      await this.#settleDoubt();
+      holds = this.#state.size > before ? 'yes' : 'no';
+    } catch {
+      // The file cannot be read either; every later write tries again first, and says why it fails.
+    }
+    return new SeedError('commit_unknown', error.message, {
+      hint: error.hint,
+      data: { ...error.data, holds },
+      cause: error.cause,
+    });
   }
 
   /** Reads the head again from the disk; it is the one of before the group or the one of after it. */

@@ -20,9 +20,14 @@ export const receiptErase = defineTool({
     const { value: erased, seq: receipt } = await substrate.operate({ action: 'receipt.erase', actor }, async (op) => {
       op.receipt({ subject: { type: 'receipt', id: String(seq) } });
       const { input, output } = parseReceipt(await getReceiptLine(op, seq));
-      const count = await eraseContent(op, [input, output].filter((hash) => hash !== null));
+      const count = await eraseContent(
+        op,
+        [input, output].filter((hash) => hash !== null),
+      );
       if (count === 0) {
-        throw new SeedError('content_erased', `Receipt ${seq} has no content, or it was erased before.`, { hint: 'There is nothing left to do.' });
+        throw new SeedError('content_erased', `Receipt ${seq} has no content, or it was erased before.`, {
+          hint: 'There is nothing left to do.',
+        });
       }
       op.receipt({ detail: { pieces: count } });
       return count;

@@ -7,7 +7,8 @@ import { ReceiptView, Seq, SeqOrTime } from './receipt-schema.ts';
 export const receiptList = defineTool({
   name: 'receipt_list',
   title: 'List receipts',
-  description: 'Use when you need to see what was done here, by whom, and what came of it. Newest first; narrow it with the filters.',
+  description:
+    'Use when you need to see what was done here, by whom, and what came of it. Newest first; narrow it with the filters.',
   scope: 'receipt.read',
   surface: 'full',
   access: 'read',

@@ -2,7 +2,10 @@ import * as z from 'zod';
 import { putContent } from '../substrate/content.ts';
 import { defineTool } from './define.ts';
 
-const Name = z.string().regex(/^[a-z_]+\.[a-z_.]+$/, 'a name such as deploy.finished').max(100);
+const Name = z
+  .string()
+  .regex(/^[a-z_]+\.[a-z_.]+$/, 'a name such as deploy.finished')
+  .max(100);
 
 export const receiptNote = defineTool({
   name: 'receipt_note',

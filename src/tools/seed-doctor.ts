@@ -37,11 +37,32 @@ export const seedDoctor = defineTool({
   },
 });
 
-function checkDaemon({ role, pid, version, droppedLogLines }: { role: string; pid: number; version: string; droppedLogLines: () => number }): Finding {
-  if (role !== 'daemon') return { check: 'daemon', verdict: 'warning', says: 'No daemon serves this home.', advice: 'Start it with `seed up`.' };
+function checkDaemon({
+  role,
+  pid,
+  version,
+  droppedLogLines,
+}: {
+  role: string;
+  pid: number;
+  version: string;
+  droppedLogLines: () => number;
+}): Finding {
+  if (role !== 'daemon')
+    return {
+      check: 'daemon',
+      verdict: 'warning',
+      says: 'No daemon serves this home.',
+      advice: 'Start it with `seed up`.',
+    };
   const dropped = droppedLogLines();
   if (dropped > 0) {
-    return { check: 'daemon', verdict: 'warning', says: `${dropped} log lines could not be written.`, advice: 'Check the disk and the folder log.' };
+    return {
+      check: 'daemon',
+      verdict: 'warning',
+      says: `${dropped} log lines could not be written.`,
+      advice: 'Check the disk and the folder log.',
+    };
   }
   return { check: 'daemon', verdict: 'good', says: `Version ${version} serves with pid ${pid}.`, advice: '' };
 }

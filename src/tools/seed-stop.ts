@@ -12,7 +12,8 @@ export const seedStop = defineTool({
   input: z.strictObject({}),
   output: z.object({ pid: z.int() }),
   handler: async (_input, { daemon }) => {
-    if (daemon.role !== 'daemon') throw new SeedError('daemon_absent', 'No daemon serves this home.', { hint: 'There is nothing to stop.' });
+    if (daemon.role !== 'daemon')
+      throw new SeedError('daemon_absent', 'No daemon serves this home.', { hint: 'There is nothing to stop.' });
     daemon.stop();
     return { pid: daemon.pid };
   },

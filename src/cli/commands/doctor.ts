@@ -5,12 +5,19 @@ import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
 interface Examination {
-  readonly findings: readonly { readonly check: string; readonly verdict: 'good' | 'warning' | 'bad'; readonly says: string; readonly advice: string }[];
+  readonly findings: readonly {
+    readonly check: string;
+    readonly verdict: 'good' | 'warning' | 'bad';
+    readonly says: string;
+    readonly advice: string;
+  }[];
   readonly worst: 'good' | 'warning' | 'bad';
 }
 
 export function addDoctor(program: Command): void {
-  const command = program.command('doctor').description('examine the home, the keys, the log and the disk; exit code 1 when something is bad');
+  const command = program
+    .command('doctor')
+    .description('examine the home, the keys, the log and the disk; exit code 1 when something is bad');
   common(command, ['seed doctor', 'seed doctor --json']).action(doctor);
 }
 

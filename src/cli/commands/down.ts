@@ -29,7 +29,9 @@ async function stopDaemon(config: Config): Promise<number | null> {
   const driver = chooseDriver(config.sqlite);
   let pid: number | null = null;
   try {
-    const answer = (await callOwnerDoor(ownerSocketOf(config), { tool: 'seed_stop', input: {} }, () => {})) as { pid: number };
+    const answer = (await callOwnerDoor(ownerSocketOf(config), { tool: 'seed_stop', input: {} }, () => {})) as {
+      pid: number;
+    };
     pid = answer.pid;
   } catch (error) {
     if (!(error instanceof SeedError) || !['daemon_absent', 'daemon_failed'].includes(error.code)) throw error;

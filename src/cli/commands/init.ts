@@ -15,7 +15,9 @@ export function addInit(program: Command): void {
     .description('make a home: keys, root of trust, database')
     .option('--passphrase', 'set an owner passphrase (asked for on the terminal)')
     .option('--no-passphrase', 'set none, and do not ask');
-  common(command, ['seed init', 'seed init --home /srv/seed --passphrase', 'SEED_PORT=0 seed init --json']).action(init);
+  common(command, ['seed init', 'seed init --home /srv/seed --passphrase', 'SEED_PORT=0 seed init --json']).action(
+    init,
+  );
 }
 
 async function init(options: InitOptions): Promise<void> {
@@ -58,6 +60,9 @@ function report(result: { home: string; created: boolean; passphrase: string | n
     return;
   }
   printLine(`Made a seed in ${result.home}.`);
-  if (result.passphrase === 'none') printLine('No owner passphrase: every program that runs as you can act as its owner.');
-  printLine('Start it with `seed up`. Keep a copy of root/1.json elsewhere: with it, receipts prove where they come from.');
+  if (result.passphrase === 'none')
+    printLine('No owner passphrase: every program that runs as you can act as its owner.');
+  printLine(
+    'Start it with `seed up`. Keep a copy of root/1.json elsewhere: with it, receipts prove where they come from.',
+  );
 }

@@ -12,22 +12,42 @@ import { common, configOf } from './shared.ts';
 const PAGE_LIMIT = 200;
 
 export function addReceipts(program: Command): void {
-  const receipts = program.command('receipts').description('what was done here: list, prove, export and verify receipts');
+  const receipts = program
+    .command('receipts')
+    .description('what was done here: list, prove, export and verify receipts');
   addList(receipts);
-  const show = receipts.command('show').argument('<seq>', 'receipt number', parseSeq).description('one receipt, with its content where it is kept');
+  const show = receipts
+    .command('show')
+    .argument('<seq>', 'receipt number', parseSeq)
+    .description('one receipt, with its content where it is kept');
   common(show, ['seed receipts show 17', 'seed receipts show 17 --json']).action(showReceipt);
-  const prove = receipts.command('prove').argument('<seq>', 'receipt number', parseSeq).description('a self-contained proof of one receipt (C2SP tlog-proof)');
-  common(prove, ['seed receipts prove 17 > 17.tlog-proof', 'seed receipts verify 17.tlog-proof --root 1.json']).action(proveReceipt);
-  const checkpoint = receipts.command('checkpoint').description('the newest checkpoint, a signed note; keep it, and no one can cut the log unseen');
+  const prove = receipts
+    .command('prove')
+    .argument('<seq>', 'receipt number', parseSeq)
+    .description('a self-contained proof of one receipt (C2SP tlog-proof)');
+  common(prove, ['seed receipts prove 17 > 17.tlog-proof', 'seed receipts verify 17.tlog-proof --root 1.json']).action(
+    proveReceipt,
+  );
+  const checkpoint = receipts
+    .command('checkpoint')
+    .description('the newest checkpoint, a signed note; keep it, and no one can cut the log unseen');
   common(checkpoint, ['seed receipts checkpoint > checkpoint-2026-11-21']).action(printCheckpoint);
   const note = receipts.command('note').argument('<text>').description('record something done elsewhere, as claimed');
   common(note, ['seed receipts note "rotated the backup disk"']).action(noteText);
-  const erase = receipts.command('erase').argument('<seq>', 'receipt number', parseSeq).description('erase the content of a receipt; the receipt stays (owner act)');
+  const erase = receipts
+    .command('erase')
+    .argument('<seq>', 'receipt number', parseSeq)
+    .description('erase the content of a receipt; the receipt stays (owner act)');
   common(erase, ['seed receipts erase 17']).action(eraseContent);
-  const exporting = receipts.command('export').description('write all receipts to a folder that verifies on any machine').requiredOption('--out <dir>', 'a folder that does not exist yet');
+  const exporting = receipts
+    .command('export')
+    .description('write all receipts to a folder that verifies on any machine')
+    .requiredOption('--out <dir>', 'a folder that does not exist yet');
   common(exporting, ['seed receipts export --out ./receipts']).action(exportReceipts);
   addVerify(receipts);
-  const accept = receipts.command('accept-rollback').description('take a log that is older than its outside checkpoint for the truth (owner act)');
+  const accept = receipts
+    .command('accept-rollback')
+    .description('take a log that is older than its outside checkpoint for the truth (owner act)');
   common(accept, ['seed receipts accept-rollback']).action(acceptLog);
 }
 
@@ -71,9 +91,11 @@ function addList(receipts: Command): void {
     .option('--limit <n>', 'how many at most (default: 20; all of them with --csv)', parseLimit)
     .option('--oldest', 'oldest first')
     .option('--csv', 'print CSV');
-  common(list, ['seed receipts list --from 2026-11-01 --outcome refused', 'seed receipts list --actor cursor --csv > cursor.csv', 'seed receipts list --json --limit 5']).action(
-    listReceipts,
-  );
+  common(list, [
+    'seed receipts list --from 2026-11-01 --outcome refused',
+    'seed receipts list --actor cursor --csv > cursor.csv',
+    'seed receipts list --json --limit 5',
+  ]).action(listReceipts);
 }
 
 interface Page {
@@ -124,42 +146,65 @@ async function showReceipt(seq: number, options: CommonOptions): Promise<void> {
     access: 'read',
   });
   if (options.json === true) printJson(answer);
-  else printLine(receiptBlock(answer.receipt, { input: answer.input?.text ?? null, output: answer.output?.text ?? null }));
+  else
+    printLine(receiptBlock(answer.receipt, { input: answer.input?.text ?? null, output: answer.output?.text ?? null }));
 }
 
 async function proveReceipt(seq: number, options: CommonOptions): Promise<void> {
-  const answer = await ask<{ proof: string }>(configOf(options), { tool: 'receipt_prove', input: { seq }, access: 'read' });
+  const answer = await ask<{ proof: string }>(configOf(options), {
+    tool: 'receipt_prove',
+    input: { seq },
+    access: 'read',
+  });
   if (options.json === true) printJson(answer);
   else process.stdout.write(answer.proof);
 }
 
 async function printCheckpoint(options: CommonOptions): Promise<void> {
-  const answer = await ask<{ checkpoint: string; size: number }>(configOf(options), { tool: 'receipt_checkpoint', access: 'read' });
+  const answer = await ask<{ checkpoint: string; size: number }>(configOf(options), {
+    tool: 'receipt_checkpoint',
+    access: 'read',
+  });
   if (options.json === true) printJson(answer);
   else process.stdout.write(answer.checkpoint);
 }
 
 async function noteText(text: string, options: CommonOptions): Promise<void> {
-  const answer = await ask<{ receipt: number }>(configOf(options), { tool: 'receipt_note', input: { text }, access: 'write' });
+  const answer = await ask<{ receipt: number }>(configOf(options), {
+    tool: 'receipt_note',
+    input: { text },
+    access: 'write',
+  });
   if (options.json === true) printJson(answer);
   else printLine(`Noted as receipt ${answer.receipt}.`);
 }
 
 async function eraseContent(seq: number, options: CommonOptions): Promise<void> {
-  const answer = await ask<{ receipt: number; erased: number }>(configOf(options), { tool: 'receipt_erase', input: { seq }, access: 'write' });
+  const answer = await ask<{ receipt: number; erased: number }>(configOf(options), {
+    tool: 'receipt_erase',
+    input: { seq },
+    access: 'write',
+  });
   if (options.json === true) printJson(answer);
   else printLine(`Erased the content of receipt ${seq}; receipt ${answer.receipt} says so.`);
 }
 
 async function acceptLog(options: CommonOptions): Promise<void> {
-  const answer = await ask<{ receipt: number; accepted: string }>(configOf(options), { tool: 'log_accept', access: 'write' });
+  const answer = await ask<{ receipt: number; accepted: string }>(configOf(options), {
+    tool: 'log_accept',
+    access: 'write',
+  });
   if (options.json === true) printJson(answer);
   else printLine(`The log as it is now counts; receipt ${answer.receipt} says so.`);
 }
 
 async function exportReceipts(options: CommonOptions & { readonly out: string }): Promise<void> {
   const input = { out: resolve(options.out) };
-  const answer = await ask<{ out: string; receipts: number; receipt: number | null }>(configOf(options), { tool: 'receipt_export', input, access: 'write' });
+  const answer = await ask<{ out: string; receipts: number; receipt: number | null }>(configOf(options), {
+    tool: 'receipt_export',
+    input,
+    access: 'write',
+  });
   if (options.json === true) {
     printJson(answer);
     return;
@@ -180,15 +225,19 @@ function addVerify(receipts: Command): void {
     .description('check an export or a proof, offline: exit 0 proven, 1 broken, 3 consistent but origin not proven')
     .option('--root <file>', 'the root of trust as you got it from elsewhere')
     .option('--checkpoint <file>', 'a checkpoint that you kept: proves that the log continues it');
-  common(verify, ['seed receipts verify ./receipts --root 1.json', 'seed receipts verify ./receipts --root 1.json --checkpoint checkpoint-2026-11-21', 'seed receipts verify 17.tlog-proof --root 1.json']).action(
-    verifyPath,
-  );
+  common(verify, [
+    'seed receipts verify ./receipts --root 1.json',
+    'seed receipts verify ./receipts --root 1.json --checkpoint checkpoint-2026-11-21',
+    'seed receipts verify 17.tlog-proof --root 1.json',
+  ]).action(verifyPath);
 }
 
 async function verifyPath(path: string, options: VerifyOptions): Promise<void> {
   const { verifyExportOrProof } = await import('../verify-path.ts');
   const progress = progressLine();
-  const verdict = await verifyExportOrProof(path, options, (done) => progress.show(done, done, 'bytes read')).finally(progress.end);
+  const verdict = await verifyExportOrProof(path, options, (done) => progress.show(done, done, 'bytes read')).finally(
+    progress.end,
+  );
   process.exitCode = { proven: EXIT.ok, consistent: EXIT.unproven, broken: EXIT.failed }[verdict.verdict];
   if (options.json === true) printJson(verdict);
   else printLine(verdict.says);

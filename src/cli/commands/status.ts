@@ -17,7 +17,9 @@ interface Status {
 }
 
 export function addStatus(program: Command): void {
-  const command = program.command('status').description('whether a daemon serves, and how the log stands; exit code 4 when none does');
+  const command = program
+    .command('status')
+    .description('whether a daemon serves, and how the log stands; exit code 4 when none does');
   common(command, ['seed status', 'seed status --json', 'seed status || seed up']).action(status);
 }
 
@@ -28,9 +30,15 @@ async function status(options: CommonOptions): Promise<void> {
     printJson(facts);
     return;
   }
-  printLine(facts.serving ? `Serving with pid ${facts.pid} since ${facts.started}.` : 'No daemon serves this home; start it with `seed up`.');
+  printLine(
+    facts.serving
+      ? `Serving with pid ${facts.pid} since ${facts.started}.`
+      : 'No daemon serves this home; start it with `seed up`.',
+  );
   printLine(`  home      ${facts.home}`);
   printLine(`  seed      ${facts.seed}`);
   printLine(`  version   ${facts.version}, store ${facts.store}`);
-  printLine(`  receipts  ${facts.receipts}${facts.newest_receipt === null ? '' : `, the newest of ${facts.newest_receipt}`}`);
+  printLine(
+    `  receipts  ${facts.receipts}${facts.newest_receipt === null ? '' : `, the newest of ${facts.newest_receipt}`}`,
+  );
 }

@@ -16,7 +16,11 @@ export function addUp(program: Command): void {
     .command('up')
     .description('serve the home in the foreground; makes it when it is not there')
     .addOption(new Option('--print-unit <manager>', 'print a service file instead').choices(['systemd', 'launchd']));
-  common(command, ['seed up', 'SEED_HOME=/srv/seed seed up', 'seed up --print-unit systemd > ~/.config/systemd/user/seed.service']).action(up);
+  common(command, [
+    'seed up',
+    'SEED_HOME=/srv/seed seed up',
+    'seed up --print-unit systemd > ~/.config/systemd/user/seed.service',
+  ]).action(up);
 }
 
 async function up(options: UpOptions): Promise<void> {

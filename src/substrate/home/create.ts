@@ -69,9 +69,11 @@ export async function createHome(options: CreateHomeOptions): Promise<boolean> {
   assertSuitable(home);
   if (options.passphrase !== null) assertPassphrase(options.passphrase);
   const above = makeFolder(home);
-  const lock = await lockHome(home, { driver: options.driver, role: 'command', waitMs: 10_000 }).catch((error: unknown) => {
-    throw asHomeError(home, error);
-  });
+  const lock = await lockHome(home, { driver: options.driver, role: 'command', waitMs: 10_000 }).catch(
+    (error: unknown) => {
+      throw asHomeError(home, error);
+    },
+  );
   try {
     // Whoever had the lock before may have made the home meanwhile.
     if (homeState(home) === 'finished') return false;
@@ -112,7 +114,10 @@ async function fill(home: string, options: CreateHomeOptions): Promise<void> {
   for (const folder of ['keys', 'root', 'credentials', 'log', 'owner'] as const) {
     mkdirSync(homePath(home, folder), { mode: folder === 'root' ? 0o755 : 0o700 });
   }
-  const { chain } = createIdentity({ keys: homePath(home, 'keys'), root: homePath(home, 'root') }, { passphrase: options.passphrase, sources });
+  const { chain } = createIdentity(
+    { keys: homePath(home, 'keys'), root: homePath(home, 'root') },
+    { passphrase: options.passphrase, sources },
+  );
   if (options.passphrase !== null) await createPassphrase(passphrasePath(home), options.passphrase, sources);
   fault('home.keyed');
   const substrate = await openSubstrate({ home, driver, sources });
@@ -153,7 +158,10 @@ function removeFolders(home: string, above: string | null): void {
 function asHomeError(home: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new SeedError('disk_full', `There is no space left for a home in ${home}.`, { hint: 'Free some space; nothing was left behind.', cause: error });
+    return new SeedError('disk_full', `There is no space left for a home in ${home}.`, {
+      hint: 'Free some space; nothing was left behind.',
+      cause: error,
+    });
   }
   const reading = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EIO'].includes(code ?? '');
   const store = error instanceof SeedError && error.code === 'store_unwritable';

@@ -15,17 +15,62 @@ interface HomeEntry {
 }
 
 const ENTRIES = {
-  database: { path: 'seed.db', kind: 'file', meaning: 'Everything the seed knows: receipts, content, state (SQLite, with -wal and -shm beside it while open).', owner: 'substrate/store' },
-  settings: { path: 'config.json', kind: 'file', meaning: 'The home’s configuration; written last, so a home without it was never finished.', owner: 'substrate/home/settings' },
-  keys: { path: 'keys', kind: 'folder', meaning: 'The seed’s private keys (mode 0600) and the verifier of the owner passphrase.', owner: 'substrate/identity' },
-  root: { path: 'root', kind: 'folder', meaning: 'The root of trust, 1.json and its successors; public: pin it where you verify.', owner: 'substrate/identity/root' },
-  credentials: { path: 'credentials', kind: 'folder', meaning: 'Secrets for model targets, one file each (mode 0600).', owner: 'membrane/egress' },
+  database: {
+    path: 'seed.db',
+    kind: 'file',
+    meaning: 'Everything the seed knows: receipts, content, state (SQLite, with -wal and -shm beside it while open).',
+    owner: 'substrate/store',
+  },
+  settings: {
+    path: 'config.json',
+    kind: 'file',
+    meaning: 'The home’s configuration; written last, so a home without it was never finished.',
+    owner: 'substrate/home/settings',
+  },
+  keys: {
+    path: 'keys',
+    kind: 'folder',
+    meaning: 'The seed’s private keys (mode 0600) and the verifier of the owner passphrase.',
+    owner: 'substrate/identity',
+  },
+  root: {
+    path: 'root',
+    kind: 'folder',
+    meaning: 'The root of trust, 1.json and its successors; public: pin it where you verify.',
+    owner: 'substrate/identity/root',
+  },
+  credentials: {
+    path: 'credentials',
+    kind: 'folder',
+    meaning: 'Secrets for model targets, one file each (mode 0600).',
+    owner: 'membrane/egress',
+  },
   log: { path: 'log', kind: 'folder', meaning: 'What the daemon said, rotated.', owner: 'substrate/home/log-file' },
   owner: { path: 'owner', kind: 'folder', meaning: 'The owner’s door (mode 0700).', owner: 'doors/owner' },
-  checkpoint: { path: 'checkpoint', kind: 'file', meaning: 'The newest signed checkpoint, kept outside the database to notice a rollback.', owner: 'substrate/receipts/held' },
-  lock: { path: 'lock.db', kind: 'file', meaning: 'Held by the one process that may write.', owner: 'substrate/home/lock' },
-  holder: { path: 'lock.json', kind: 'file', meaning: 'Who holds the lock; meaningless while nobody does.', owner: 'substrate/home/lock' },
-  unfinished: { path: '.unfinished', kind: 'file', meaning: 'There only while the home is being made.', owner: 'substrate/home/create' },
+  checkpoint: {
+    path: 'checkpoint',
+    kind: 'file',
+    meaning: 'The newest signed checkpoint, kept outside the database to notice a rollback.',
+    owner: 'substrate/receipts/held',
+  },
+  lock: {
+    path: 'lock.db',
+    kind: 'file',
+    meaning: 'Held by the one process that may write.',
+    owner: 'substrate/home/lock',
+  },
+  holder: {
+    path: 'lock.json',
+    kind: 'file',
+    meaning: 'Who holds the lock; meaningless while nobody does.',
+    owner: 'substrate/home/lock',
+  },
+  unfinished: {
+    path: '.unfinished',
+    kind: 'file',
+    meaning: 'There only while the home is being made.',
+    owner: 'substrate/home/create',
+  },
 } as const satisfies Record<string, HomeEntry>;
 
 export type HomeEntryName = keyof typeof ENTRIES;
@@ -39,5 +84,7 @@ export function homePath(folder: string, entry: HomeEntryName): string {
 
 /** Names that may stand in a home's folder; anything else was not put there by a seed. */
 export function isHomeName(name: string): boolean {
-  return Object.values(HOME_ENTRIES).some(({ path }) => name === path || name.startsWith(`${path}-`) || name === `${path}.new`);
+  return Object.values(HOME_ENTRIES).some(
+    ({ path }) => name === path || name.startsWith(`${path}-`) || name === `${path}.new`,
+  );
 }

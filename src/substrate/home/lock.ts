@@ -26,6 +26,15 @@ export interface HomeLock {
 /** Locks held by this process: without a live reference the collector would close the file. */
 const held = new Set<Connection>();
 
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 /** Who took the lock last, whether or not it is still held; null when that cannot be read. */
 export function readHolder(home: string): Holder | null {
   try {
@@ -78,7 +87,9 @@ export async function lockHome(
   let db = tryLock(home, driver);
   while (db === null) {
     const holder = readHolder(home);
-    if (performance.now() >= deadline) throw lockedBy(home, holder);
+    // A daemon stays; only a command is worth waiting for.
+    if (performance.now() >= deadline || (holder?.role === 'daemon' && isAlive(holder.pid)))
+      throw lockedBy(home, holder);
     await delay(15);
     db = tryLock(home, driver);
   }

@@ -25,7 +25,7 @@ function within(home: string): SocketPaths {
 
 /** The folder to record for a home: null while its own path is short enough. */
 export function chooseSocketFolder(home: string, runtimeFolder: string | null): string | null {
-  const longest = Math.max(...Object.values(within(home)).map((path) => Buffer.byteLength(path)));
+  const longest = Math.max(...[within(home).owner, within(home).agent].map((path) => Buffer.byteLength(path)));
   if (longest <= SOCKET_PATH_BYTES_MAX) return null;
   const name = `seed-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`;
   return join(runtimeFolder ?? tmpdir(), name);

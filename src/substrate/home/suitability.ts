@@ -14,7 +14,8 @@ const NETWORK_FILE_SYSTEMS =
   /^(?:nfs|nfs4|cifs|smb\d?|smbfs|smb3|9p|afs|afpfs|ceph|coda|glusterfs|lustre|ncpfs|webdav|davfs|fuse\.(?:sshfs|rclone|s3fs|gcsfuse|glusterfs|davfs2?|ceph|juicefs|gvfsd-fuse|goofys))$/;
 
 /** Folder names and marker files of the common synchronisers. */
-const SYNCED_NAMES = /^(?:Dropbox|OneDrive(?: - .*)?|Google Drive|GoogleDrive|My Drive|iCloud Drive|Mobile Documents|CloudStorage|Nextcloud|ownCloud|Box Sync|pCloud ?Drive|MEGA)$/;
+const SYNCED_NAMES =
+  /^(?:Dropbox|OneDrive(?: - .*)?|Google Drive|GoogleDrive|My Drive|iCloud Drive|Mobile Documents|CloudStorage|Nextcloud|ownCloud|Box Sync|pCloud ?Drive|MEGA)$/;
 const SYNCED_MARKERS = ['.stfolder', '.dropbox', '.nextcloudsync.log', '.owncloudsync.log'];
 
 /** The nearest folder at or above `path` that exists. */
@@ -61,7 +62,8 @@ export function parseMountList(text: string): Mount[] {
 function readMounts(): Mount[] {
   try {
     if (process.platform === 'linux') return parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8'));
-    if (process.platform === 'darwin') return parseMountList(execFileSync('/sbin/mount', { encoding: 'utf8', timeout: 2_000 }));
+    if (process.platform === 'darwin')
+      return parseMountList(execFileSync('/sbin/mount', { encoding: 'utf8', timeout: 2_000 }));
   } catch {
     // Without a mount table the type is unknown, which is no reason to refuse a local disk.
   }
@@ -74,11 +76,16 @@ export function unsuitability(home: string, mounts: readonly Mount[] = readMount
   const above = ancestors(folder);
   const mount = mounts
     .filter((candidate) => above.includes(candidate.folder))
-    .reduce<Mount | null>((deepest, next) => (deepest === null || next.folder.length >= deepest.folder.length ? next : deepest), null);
+    .reduce<Mount | null>(
+      (deepest, next) => (deepest === null || next.folder.length >= deepest.folder.length ? next : deepest),
+      null,
+    );
   if (mount !== null && NETWORK_FILE_SYSTEMS.test(mount.type)) {
     return `${home} lies on a network file system (${mount.type}), where database locks do not hold.`;
   }
-  const named = [...ancestors(resolve(home)), ...above].find((path) => SYNCED_NAMES.test(path.slice(path.lastIndexOf('/') + 1)));
+  const named = [...ancestors(resolve(home)), ...above].find((path) =>
+    SYNCED_NAMES.test(path.slice(path.lastIndexOf('/') + 1)),
+  );
   const marked = above.find((path) => SYNCED_MARKERS.some((marker) => existsSync(join(path, marker))));
   const synced = named ?? marked;
   return synced === undefined ? null : `${home} lies in a folder that another program synchronises (${synced}).`;

@@ -50,7 +50,11 @@ export function createKey(folder: string, name: KeyName, passphrase: string | nu
 export function loadKey(folder: string, name: KeyName, passphrase?: string): Signer {
   const path = keyPath(folder, name);
   try {
-    const key = createPrivateKey({ key: readFileSync(path), format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
+    const key = createPrivateKey({
+      key: readFileSync(path),
+      format: 'pem',
+      ...(passphrase === undefined ? {} : { passphrase }),
+    });
     if (key.asymmetricKeyType === 'ed25519') return toSigner(key);
   } catch (cause) {
     throw damagedKey(path, cause);

@@ -16,7 +16,10 @@ export const PASSPHRASE_CHARS_MAX = 1024;
 
 const Verifier = z.strictObject({
   v: z.literal(1),
-  n: z.int().min(1 << 14).max(1 << 20),
+  n: z
+    .int()
+    .min(1 << 14)
+    .max(1 << 20),
   r: z.int().min(8).max(32),
   p: z.int().min(1).max(16),
   salt: z.base64(),
@@ -38,9 +41,13 @@ function derive(passphrase: string, { n, r, p, salt }: Omit<Verifier, 'hash' | '
 /** @throws SeedError `invalid_input` when it is too short or too long */
 export function assertPassphrase(passphrase: string): void {
   if (passphrase.length >= PASSPHRASE_CHARS_MIN && passphrase.length <= PASSPHRASE_CHARS_MAX) return;
-  throw new SeedError('invalid_input', `The passphrase must have ${PASSPHRASE_CHARS_MIN} to ${PASSPHRASE_CHARS_MAX} characters.`, {
-    hint: 'Choose a longer one; a few words are easy to remember.',
-  });
+  throw new SeedError(
+    'invalid_input',
+    `The passphrase must have ${PASSPHRASE_CHARS_MIN} to ${PASSPHRASE_CHARS_MAX} characters.`,
+    {
+      hint: 'Choose a longer one; a few words are easy to remember.',
+    },
+  );
 }
 
 /** Writes the verifier of a new passphrase to `path` (mode 0600). */

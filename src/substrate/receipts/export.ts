@@ -43,7 +43,8 @@ export async function exportLog(source: Source, request: ExportRequest): Promise
     await mkdir(join(draft, 'root'), { recursive: true });
     await writeReceipts(source, join(draft, 'receipts.jsonl'), request);
     await writeSmall(join(draft, 'checkpoint'), request.checkpoint);
-    for (const [index, text] of source.rootFiles.entries()) await writeSmall(join(draft, 'root', `${index + 1}.json`), text);
+    for (const [index, text] of source.rootFiles.entries())
+      await writeSmall(join(draft, 'root', `${index + 1}.json`), text);
     await writeSmall(join(draft, 'README.txt'), readme(source, request));
     for (const folder of [join(draft, 'root'), draft]) syncFolder(folder);
     await rmdir(out).catch(() => {});
@@ -65,7 +66,9 @@ export async function assertFree(out: string): Promise<void> {
 }
 
 function taken(out: string): SeedError {
-  return new SeedError('conflict', `${out} is there already and is not an empty folder.`, { hint: 'Name a folder that does not exist yet.' });
+  return new SeedError('conflict', `${out} is there already and is not an empty folder.`, {
+    hint: 'Name a folder that does not exist yet.',
+  });
 }
 
 async function writeReceipts(source: Source, path: string, { size, signal, onProgress }: ExportRequest): Promise<void> {
@@ -77,7 +80,8 @@ async function writeReceipts(source: Source, path: string, { size, signal, onPro
     if (signal.aborted) throw interrupted();
     const from = done;
     const lines = await source.read((db) => getReceiptLines(db, from, Math.min(PAGE_ROWS, size - from)));
-    if (lines.length === 0) throw new SeedError('store_corrupt', `Receipt ${done} is missing.`, { hint: 'Run `seed doctor`.' });
+    if (lines.length === 0)
+      throw new SeedError('store_corrupt', `Receipt ${done} is missing.`, { hint: 'Run `seed doctor`.' });
     if (!file.write(`${lines.join('\n')}\n`)) await Promise.race([once(file, 'drain'), failed]);
     done += lines.length;
     onProgress(done);
@@ -91,16 +95,24 @@ async function writeSmall(path: string, content: string): Promise<void> {
 }
 
 function interrupted(): SeedError {
-  return new SeedError('interrupted', 'The export was stopped before it was complete.', { hint: 'Nothing was left behind; start it again.' });
+  return new SeedError('interrupted', 'The export was stopped before it was complete.', {
+    hint: 'Nothing was left behind; start it again.',
+  });
 }
 
 function asExportError(out: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   if (error instanceof SeedError) return error;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new SeedError('disk_full', `There is no space left for ${out}.`, { hint: 'Free some space; nothing was left behind.', cause: error });
+    return new SeedError('disk_full', `There is no space left for ${out}.`, {
+      hint: 'Free some space; nothing was left behind.',
+      cause: error,
+    });
   }
-  return new SeedError('home_unwritable', `The export cannot be written to ${out} (${code}).`, { hint: 'Choose a folder that you may write.', cause: error });
+  return new SeedError('home_unwritable', `The export cannot be written to ${out} (${code}).`, {
+    hint: 'Choose a folder that you may write.',
+    cause: error,
+  });
 }
 
 function readme({ seed, root }: Source, { size }: ExportRequest): string {

@@ -45,20 +45,31 @@ export async function assertContinues(
 ): Promise<void> {
   const kept = openHeld(held, { state, root, path });
   if (kept.size > state.size) {
-    throw new SeedError('log_rolled_back', `The log has ${state.size} receipts; a checkpoint kept outside it covers ${kept.size}.`, {
-      hint: 'Restore the newer database. If it is lost, accept that with `seed receipts accept-rollback`.',
-      data: { size: state.size, held: kept.size },
-    });
+    throw new SeedError(
+      'log_rolled_back',
+      `The log has ${state.size} receipts; a checkpoint kept outside it covers ${kept.size}.`,
+      {
+        hint: 'Restore the newer database. If it is lost, accept that with `seed receipts accept-rollback`.',
+        data: { size: state.size, held: kept.size },
+      },
+    );
   }
   if (kept.size > 0 && !Buffer.from(kept.root).equals(await rangeHash(db, 0, kept.size))) {
-    throw new SeedError('log_forked', `The first ${kept.size} receipts are not those that a checkpoint kept outside the log covers.`, {
-      hint: 'The database was replaced or changed. Restore the right one, or accept it with `seed receipts accept-rollback`.',
-      data: { held: kept.size },
-    });
+    throw new SeedError(
+      'log_forked',
+      `The first ${kept.size} receipts are not those that a checkpoint kept outside the log covers.`,
+      {
+        hint: 'The database was replaced or changed. Restore the right one, or accept it with `seed receipts accept-rollback`.',
+        data: { held: kept.size },
+      },
+    );
   }
 }
 
-function openHeld(held: string, { state, root, path }: { state: LogState; root: RootChain; path: string }): { size: number; root: Uint8Array } {
+function openHeld(
+  held: string,
+  { state, root, path }: { state: LogState; root: RootChain; path: string },
+): { size: number; root: Uint8Array } {
   try {
     return openCheckpoint(held, { origin: originOf(state.seed), publicKeys: root.everyLogKey, sha: fastSha256 });
   } catch (cause) {

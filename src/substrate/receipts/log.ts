@@ -61,7 +61,9 @@ export function emptyLog(seed: string): LogState {
 
 /** The log's newest committed state; null in a database that has none yet. */
 export async function readLogState(db: ReadHandle): Promise<LogState | null> {
-  const row = await db.get<LogRow>('SELECT seed, size, frontier, prev, time, checkpoint FROM substrate_log WHERE id = 1');
+  const row = await db.get<LogRow>(
+    'SELECT seed, size, frontier, prev, time, checkpoint FROM substrate_log WHERE id = 1',
+  );
   if (row === undefined) return null;
   const { frontier, ...rest } = row;
   return { ...rest, range: CompactRange.decode(row.size, new Uint8Array(frontier), fastSha256) };

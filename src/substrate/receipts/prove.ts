@@ -11,9 +11,17 @@ import { rangeHash } from './tree.ts';
 export async function proveReceipt(db: ReadHandle, seq: number): Promise<string> {
   const log = await readLogState(db);
   if (log === null || seq >= log.size) {
-    throw new SeedError('not_found', `There is no receipt ${seq}.`, { hint: 'The newest are shown by `seed receipts list`.', data: { seq } });
+    throw new SeedError('not_found', `There is no receipt ${seq}.`, {
+      hint: 'The newest are shown by `seed receipts list`.',
+      data: { seq },
+    });
   }
   const path: Uint8Array[] = [];
   for (const { start, end } of inclusionRanges(seq, log.size)) path.push(await rangeHash(db, start, end));
-  return formatProof({ extra: Buffer.from(await getReceiptLine(db, seq)), index: seq, path, checkpoint: log.checkpoint });
+  return formatProof({
+    extra: Buffer.from(await getReceiptLine(db, seq)),
+    index: seq,
+    path,
+    checkpoint: log.checkpoint,
+  });
 }

@@ -29,12 +29,19 @@ interface BytesRow extends Row {
 export async function getReceiptLine(db: ReadHandle, seq: number): Promise<string> {
   const row = await db.get<BytesRow>('SELECT bytes FROM substrate_receipts WHERE seq = ?', seq);
   if (row !== undefined) return row.bytes;
-  throw new SeedError('not_found', `There is no receipt ${seq}.`, { hint: 'The newest are shown by `seed receipts list`.', data: { seq } });
+  throw new SeedError('not_found', `There is no receipt ${seq}.`, {
+    hint: 'The newest are shown by `seed receipts list`.',
+    data: { seq },
+  });
 }
 
 /** Up to `limit` stored lines from `start` on. */
 export async function getReceiptLines(db: ReadHandle, start: number, limit: number): Promise<string[]> {
-  const rows = await db.all<BytesRow>('SELECT bytes FROM substrate_receipts WHERE seq >= ? ORDER BY seq LIMIT ?', start, limit);
+  const rows = await db.all<BytesRow>(
+    'SELECT bytes FROM substrate_receipts WHERE seq >= ? ORDER BY seq LIMIT ?',
+    start,
+    limit,
+  );
   return rows.map(({ bytes }) => bytes);
 }
 
@@ -82,7 +89,8 @@ export async function listReceipts(
   { limit, after = null, order = 'newest' }: { limit: number; after?: number | null; order?: 'newest' | 'oldest' },
 ): Promise<ReceiptPage> {
   let [low, high] = [await lowest(db, filter.from), await highest(db, filter.to)];
-  if (after !== null) [low, high] = order === 'newest' ? [low, Math.min(high, after - 1)] : [Math.max(low, after + 1), high];
+  if (after !== null)
+    [low, high] = order === 'newest' ? [low, Math.min(high, after - 1)] : [Math.max(low, after + 1), high];
   const terms = ['seq >= ?', 'seq <= ?'];
   const params: Value[] = [low, high];
   for (const column of ['actor', 'action', 'outcome'] as const) {

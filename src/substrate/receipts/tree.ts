@@ -27,7 +27,11 @@ interface HashRow extends Row {
 }
 
 async function leafHashes(db: ReadHandle, start: number, end: number): Promise<Uint8Array[]> {
-  const rows = await db.all<BytesRow>('SELECT bytes FROM substrate_receipts WHERE seq >= ? AND seq < ? ORDER BY seq', start, end);
+  const rows = await db.all<BytesRow>(
+    'SELECT bytes FROM substrate_receipts WHERE seq >= ? AND seq < ? ORDER BY seq',
+    start,
+    end,
+  );
   return rows.map(({ bytes }) => leafHash(Buffer.from(bytes), fastSha256));
 }
 
@@ -50,7 +54,8 @@ function foldPairs(hashes: readonly Uint8Array[]): Uint8Array {
   let layer = hashes;
   while (layer.length > 1) {
     const next: Uint8Array[] = [];
-    for (let i = 0; i + 1 < layer.length; i += 2) next.push(nodeHash(layer[i] as Uint8Array, layer[i + 1] as Uint8Array, fastSha256));
+    for (let i = 0; i + 1 < layer.length; i += 2)
+      next.push(nodeHash(layer[i] as Uint8Array, layer[i + 1] as Uint8Array, fastSha256));
     layer = next;
   }
   return layer[0] as Uint8Array;

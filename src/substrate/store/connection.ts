@@ -45,12 +45,12 @@ function openNative(driver: SqliteDriver, path: string, readonly: boolean): Nati
 
 /** `node:sqlite` without its experimental warning, which would look like a fault to a user. */
 function loadNodeSqlite(): typeof import('node:sqlite') {
-  const emit = process.emitWarning;
+  const { emitWarning } = process;
   process.emitWarning = () => {};
   try {
     return require('node:sqlite') as typeof import('node:sqlite');
   } finally {
-    process.emitWarning = emit;
+    process.emitWarning = emitWarning;
   }
 }
 

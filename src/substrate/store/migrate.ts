@@ -43,10 +43,14 @@ function readApplied(db: Connection): Applied[] {
 function assertKnown(applied: readonly Applied[], migrations: readonly Migration[]): void {
   const newest = applied.at(-1)?.version ?? 0;
   if (newest > migrations.length) {
-    throw new SeedError('store_newer', `The database is at version ${newest}; this program knows ${migrations.length}.`, {
-      hint: 'Install the newer sovereign-seed that wrote it, or restore a backup made before the upgrade.',
-      data: { database: newest, program: migrations.length },
-    });
+    throw new SeedError(
+      'store_newer',
+      `The database is at version ${newest}; this program knows ${migrations.length}.`,
+      {
+        hint: 'Install the newer sovereign-seed that wrote it, or restore a backup made before the upgrade.',
+        data: { database: newest, program: migrations.length },
+      },
+    );
   }
   for (const [index, row] of applied.entries()) {
     const migration = migrations[index];

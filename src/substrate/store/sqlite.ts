@@ -246,9 +246,13 @@ class SqliteStore implements Store {
   /** A file that was moved or deleted would go on taking commits that nobody finds again. */
   #assertPresent(): void {
     if (fileIdentity(this.#options.path) === this.#identity) return;
-    throw new SeedError('store_vanished', `The database file was moved or deleted while in use (${this.#options.path}).`, {
-      hint: 'Stop the daemon, put the file and its -wal back where they were, and start again.',
-    });
+    throw new SeedError(
+      'store_vanished',
+      `The database file was moved or deleted while in use (${this.#options.path}).`,
+      {
+        hint: 'Stop the daemon, put the file and its -wal back where they were, and start again.',
+      },
+    );
   }
 
   reopen(): Promise<void> {
@@ -319,7 +323,17 @@ async function readOnce<T>(db: Connection, path: string, fn: (db: ReadHandle) =>
 }
 
 /** Errors after which SQLite may have rolled back the whole transaction (sqlite.org/lang_transaction.html §3). */
-const FATAL_CODES = new Set(['SQLITE_FULL', 'SQLITE_IOERR', 'SQLITE_NOMEM', 'SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_READONLY', 'SQLITE_CANTOPEN', 'SQLITE_PROTOCOL', 'SQLITE_BUSY']);
+const FATAL_CODES = new Set([
+  'SQLITE_FULL',
+  'SQLITE_IOERR',
+  'SQLITE_NOMEM',
+  'SQLITE_CORRUPT',
+  'SQLITE_NOTADB',
+  'SQLITE_READONLY',
+  'SQLITE_CANTOPEN',
+  'SQLITE_PROTOCOL',
+  'SQLITE_BUSY',
+]);
 
 /** Whether an error is of a kind that may have cost the whole transaction, not one statement. */
 export function isFatal(error: unknown): boolean {
@@ -338,9 +352,13 @@ function commitUnknown(cause: unknown): SeedError {
 }
 
 function scrubBlocked(path: string): SeedError {
-  return new SeedError('busy', `Another program is reading the database, so the erased content cannot be overwritten yet (${path}).`, {
-    hint: 'Close the program that has the database open, then erase again.',
-  });
+  return new SeedError(
+    'busy',
+    `Another program is reading the database, so the erased content cannot be overwritten yet (${path}).`,
+    {
+      hint: 'Close the program that has the database open, then erase again.',
+    },
+  );
 }
 
 function closeQuietly(db: Connection): void {
