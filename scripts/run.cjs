@@ -4,10 +4,10 @@
  */
 'use strict';
 
-if (Number(process.versions.node.split('.')[0]) < 20) {
-  process.stderr.write(
-    'sovereign-seed needs Node 20 or newer to install its own; this is Node ' + process.versions.node + '.\n',
-  );
+var version = process.versions.node;
+
+if (Number(version.split('.')[0]) < 20) {
+  process.stderr.write('sovereign-seed needs Node 20 or newer to install its own; this is Node ' + version + '.\n');
   process.exitCode = 1;
 } else {
   require('./bootstrap/main.cjs');

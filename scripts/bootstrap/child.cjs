@@ -9,9 +9,11 @@ const tty = require('node:tty');
 const FORWARDED = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 /** npm repeats a signal that the whole foreground group has got already; a second one could mean "now!". */
 const REPEAT_MS = 1_000;
-/** How long a child may take to stop after the terminal or the parent has gone. */
+/** How long a child may take to stop once it has been told to. */
 const GRACE_MS = 15_000;
-const PARENT_POLL_MS = 1_000;
+/** The same for npm and the compiler, whose work is redone anyway. */
+const HELPER_GRACE_MS = 2_000;
+const PARENT_POLL_MS = 500;
 
 /**
  * @typedef {object} Ended
@@ -41,7 +43,7 @@ function runChild(command, args, { capture = false, onStart, ...options } = {}) 
     let escalation;
     /** @param {NodeJS.Signals} signal */
     const escalate = (signal) => {
-      escalation ??= setTimeout(() => child.kill(signal), GRACE_MS);
+      escalation ??= setTimeout(() => child.kill(signal), capture ? HELPER_GRACE_MS : GRACE_MS);
     };
     /** @param {NodeJS.Signals} signal */
     const onSignal = (signal) => {
@@ -53,6 +55,7 @@ function runChild(command, args, { capture = false, onStart, ...options } = {}) 
       const sharesTerminal = !capture && signal !== 'SIGTERM' && [0, 1, 2].some((fd) => tty.isatty(fd));
       if (sharesTerminal) escalate('SIGTERM');
       else child.kill(signal);
+      if (capture) escalate('SIGKILL');
     };
     for (const signal of FORWARDED) process.on(signal, onSignal);
     // Killed without a chance to pass it on, npm leaves us to init; the child must not stay behind.

@@ -101,22 +101,21 @@ function isInside(file, folder) {
 function findNpm(cache) {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !FOREIGN_SETTINGS.test(name)));
   delete env['NODE_ENV'];
-  const pathName = Object.keys(env).find((name) => name.toUpperCase() === 'PATH') ?? 'PATH';
-  const folders = (env[pathName] ?? '').split(path.delimiter).filter((folder) => !isInside(folder || '.', MODULES));
-  env[pathName] = folders.join(path.delimiter);
+  const folders = (env['PATH'] ?? '').split(path.delimiter).filter((folder) => !isInside(folder || '.', MODULES));
+  env['PATH'] = folders.join(path.delimiter);
   env['npm_config_cache'] = cache;
   env['npm_config_update_notifier'] = 'false';
   const script = process.env['npm_execpath'];
-  const nodeName = path.basename(NODE);
-  const node = [
+  const candidates = [
     process.env['npm_node_execpath'],
     process.execPath,
-    ...folders.map((folder) => path.join(folder, nodeName)),
-  ].find((file) => file !== undefined && !isInside(file, MODULES) && fs.existsSync(file));
+    ...folders.map((folder) => path.join(folder, 'node')),
+  ];
+  const node = candidates.find((file) => file !== undefined && !isInside(file, MODULES) && fs.existsSync(file));
   if (script !== undefined && path.basename(script) === 'npm-cli.js' && node !== undefined) {
-    return { command: node, first: [script], env, shell: false };
+    return { command: node, first: [script], env };
   }
-  return { command: 'npm', first: [], env, shell: process.platform === 'win32' };
+  return { command: 'npm', first: [], env };
 }
 
 /**
@@ -126,7 +125,7 @@ function findNpm(cache) {
  */
 async function runNpm(args, cache, onStart) {
   const npm = findNpm(cache);
-  const options = { cwd: ROOT, env: npm.env, shell: npm.shell, capture: true, onStart };
+  const options = { cwd: ROOT, env: npm.env, capture: true, onStart };
   const quiet = ['--loglevel=error', '--no-audit', '--no-fund', '--no-progress'];
   const ended = await runChild(npm.command, [...npm.first, ...args, ...quiet], options).catch((error) => {
     throw new Explained(`npm could not be started (${codeOf(error)}).`);

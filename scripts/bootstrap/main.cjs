@@ -27,10 +27,8 @@ async function prepare(alsoBuild) {
 
 /** @param {readonly string[]} args */
 async function runOnOwnNode(args) {
-  const env = { ...process.env };
-  const pathName = Object.keys(env).find((name) => name.toUpperCase() === 'PATH') ?? 'PATH';
-  env[pathName] = [path.join(MODULES, '.bin'), env[pathName]].filter(Boolean).join(path.delimiter);
-  const ended = await runChild(NODE, args, { env });
+  const search = [path.join(MODULES, '.bin'), process.env['PATH']].filter(Boolean).join(path.delimiter);
+  const ended = await runChild(NODE, args, { env: { ...process.env, PATH: search } });
   if (ended.signal !== null) process.kill(process.pid, ended.signal);
   return ended.code ?? 1;
 }

@@ -9,7 +9,7 @@ const ROOT = path.join(__dirname, '..', '..');
 const MODULES = path.join(ROOT, 'node_modules');
 const CACHE = path.join(ROOT, '.cache');
 /** The project's own Node, brought by the devDependency `node`. */
-const NODE = path.join(MODULES, 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+const NODE = path.join(MODULES, 'node', 'bin', 'node');
 
 /** A failure that is explained by its message; shown without a stack. */
 class Explained extends Error {

@@ -76,6 +76,12 @@ function importedNames(node: Node): string[] {
   });
 }
 
+/** `require`, `createRequire(…)` itself, or whatever its result was called that has "require" in it. */
+function isRequire(callee: unknown): boolean {
+  if (isNode(callee) && callee.type === 'CallExpression') return isIdentifier(callee['callee'], 'createRequire');
+  return isIdentifier(callee) && /require/i.test(callee.name) && callee.name !== 'createRequire';
+}
+
 /** Calls back for every way TypeScript has to name another module, types included. */
 function onImport(visit: (found: Import) => void): Visitor {
   const fromSource = (node: Node): void => {
@@ -97,9 +103,7 @@ function onImport(visit: (found: Import) => void): Visitor {
     CallExpression: (node) => {
       const callee = node['callee'];
       const args = node['arguments'];
-      // Whatever `createRequire` returned is called something with "require" in it.
-      const requires = isIdentifier(callee) && /require/i.test(callee.name) && callee.name !== 'createRequire';
-      if (requires && Array.isArray(args)) whole(node, args[0]);
+      if (isRequire(callee) && Array.isArray(args)) whole(node, args[0]);
     },
   };
 }
