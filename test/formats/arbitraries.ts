@@ -1,5 +1,5 @@
 /** Generators for property tests, shared by the tests beside it. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Json } from '../../src/formats/canonical.ts';
 import { ACTOR_KINDS, OUTCOMES, type Receipt } from '../../src/formats/receipt.ts';
 

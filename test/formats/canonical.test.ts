@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalize, type Json, parseCanonical } from '../../src/formats/canonical.ts';
 import { FormatError } from '../../src/formats/error.ts';

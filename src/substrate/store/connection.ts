@@ -45,7 +45,7 @@ function openNative(driver: SqliteDriver, path: string, readonly: boolean): Nati
 
 /** `node:sqlite` without its experimental warning, which would look like a fault to a user. */
 function loadNodeSqlite(): typeof import('node:sqlite') {
-  const { emitWarning } = process;
+  const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = () => {};
   try {
     return require('node:sqlite') as typeof import('node:sqlite');
