@@ -8,6 +8,7 @@
  */
 'use strict';
 
+const fs = require('node:fs');
 const path = require('node:path');
 const { build, isBuilt } = require('./build.cjs');
 const { runChild } = require('./child.cjs');
@@ -46,6 +47,7 @@ async function main([what, ...args]) {
       await prepare(true);
       return runOnOwnNode([path.join(ROOT, 'bin', 'seed.cjs'), ...args]);
     case 'node':
+      if (!fs.existsSync(path.join(ROOT, args[0] ?? ''))) throw new Explained(`${args[0]} does not exist.`);
       await prepare(false);
       return runOnOwnNode([path.join(ROOT, args[0] ?? ''), ...args.slice(1)]);
     default:
