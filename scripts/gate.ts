@@ -12,6 +12,7 @@
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { exitCodeOf, runChild } from './bootstrap/child.cjs';
 
 /** One tool of the gate: a file below the root of the project, run by Node with these arguments. */
@@ -86,7 +87,8 @@ async function runStage(root: string, stage: Stage): Promise<number> {
   const passed = ended.code === 0;
   print(`${stage.name.padEnd(7)} ${passed ? 'ok    ' : 'FAILED'} ${secondsSince(startMs)}`);
   if (passed) return 0;
-  print(ended.output.trim());
+  // Some tools colour what they print whenever CI is set, whatever NO_COLOR says.
+  print(stripVTControlCharacters(ended.output).trim());
   print(`The gate stopped at: ${stage.name}`);
   return ended.interrupted === null ? ended.code || 1 : exitCodeOf(ended.interrupted);
 }
