@@ -19,6 +19,13 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_content: ['operation', 'maintenance'],
   // A daily sample of the file's size; nothing is decided by it.
   substrate_growth: ['maintenance'],
+  substrate_grants: ['operation'],
+  // Presence: when a grant was last used, and how often.
+  substrate_grant_use: ['maintenance'],
+  // A replay cache: the ids of assertions that were used, until they expire.
+  substrate_assertions: ['maintenance'],
+  substrate_requests: ['operation'],
+  substrate_switches: ['operation'],
 };
 
 const WRITE = /^\s*(?:INSERT(?:\s+OR\s+\w+)?\s+INTO|REPLACE\s+INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)\s+(\w+)/i;

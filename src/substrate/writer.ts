@@ -9,6 +9,7 @@ import { SeedError, toSeedError } from '../errors.ts';
 import type { Signer } from '../formats/checkpoint.ts';
 import { FormatError } from '../formats/error.ts';
 import type { Actor } from './actor.ts';
+import { assertGrantInForce } from './identity/grants.ts';
 import type { LogState, ReceiptDraft } from './receipts/log.ts';
 import { LogWriter, readLogState } from './receipts/log.ts';
 import type { Sources } from './sources.ts';
@@ -254,7 +255,11 @@ export class Writer {
     const who = { actor: { id: actor.id, kind: actor.kind, grant: actor.grant }, action };
     const blank = { ...BLANK, subject: { type: 'seed', id: log.seed } };
     const ended = await inSavepoint(tx, async () => {
-      const value = await handle.guard.run(() => fn(handle));
+      const value = await handle.guard.run(async () => {
+        // Between the door's check and this moment the owner may have removed the key.
+        if (actor.grant !== null) await assertGrantInForce(handle, actor.grant, now);
+        return fn(handle);
+      });
       await log.append(tx, { ...blank, ...handle.fields, ...who }, now);
       return value;
     });

@@ -1,0 +1,174 @@
+/**
+ * Grants: who may come in, by which door, to do what, until when.
+ *
+ * The row authorises; whatever an access key says, without its row nobody enters. A grant that
+ * another one issued goes when that one goes.
+ */
+import { SeedError } from '../../errors.ts';
+import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
+
+export interface Grant {
+  readonly id: string;
+  readonly name: string;
+  /** `agent`: the local socket. `http`: a key over HTTP. */
+  readonly door: 'agent' | 'http';
+  readonly kind: 'agent' | 'helper';
+  readonly scopes: readonly string[];
+  /** Which tools it is shown. */
+  readonly surface: 'daily' | 'full';
+  /** The grant that issued it; null for the owner's own. */
+  readonly parent: string | null;
+  /** The helper's own Ed25519 key, base64 of 32 bytes; null for a bearer key. */
+  readonly publicKey: string | null;
+  readonly createdAt: number;
+  /** Milliseconds since the epoch; null for a grant that does not expire. */
+  readonly expiresAt: number | null;
+}
+
+interface GrantRow extends Row {
+  readonly id: string;
+  readonly name: string;
+  readonly door: Grant['door'];
+  readonly kind: Grant['kind'];
+  readonly scopes: string;
+  readonly surface: Grant['surface'];
+  readonly parent: string | null;
+  readonly public_key: string | null;
+  readonly created_at: number;
+  readonly expires_at: number | null;
+}
+
+const COLUMNS = 'id, name, door, kind, scopes, surface, parent, public_key, created_at, expires_at';
+
+function toGrant(row: GrantRow): Grant {
+  return {
+    id: row.id,
+    name: row.name,
+    door: row.door,
+    kind: row.kind,
+    scopes: JSON.parse(row.scopes) as string[],
+    surface: row.surface,
+    parent: row.parent,
+    publicKey: row.public_key,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+  };
+}
+
+/** The grant with that id, or null. */
+export async function findGrant(db: ReadHandle, id: string): Promise<Grant | null> {
+  const row = await db.get<GrantRow>(`SELECT ${COLUMNS} FROM substrate_grants WHERE id = ?`, id);
+  return row === undefined ? null : toGrant(row);
+}
+
+/** The grant of that name at that door, or null. */
+export async function findGrantByName(db: ReadHandle, door: Grant['door'], name: string): Promise<Grant | null> {
+  const row = await db.get<GrantRow>(`SELECT ${COLUMNS} FROM substrate_grants WHERE door = ? AND name = ?`, door, name);
+  return row === undefined ? null : toGrant(row);
+}
+
+/** The grants of a door, by name. */
+export async function listGrants(db: ReadHandle, door: Grant['door']): Promise<Grant[]> {
+  const rows = await db.all<GrantRow>(`SELECT ${COLUMNS} FROM substrate_grants WHERE door = ? ORDER BY name`, door);
+  return rows.map(toGrant);
+}
+
+/** Whether a grant is in force at that moment. */
+export function isInForce(grant: Grant, now: number): boolean {
+  return grant.expiresAt === null || grant.expiresAt > now;
+}
+
+/** @throws SeedError `conflict` when the name is taken at that door */
+export async function insertGrant(tx: WriteHandle, grant: Grant): Promise<void> {
+  if ((await findGrantByName(tx, grant.door, grant.name)) !== null) {
+    throw new SeedError('conflict', `There is a key or agent named "${grant.name}" already.`, {
+      hint: 'Choose another name, or remove that one first.',
+      data: { name: grant.name },
+    });
+  }
+  await tx.run(
+    `INSERT INTO substrate_grants (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    grant.id,
+    grant.name,
+    grant.door,
+    grant.kind,
+    JSON.stringify(grant.scopes),
+    grant.surface,
+    grant.parent,
+    grant.publicKey,
+    grant.createdAt,
+    grant.expiresAt,
+  );
+}
+
+/** Gives a grant other scopes. */
+export async function setGrantScopes(tx: WriteHandle, id: string, scopes: readonly string[]): Promise<void> {
+  await tx.run('UPDATE substrate_grants SET scopes = ? WHERE id = ?', JSON.stringify(scopes), id);
+}
+
+/** Gives a grant another name; the id, and with it every receipt, stays. */
+export async function renameGrant(tx: WriteHandle, id: string, name: string): Promise<void> {
+  await tx.run('UPDATE substrate_grants SET name = ? WHERE id = ?', name, id);
+}
+
+interface IdRow extends Row {
+  readonly id: string;
+}
+
+/** A grant and every grant issued under it, itself first. */
+export async function grantFamily(db: ReadHandle, id: string): Promise<string[]> {
+  const rows = await db.all<IdRow>(
+    `WITH RECURSIVE family (id, depth) AS (
+       SELECT id, 0 FROM substrate_grants WHERE id = ?
+       UNION ALL
+       SELECT g.id, f.depth + 1 FROM substrate_grants g JOIN family f ON g.parent = f.id
+     ) SELECT id FROM family ORDER BY depth`,
+    id,
+  );
+  return rows.map((row) => row.id);
+}
+
+/** Removes a grant and everything issued under it; resolves to the ids removed. */
+export async function deleteGrantFamily(tx: WriteHandle, id: string): Promise<string[]> {
+  const family = await grantFamily(tx, id);
+  // Children first: a row may not point at one that is gone.
+  for (const member of family.toReversed()) await tx.run('DELETE FROM substrate_grants WHERE id = ?', member);
+  return family;
+}
+
+interface ForceRow extends Row {
+  readonly expires_at: number | null;
+}
+
+/**
+ * Checks, inside the operation's own transaction, that the acting grant is still in force.
+ *
+ * @throws SeedError `key_revoked`
+ */
+export async function assertGrantInForce(db: ReadHandle, id: string, now: number): Promise<void> {
+  const row = await db.get<ForceRow>('SELECT expires_at FROM substrate_grants WHERE id = ?', id);
+  if (row !== undefined && (row.expires_at === null || row.expires_at > now)) return;
+  throw new SeedError('key_revoked', 'The key was removed by the owner, or has expired.', { hint: 'Ask the owner for a new one.' });
+}
+
+interface UseRow extends Row {
+  readonly last_seen: number;
+  readonly calls: number;
+}
+
+/** When a grant was last used, and how often; null when it never was. */
+export async function readGrantUse(db: ReadHandle, id: string): Promise<{ lastSeen: number; calls: number } | null> {
+  const row = await db.get<UseRow>('SELECT last_seen, calls FROM substrate_grant_use WHERE grant_id = ?', id);
+  return row === undefined ? null : { lastSeen: row.last_seen, calls: row.calls };
+}
+
+/** Adds to a grant's use. */
+export async function noteGrantUse(tx: WriteHandle, id: string, lastSeen: number, calls: number): Promise<void> {
+  await tx.run(
+    `INSERT INTO substrate_grant_use (grant_id, last_seen, calls) VALUES (?, ?, ?)
+     ON CONFLICT (grant_id) DO UPDATE SET last_seen = excluded.last_seen, calls = calls + excluded.calls`,
+    id,
+    lastSeen,
+    calls,
+  );
+}
