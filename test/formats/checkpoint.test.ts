@@ -65,7 +65,7 @@ describe('checkpoint', () => {
         if (bytes === null) return;
         expect(() => openCheckpoint(Buffer.from(bytes).toString(), trust)).toThrow(FormatError);
       }),
-      runs(200, 10_000),
+      runs(200, 3_000),
     );
   });
 

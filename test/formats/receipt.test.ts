@@ -26,7 +26,7 @@ describe('receipt', () => {
       fc.property(anything, ({ field, value }) => {
         let line: string;
         try {
-          line = encodeReceipt({ ...sample, [field]: value } as Receipt);
+          line = encodeReceipt({ ...sample, [field]: value });
         } catch (error) {
           expect(error).toHaveProperty('name', 'FormatError');
           return;
