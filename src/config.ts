@@ -15,6 +15,10 @@ export interface Config {
   readonly sqlite: 'native' | 'node' | null;
   /** The user's own runtime folder, where the platform has one. */
   readonly runtimeFolder: string | null;
+  /** The address behind a proxy, pinned by the owner; null serves loopback alone. */
+  readonly publicUrl: URL | null;
+  /** How the user calls the program, for texts that say what to type: `seed`, or `npm run seed --`. */
+  readonly command: string;
   /** A named point at which the process kills itself, for tests: `point` or `point:nth`. */
   readonly fault: { readonly point: string; readonly nth: number } | null;
 }
@@ -51,11 +55,28 @@ function readPort(env: Environment): number {
   throw invalid('SEED_PORT', 'a port from 0 to 65535');
 }
 
+/** Only the origin counts: MCP stands at /mcp under it. */
+function readPublicUrl(behindProxy: boolean, env: Environment): URL | null {
+  if (!behindProxy) return null;
+  const url = URL.parse(env['SEED_PUBLIC_URL'] ?? '');
+  if (url?.protocol === 'https:' && url.pathname === '/' && url.search === '' && url.username === '') return url;
+  throw invalid(
+    'SEED_PUBLIC_URL',
+    'an https address without a path, such as https://seed.example.org, when --behind-proxy is given',
+  );
+}
+
 function readDriver(env: Environment): Config['sqlite'] {
   const wanted = env['SEED_SQLITE'];
   if (wanted === undefined || wanted === '') return null;
   if (wanted === 'node' || wanted === 'native') return wanted;
   throw invalid('SEED_SQLITE', '"node" or "native"');
+}
+
+/** What the user types for `seed`; a checkout has no `seed` on the PATH, and its npm scripts say so here. */
+export function readCommand(env: Environment = process.env): string {
+  const told = env['SEED_COMMAND'] ?? '';
+  return /^[\w ./-]{1,200}$/.test(told) ? told : 'seed';
 }
 
 function readFault(env: Environment): Config['fault'] {
@@ -68,7 +89,7 @@ function readFault(env: Environment): Config['fault'] {
  * @throws SeedError `invalid_input` that names the variable
  */
 export function readConfig(
-  given: { home?: string | undefined } = {},
+  given: { home?: string | undefined; behindProxy?: boolean | undefined } = {},
   env: Environment = process.env,
   platform: NodeJS.Platform = process.platform,
 ): Config {
@@ -79,7 +100,9 @@ export function readConfig(
     home: chosen === undefined || chosen === '' ? join(dataFolder(env, platform), 'sovereign-seed') : resolve(chosen),
     port: readPort(env),
     sqlite: readDriver(env),
+    publicUrl: readPublicUrl(given.behindProxy === true, env),
     runtimeFolder: runtime !== undefined && isAbsolute(runtime) ? runtime : null,
+    command: readCommand(env),
     fault: readFault(env),
   };
 }

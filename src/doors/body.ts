@@ -5,8 +5,7 @@ import { SeedError } from '../errors.ts';
 /** How many arrays and objects may stand inside one another. */
 export const JSON_DEPTH_MAX = 64;
 
-/** @throws SeedError `too_large` or `invalid_input` */
-export async function readJsonBody(request: IncomingMessage, bytesMax: number): Promise<unknown> {
+async function readText(request: IncomingMessage, bytesMax: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -14,7 +13,12 @@ export async function readJsonBody(request: IncomingMessage, bytesMax: number): 
     if (bytes > bytesMax) throw tooLarge(bytesMax);
     chunks.push(chunk);
   }
-  return parseJsonWithin(Buffer.concat(chunks).toString('utf8'), JSON_DEPTH_MAX);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** @throws SeedError `too_large` or `invalid_input` */
+export async function readJsonBody(request: IncomingMessage, bytesMax: number): Promise<unknown> {
+  return parseJsonWithin(await readText(request, bytesMax), JSON_DEPTH_MAX);
 }
 
 /** `JSON.parse` for text from outside. @throws SeedError `invalid_input` */
@@ -57,4 +61,16 @@ const CLOSE_BRACE = 0x7d;
 
 function tooLarge(bytesMax: number): SeedError {
   return new SeedError('too_large', `The request is larger than ${bytesMax} bytes.`, { hint: 'Send less at once.' });
+}
+
+/** A form's fields (application/x-www-form-urlencoded); one that comes twice is refused. */
+export async function readFormBody(request: IncomingMessage, bytesMax: number): Promise<Record<string, string>> {
+  const fields: Record<string, string> = {};
+  for (const [name, value] of new URLSearchParams(await readText(request, bytesMax))) {
+    if (Object.hasOwn(fields, name)) {
+      throw new SeedError('invalid_input', 'A field of the form comes twice.', { hint: 'Send each field once.' });
+    }
+    fields[name] = value;
+  }
+  return fields;
 }

@@ -5,6 +5,8 @@
 import * as z from 'zod';
 import { SeedError, toSeedError } from '../errors.ts';
 import type { Actor } from '../substrate/actor.ts';
+import type { KeyService } from '../membrane/keys.ts';
+import type { Grant } from '../substrate/identity/grants.ts';
 import type { Substrate, SubstrateReader } from '../substrate/substrate.ts';
 import type { Daemon } from '../tools/daemon.ts';
 import type { Progress, Tool } from '../tools/define.ts';
@@ -15,6 +17,8 @@ export interface CallRequest {
   readonly tool: string;
   readonly input: unknown;
   readonly actor: Actor;
+  /** The grant that the actor came in by. */
+  readonly grant?: Grant | undefined;
   /** What the owner typed, at the owner's door only. */
   readonly passphrase?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -28,6 +32,8 @@ export interface PipelineOptions {
   /** The whole substrate, or the reading half of it where this process may not write. */
   readonly substrate: Substrate | SubstrateReader;
   readonly daemon: Daemon;
+  /** Absent where this process may only read. */
+  readonly keys?: KeyService | undefined;
 }
 
 const NEVER = new AbortController().signal;
@@ -37,7 +43,7 @@ function canWrite(substrate: Substrate | SubstrateReader): substrate is Substrat
 }
 
 /** Builds the pipeline over one substrate. */
-export function createCall({ tools, substrate, daemon }: PipelineOptions): Call {
+export function createCall({ tools, substrate, daemon, keys }: PipelineOptions): Call {
   const byName = new Map(tools.map((tool) => [tool.name, tool]));
   return async (request) => {
     const { actor, onProgress = () => {}, signal = NEVER } = request;
@@ -45,7 +51,7 @@ export function createCall({ tools, substrate, daemon }: PipelineOptions): Call 
     if (tool === undefined) throw noSuchTool(request.tool);
     let input: unknown;
     try {
-      if (!actor.scopes.has(tool.scope)) throw outOfScope(tool);
+      if (tool.scope !== null && !actor.scopes.has(tool.scope)) throw outOfScope(tool.name, tool.scope);
       if (tool.ownerAct === true) await checkPassphrase(substrate, request.passphrase);
       input = parseInput(tool, request.input);
     } catch (error) {
@@ -54,10 +60,10 @@ export function createCall({ tools, substrate, daemon }: PipelineOptions): Call 
     return tool.output.parse(await run());
 
     function run(): Promise<unknown> {
-      const context = { actor, daemon, signal, progress: onProgress };
+      const context = { actor, grant: request.grant ?? null, daemon, signal, progress: onProgress };
       if (tool?.access === 'read') return tool.handler(input, { ...context, substrate });
-      if (!canWrite(substrate) || tool === undefined) throw readOnly();
-      return tool.handler(input, { ...context, substrate });
+      if (!canWrite(substrate) || keys === undefined || tool === undefined) throw readOnly();
+      return tool.handler(input, { ...context, substrate, keys });
     }
   };
 }
@@ -110,7 +116,7 @@ function noSuchTool(name: string): SeedError {
   });
 }
 
-function outOfScope({ name, scope }: Tool): SeedError {
+function outOfScope(name: string, scope: string): SeedError {
   return new SeedError('forbidden', `${name} needs the scope ${scope}.`, {
     hint: 'Ask the owner for it with membrane_request.',
     data: { scope },

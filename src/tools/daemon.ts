@@ -7,7 +7,15 @@ export interface Daemon {
   /** When the process took the home, ms since the epoch. */
   readonly startedAt: number;
   /** The sockets and addresses it answers at. */
-  readonly doors: { readonly owner: string | null };
+  readonly doors: {
+    readonly owner: string | null;
+    /** The MCP address over HTTP; null while that door is shut. */
+    readonly url: string | null;
+    /** Why the HTTP door is shut, if it should be open. */
+    readonly problem: string | null;
+  };
+  /** Names of the local agents that are connected. */
+  readonly agents: () => readonly string[];
   /** Log lines that could not be written. */
   readonly droppedLogLines: () => number;
   /** Stops the process in good order, after the answer has gone out. */

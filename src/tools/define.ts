@@ -7,6 +7,8 @@
 import type * as z from 'zod';
 import type { Actor } from '../substrate/actor.ts';
 import type { Substrate, SubstrateReader } from '../substrate/substrate.ts';
+import type { KeyService } from '../membrane/keys.ts';
+import type { Grant } from '../substrate/identity/grants.ts';
 import type { Daemon } from './daemon.ts';
 
 /** How far a long piece of work has come. */
@@ -18,6 +20,8 @@ export interface Progress {
 
 interface BaseContext {
   readonly actor: Actor;
+  /** The grant that the actor came in by; null for the owner. */
+  readonly grant: Grant | null;
   /** The process that runs this: what it is, and how to stop it. */
   readonly daemon: Daemon;
   /** Aborted when nobody waits for the answer any more. */
@@ -31,6 +35,8 @@ export interface ReadContext extends BaseContext {
 
 export interface WriteContext extends BaseContext {
   readonly substrate: Substrate;
+  /** Issues and removes keys. */
+  readonly keys: KeyService;
 }
 
 interface ToolFace<I, O> {
@@ -40,14 +46,18 @@ interface ToolFace<I, O> {
   readonly title: string;
   /** Begins with "Use when …". */
   readonly description: string;
-  /** The scope an actor must hold, matched whole. */
-  readonly scope: string;
+  /** The scope an actor must hold, matched whole; null where having been let in is enough. */
+  readonly scope: string | null;
   /** `daily` and `full`: for agents. `owner`: at the owner's door alone. */
   readonly surface: 'daily' | 'full' | 'owner';
   /** An owner act asks for the owner passphrase where one is set. */
   readonly ownerAct?: boolean;
   readonly input: z.ZodType<I>;
   readonly output: z.ZodType<O>;
+  /** What a client may assume (MCP tool annotations); a read tool is read-only without saying so. */
+  readonly annotations?: { readonly destructive?: boolean; readonly idempotent?: boolean };
+  /** The answer in a few readable lines, for clients that show text; JSON without it. */
+  readonly text?: (output: O) => string;
 }
 
 interface ReadTool<I, O> extends ToolFace<I, O> {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { isoTime } from '../substrate/sources.ts';
+import { readSwitch } from '../substrate/switches.ts';
 import { defineTool } from './define.ts';
 
 export const seedStatus = defineTool({
@@ -17,6 +18,10 @@ export const seedStatus = defineTool({
     home: z.string(),
     seed: z.string(),
     started: z.string().nullable(),
+    url: z.string().nullable().describe('Where MCP is served over HTTP'),
+    problem: z.string().nullable(),
+    agents: z.array(z.string()).describe('Local agents that are connected'),
+    halted: z.boolean(),
     store: z.string(),
     receipts: z.int(),
     newest_receipt: z.string().nullable(),
@@ -31,6 +36,10 @@ export const seedStatus = defineTool({
       home: substrate.home,
       seed: substrate.seed,
       started: serving ? isoTime(daemon.startedAt) : null,
+      url: daemon.doors.url,
+      problem: daemon.doors.problem,
+      agents: [...daemon.agents()],
+      halted: await substrate.read((db) => readSwitch(db, 'halted')),
       store: substrate.driver,
       receipts: log.size,
       newest_receipt: log.size === 0 ? null : log.time,

@@ -1,70 +1,108 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { Config } from '../../config.ts';
-import type { Serving } from '../../main.ts';
-import { EXIT, printJson, printLine } from '../output.ts';
+import { readConfig } from '../../config.ts';
+import type { Serving } from '../../daemon.ts';
+import { EXIT, printJson, printLine, spoken } from '../output.ts';
 import { serviceUnit } from '../unit.ts';
 import type { CommonOptions } from './shared.ts';
-import { common, configOf } from './shared.ts';
+import { common } from './shared.ts';
 
 interface UpOptions extends CommonOptions {
   readonly printUnit?: 'systemd' | 'launchd';
+  readonly behindProxy?: boolean;
+}
+
+let serving = false;
+
+/** Whether this process is a daemon, which goes on when nobody reads its output any more. */
+export function isServing(): boolean {
+  return serving;
 }
 
 export function addUp(program: Command): void {
   const command = program
     .command('up')
     .description('serve the home in the foreground; makes it when it is not there')
+    .option('--behind-proxy', 'also answer to SEED_PUBLIC_URL, an https address that a proxy on this machine serves')
     .addOption(new Option('--print-unit <manager>', 'print a service file instead').choices(['systemd', 'launchd']));
-  common(command, [
-    'seed up',
-    'SEED_HOME=/srv/seed seed up',
-    'seed up --print-unit systemd > ~/.config/systemd/user/seed.service',
-  ]).action(up);
+  common(command, {
+    examples: [
+      'seed up',
+      'SEED_HOME=/srv/seed seed up',
+      'seed up --print-unit systemd > ~/.config/systemd/user/seed.service',
+    ],
+    exits: {
+      ok: 'stopped in good order, by Ctrl+C, SIGTERM or `seed down`',
+      failed: 'could not start; another daemon has the home, for instance',
+    },
+  }).action(up);
 }
 
 async function up(options: UpOptions): Promise<void> {
-  const config = configOf(options);
+  const config = readConfig({ home: options.home, behindProxy: options.behindProxy });
   if (options.printUnit !== undefined) {
-    process.stdout.write(serviceUnit(options.printUnit, config.home));
+    const unit = serviceUnit(options.printUnit, config.home);
+    if (options.json === true) printJson({ manager: options.printUnit, unit });
+    else process.stdout.write(unit);
     return;
   }
-  const { initHome, serve } = await import('../../main.ts');
+  const { initHome } = await import('../../main.ts');
+  const { serve } = await import('../../daemon.ts');
   const created = await initHome(config, null);
-  const serving = await serve(config);
-  stopOnSignals(serving);
-  if (options.json === true) printJson(readyFacts(config, serving, created));
-  else printReady(config, serving, created);
-  await serving.stopped;
+  const daemon = await serve(config);
+  serving = true;
+  stopOnSignals(daemon);
+  if (options.json === true) printJson(readyFacts(config, daemon, created));
+  else printReady(config, daemon, created);
+  await daemon.stopped;
   process.exitCode = EXIT.ok;
+  if (options.json !== true) printLine('Stopped; everything is on disk.');
 }
 
-function stopOnSignals(serving: Serving): void {
+function stopOnSignals(daemon: Serving): void {
   let asked = false;
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
       // The second signal means now: everything acknowledged is on disk already.
       if (asked) process.exit(EXIT.failed);
       asked = true;
-      serving.stop();
+      daemon.stop();
     });
   }
 }
 
-function readyFacts({ version }: Config, { pid, home, seed, receipts, distrust }: Serving, created: boolean): object {
-  return { ready: true, pid, version, home, seed, created, receipts, distrust: distrust?.code ?? null };
+function readyFacts(
+  { version }: Config,
+  { pid, home, seed, url, receipts, distrust, httpProblem }: Serving,
+  created: boolean,
+): object {
+  const problem = httpProblem?.message ?? null;
+  return { ready: true, pid, version, home, seed, url, created, receipts, distrust: distrust?.code ?? null, problem };
 }
 
-function printReady({ version }: Config, { home, seed, receipts, distrust }: Serving, created: boolean): void {
+function printReady(
+  { version }: Config,
+  { home, seed, url, receipts, distrust, httpProblem }: Serving,
+  created: boolean,
+): void {
   printLine(`sovereign-seed ${version}: your agents’ home, on your own box`);
   printLine(`  lives in  ${home}${created ? ' (made just now)' : ''}`);
   printLine(`  seed      ${seed}`);
-  printLine(`  receipts  ${receipts}; look at them with \`seed receipts list\``);
-  printLine('  examine   `seed status`, `seed doctor`');
-  printLine('  stop      Ctrl+C here, or `seed down`');
+  printLine(spoken(`  receipts  ${receipts}; look at them with \`seed receipts list\``));
+  printLine(spoken('  connect   `seed connect claude-code` (or claude-desktop, cursor, vscode, inspector)'));
+  printLine(
+    spoken(`  helpers   ${url === null ? 'the HTTP door is shut' : `${url}, with a key from \`seed key issue\``}`),
+  );
+  printLine(spoken('  examine   `seed status`, `seed doctor`'));
+  printLine(spoken('  stop      Ctrl+C here, or `seed down`'));
+  if (httpProblem !== null) {
+    printLine();
+    printLine(`${httpProblem.message} ${spoken(httpProblem.hint)}`);
+  }
   if (distrust !== null) {
     printLine();
     printLine(`The log is not trusted, and nothing will be written: ${distrust.message}`);
-    printLine(distrust.hint);
+    printLine(spoken(distrust.hint));
   }
 }

@@ -1,0 +1,241 @@
+/**
+ * The local agents' door: MCP over a Unix socket, one connection for each window of a client.
+ *
+ * A connection names its agent in a first line. The name is a grant of its own, made the first time
+ * it is seen; a second window of the same client gets the next free name.
+ */
+import { chmodSync, rmSync } from 'node:fs';
+import type { Server as NetServer, Socket } from 'node:net';
+import { createServer } from 'node:net';
+import type { Server } from '@modelcontextprotocol/server';
+import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio';
+import { SeedError, toSeedError } from '../errors.ts';
+import type { Membrane } from '../membrane/membrane.ts';
+import { SEED } from '../substrate/actor.ts';
+import type { Grant } from '../substrate/identity/grants.ts';
+import { findGrantByName, insertGrant } from '../substrate/identity/grants.ts';
+import { PROFILES } from '../substrate/identity/scopes.ts';
+import { newId } from '../substrate/sources.ts';
+import type { Substrate } from '../substrate/substrate.ts';
+import { readFirstLine } from './first-line.ts';
+import { agentName, Hello, isNewer } from './hello.ts';
+import type { Welcome } from './hello.ts';
+import * as limits from './limits.ts';
+import type { BuildServer } from './mcp.ts';
+import type { Door } from './owner.ts';
+import { mayRead } from './resources.ts';
+
+export interface AgentDoorOptions {
+  readonly path: string;
+  readonly substrate: Substrate;
+  readonly membrane: Membrane;
+  readonly buildServer: BuildServer;
+  readonly version: string;
+  /** Stops the daemon, so that a newer one can take over. */
+  readonly stop: () => void;
+  readonly onDefect: (error: SeedError) => void;
+}
+
+export interface AgentDoor extends Door {
+  readonly notify: (uri: string) => void;
+  /** Names of the agents that are connected. */
+  readonly connected: () => string[];
+}
+
+/** One connection that was let in. */
+interface Connection {
+  readonly grant: Grant;
+  readonly socket: Socket;
+  /** Told when a resource changes; knows what its client listens to. */
+  notify: (uri: string) => void;
+}
+
+/** Opens the door; the process must hold the home's lock. */
+export async function openAgentDoor(options: AgentDoorOptions): Promise<AgentDoor> {
+  rmSync(options.path, { force: true });
+  const connections = new Map<string, Connection>();
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    // A client that vanishes is not an error of ours; `close` follows and cleans up.
+    socket.on('error', () => socket.destroy());
+    welcome(options, connections, socket).catch((thrown: unknown) => {
+      const error = toSeedError(thrown);
+      if (error.code === 'internal') options.onDefect(error);
+      reply(socket, { seed_hello: 1, error: { code: error.code, message: error.message, hint: error.hint } });
+      socket.end();
+    });
+  });
+  server.maxConnections = limits.CONNECTIONS_MAX;
+  await listen(server, options.path);
+  chmodSync(options.path, 0o600);
+  return {
+    connected: () => [...connections.keys()].toSorted(),
+    notify: (uri) => {
+      for (const connection of connections.values()) connection.notify(uri);
+    },
+    close: (waitMs) => drain(server, sockets, waitMs),
+  };
+}
+
+function listen(server: NetServer, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      reject(
+        new SeedError('daemon_failed', `The socket ${path} cannot be opened.`, {
+          hint: 'Check that the folder is yours and writable.',
+          cause,
+        }),
+      );
+    });
+    server.listen(path, resolve);
+  });
+}
+
+/** Takes nobody new, lets what was written go out, and hangs up. */
+function drain(server: NetServer, sockets: ReadonlySet<Socket>, waitMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, waitMs);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    for (const socket of sockets) socket.end();
+  });
+}
+
+function reply(socket: Socket, line: Welcome): void {
+  if (socket.writable) socket.write(`${JSON.stringify(line)}\n`);
+}
+
+async function welcome(options: AgentDoorOptions, connections: Map<string, Connection>, socket: Socket): Promise<void> {
+  const { substrate, membrane, version } = options;
+  const hello = parseHello(
+    await readFirstLine(socket, { bytesMax: limits.HELLO_BYTES_MAX, waitMs: limits.HELLO_MS_MAX }),
+  );
+  if (isNewer(hello.version, version)) {
+    reply(socket, { seed_hello: 1, restarting: true, version });
+    socket.end();
+    options.stop();
+    return;
+  }
+  const wanted = agentName(hello);
+  const name = reserveName(wanted, connections, socket);
+  const grant = await findOrAdmit(substrate, name);
+  const connection: Connection = { grant, socket, notify: () => {} };
+  connections.set(name, connection);
+  const release = membrane.work.register(grant.id, () => socket.destroy());
+  socket.once('close', () => {
+    release();
+    if (connections.get(name) === connection) connections.delete(name);
+  });
+  await membrane.readmit(grant);
+  const renamed = name !== wanted;
+  reply(socket, { seed_hello: 1, name, renamed, version, seed: substrate.seed });
+  serve(options, connection, {
+    surface: hello.tools === 'all' ? 'full' : grant.surface,
+    greeting: renamed ? `You are ${name} here: ${wanted} is connected already.` : '',
+  });
+}
+
+function parseHello(line: string): Hello {
+  try {
+    return Hello.parse(JSON.parse(line));
+  } catch (cause) {
+    throw new SeedError('invalid_input', 'A connection begins with a line that names the agent.', {
+      hint: 'Connect with `seed mcp --as NAME`.',
+      cause,
+    });
+  }
+}
+
+/** The first of NAME, NAME-2, … that nobody is connected as, taken at once. */
+function reserveName(wanted: string, connections: Map<string, Connection>, socket: Socket): string {
+  for (let window = 1; window <= limits.WINDOWS_PER_NAME_MAX; window++) {
+    const name = window === 1 ? wanted : `${wanted}-${window}`;
+    if (connections.has(name)) continue;
+    const placeholder: Connection = { grant: NOBODY, socket, notify: () => {} };
+    connections.set(name, placeholder);
+    socket.once('close', () => {
+      if (connections.get(name) === placeholder) connections.delete(name);
+    });
+    return name;
+  }
+  throw new SeedError('busy', `${limits.WINDOWS_PER_NAME_MAX} windows of ${wanted} are connected already.`, {
+    hint: 'Close some.',
+  });
+}
+
+const NOBODY: Grant = {
+  id: '',
+  name: '',
+  door: 'agent',
+  kind: 'agent',
+  scopes: [],
+  surface: 'daily',
+  parent: null,
+  publicKey: null,
+  createdAt: 0,
+  expiresAt: null,
+};
+
+/** The grant of a local agent, made the first time its name is seen. */
+async function findOrAdmit(substrate: Substrate, name: string): Promise<Grant> {
+  const known = await substrate.read((db) => findGrantByName(db, 'agent', name));
+  if (known !== null) return known;
+  const { value } = await substrate.operate({ action: 'agent.admit', actor: SEED }, async (op) => {
+    const grant: Grant = {
+      ...NOBODY,
+      id: newId(substrate.sources),
+      name,
+      scopes: PROFILES.agent.toSorted(),
+      createdAt: op.now,
+    };
+    op.receipt({ subject: { type: 'agent', id: grant.id }, detail: { name } });
+    await insertGrant(op, grant);
+    return grant;
+  });
+  return value;
+}
+
+function serve(
+  { membrane, buildServer, onDefect }: AgentDoorOptions,
+  connection: Connection,
+  { surface, greeting }: { surface: 'daily' | 'full'; greeting: string },
+): void {
+  const { grant, socket } = connection;
+  const subscriptions = new Set<string>();
+  const admit = () => membrane.readmit(grant);
+  const transport = new StdioServerTransport(socket, socket, { maxBufferSize: limits.SOCKET_MESSAGE_BYTES_MAX });
+  const handle = serveStdio(
+    ({ era }) => {
+      const server = buildServer({ surface, canNotify: true, greeting, admit, subscriptions });
+      connection.notify = (uri) => {
+        if (era === 'legacy' && !subscriptions.has(uri)) return;
+        void tell(server, uri, admit);
+      };
+      return server;
+    },
+    { transport, legacy: 'serve', onerror: () => {} },
+  );
+  socket.once('close', () => {
+    handle.close().catch((error: unknown) => onDefect(toSeedError(error)));
+  });
+}
+
+/** In the modern era the SDK knows who listens to what; what may be read is looked up anew. */
+async function tell(
+  server: Server,
+  uri: string,
+  admit: () => Promise<{ actor: Parameters<typeof mayRead>[1] }>,
+): Promise<void> {
+  try {
+    const { actor } = await admit();
+    if (mayRead(uri, actor)) await server.sendResourceUpdated({ uri });
+  } catch {
+    // The connection is going, or its grant is gone: then it is cut anyway.
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * What is checked of an HTTP request before anything else: that it was meant for this door.
+ *
+ * A page in the owner's browser can reach loopback; its Origin gives it away, and a name that was
+ * rebound to 127.0.0.1 stands in Host (MCP, "Streamable HTTP", security warning).
+ */
+import type { IncomingMessage } from 'node:http';
+import { SeedError } from '../errors.ts';
+
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+
+export interface Reach {
+  /** The port on loopback. */
+  readonly port: number;
+  /** The address behind a proxy, pinned by the owner; null without one. */
+  readonly publicUrl: URL | null;
+}
+
+/** Host and Origin, as plain sets of what is expected. */
+export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessage) => void {
+  const hosts = new Set([...LOOPBACK.map((name) => `${name}:${port}`), ...(port === 80 ? LOOPBACK : [])]);
+  if (publicUrl !== null) hosts.add(publicUrl.host);
+  const origins = new Set([...LOOPBACK.map((name) => `http://${name}:${port}`)]);
+  if (publicUrl !== null) origins.add(publicUrl.origin);
+  return ({ headers, url }) => {
+    if (!hosts.has((headers.host ?? '').toLowerCase())) {
+      throw new SeedError('forbidden', 'This door does not answer to that name.', {
+        hint:
+          publicUrl === null
+            ? `Use http://127.0.0.1:${port}, or set SEED_PUBLIC_URL behind a proxy.`
+            : `Use ${publicUrl.origin}.`,
+      });
+    }
+    if (headers.origin !== undefined && !isAllowedOrigin(headers.origin, origins)) {
+      throw new SeedError('forbidden', 'A page of that origin may not use this door.', {
+        hint: 'Use an MCP client, not a web page.',
+      });
+    }
+    if (url?.includes('?') === true) {
+      throw new SeedError('invalid_input', 'Addresses of this door take no query.', {
+        hint: 'A key goes into the Authorization header, never into an address.',
+      });
+    }
+  };
+}
+
+/** A tool on another loopback port, such as the Inspector's page, is the owner's own. */
+function isAllowedOrigin(origin: string, origins: ReadonlySet<string>): boolean {
+  if (origins.has(origin.toLowerCase())) return true;
+  const match = /^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i.exec(origin);
+  return match !== null;
+}

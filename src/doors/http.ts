@@ -1,0 +1,310 @@
+/**
+ * The HTTP door: MCP over streamable HTTP at `/mcp`, tokens at `/oauth/token`, `/healthz`.
+ *
+ * Every request passes the guard, then the membrane, then the SDK. What a request holds open is
+ * registered under its grant before the grant is looked at, so a removal in between cuts it off.
+ */
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { toNodeHandler } from '@modelcontextprotocol/node';
+import type { AuthInfo, McpHttpHandler, McpRequestContext, Server } from '@modelcontextprotocol/server';
+import { createMcpHandler } from '@modelcontextprotocol/server';
+import { ERROR_CODES, SeedError, toSeedError } from '../errors.ts';
+import type { Admitted, Membrane } from '../membrane/membrane.ts';
+import type { RefusalCounter } from '../membrane/refusals.ts';
+import type { TokenAnswer } from '../membrane/token-endpoint.ts';
+import { TokenRefusal } from '../membrane/token-endpoint.ts';
+import { readFormBody, readJsonBody } from './body.ts';
+import type { Reach } from './http-guard.ts';
+import { createGuard } from './http-guard.ts';
+import * as limits from './limits.ts';
+import type { BuildServer, McpSession } from './mcp.ts';
+import { discoveryDocument } from './oauth-metadata.ts';
+import type { Door } from './owner.ts';
+import { closeServer } from './owner.ts';
+import { mayRead } from './resources.ts';
+
+export interface HttpDoorOptions extends Reach {
+  readonly membrane: Membrane;
+  readonly refusals: RefusalCounter;
+  readonly buildServer: BuildServer;
+  readonly token: (form: unknown) => Promise<TokenAnswer>;
+  /** Whether the owner turned OAuth discovery on. */
+  readonly oauth: () => Promise<boolean>;
+  /** Why the seed refuses to serve, if it does. */
+  readonly unhealthy: () => string | null;
+  readonly onDefect: (error: SeedError) => void;
+}
+
+export interface HttpDoor extends Door {
+  /** Tells whoever listens that a resource has changed. */
+  readonly notify: (uri: string) => void;
+}
+
+type NodeHandler = ReturnType<typeof toNodeHandler>;
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/**
+ * Opens the door on loopback.
+ *
+ * @throws SeedError `daemon_failed` when the port is taken: whoever has it must not collect keys
+ */
+export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
+  const mcp = createMcpHandler((context) => serverFor(options.buildServer, context), {
+    legacy: 'stateless',
+    maxRequestBodySize: limits.HTTP_BODY_BYTES_MAX,
+    onerror: () => {
+      // What a client did wrong is in its answer; defects reach onDefect through the pipeline.
+    },
+  });
+  const door = new McpEndpoint(options, mcp);
+  const guard = createGuard(options);
+  const server = createServer({
+    requestTimeout: limits.REQUEST_ARRIVE_MS_MAX,
+    headersTimeout: 10_000,
+    keepAliveTimeout: 30_000,
+  });
+  server.maxConnections = limits.CONNECTIONS_MAX;
+  server.on('request', (request, response) => {
+    void answer({ request, response }, options, guard, door);
+  });
+  await listen(server, options.port);
+  return {
+    notify: (uri) => mcp.notify.resourceUpdated(uri),
+    close: async (waitMs) => {
+      const drained = closeServer(server, waitMs);
+      // Streams never end by themselves; whoever held one comes back when the seed does.
+      await mcp.close();
+      await drained;
+    },
+  };
+}
+
+function listen(server: HttpServer, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const taken = cause.code === 'EADDRINUSE';
+      reject(
+        new SeedError(
+          'daemon_failed',
+          taken
+            ? `Port ${port} is taken by another program; the HTTP door stays shut.`
+            : `Port ${port} cannot be opened.`,
+          {
+            hint: 'Stop that program, or make keys for another port: change "port" in config.json and restart.',
+            data: { port },
+            cause,
+          },
+        ),
+      );
+    });
+    server.listen(port, '127.0.0.1', resolve);
+  });
+}
+
+function serverFor(buildServer: BuildServer, { era, authInfo }: McpRequestContext): Server {
+  const admitted = authInfo?.extra?.['admitted'] as Admitted | undefined;
+  if (admitted === undefined) throw new Error('A request reached the server without passing the membrane.');
+  const session: McpSession = {
+    surface: admitted.grant.surface,
+    canNotify: era === 'modern',
+    greeting: '',
+    // The membrane looked at the grant for this very request; an operation looks again.
+    admit: () => Promise.resolve(admitted),
+    subscriptions: new Set(),
+  };
+  return buildServer(session);
+}
+
+async function answer(
+  { request, response }: Exchange,
+  options: HttpDoorOptions,
+  guard: (request: IncomingMessage) => void,
+  mcp: McpEndpoint,
+): Promise<void> {
+  response.setHeader('cache-control', 'no-store');
+  response.setHeader('x-content-type-options', 'nosniff');
+  const path = request.url ?? '';
+  try {
+    guard(request);
+    if (path === '/mcp') await mcp.serve({ request, response });
+    else if (path === '/healthz') health(response, options);
+    else if (path === '/oauth/token') await token({ request, response }, options);
+    else await discovery(path, response, options);
+  } catch (thrown) {
+    const error = toSeedError(thrown);
+    if (error.code === 'internal') options.onDefect(error);
+    options.refusals.count('http', error.code);
+    await refuse({ request, response }, error, options);
+  }
+}
+
+function json(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+function health(response: ServerResponse, { unhealthy }: HttpDoorOptions): void {
+  const reason = unhealthy();
+  json(response, reason === null ? 200 : 503, reason === null ? { status: 'ok' } : { status: 'refusing', reason });
+}
+
+async function discovery(path: string, response: ServerResponse, options: HttpDoorOptions): Promise<void> {
+  const document = (await options.oauth()) ? discoveryDocument(path, options) : null;
+  if (document === null)
+    json(response, 404, { error: { code: 'not_found', message: 'There is nothing here.', hint: 'MCP is at /mcp.' } });
+  else json(response, 200, document);
+}
+
+async function token({ request, response }: Exchange, { token: give, refusals }: HttpDoorOptions): Promise<void> {
+  if (request.method !== 'POST')
+    throw new SeedError('invalid_input', 'Tokens are asked for by POST.', { hint: 'See RFC 6749, section 4.4.' });
+  try {
+    json(response, 200, await give(await readFormBody(request, limits.FORM_BYTES_MAX)));
+  } catch (error) {
+    const refusal = error instanceof SeedError && error.cause instanceof TokenRefusal ? error.cause : error;
+    if (!(refusal instanceof TokenRefusal)) throw error;
+    refusals.count('token', refusal.oauthError);
+    json(response, refusal.oauthError === 'invalid_client' ? 401 : 400, {
+      error: refusal.oauthError,
+      error_description: refusal.message,
+    });
+  }
+}
+
+/** The part of the door that speaks MCP, to those whom the membrane lets in. */
+class McpEndpoint {
+  readonly #options: HttpDoorOptions;
+  readonly #handle: NodeHandler;
+  readonly #streams = new Map<string, number>();
+
+  constructor(options: HttpDoorOptions, handler: McpHttpHandler) {
+    this.#options = options;
+    this.#handle = toNodeHandler(handler);
+  }
+
+  async serve({ request, response }: Exchange): Promise<void> {
+    const { membrane } = this.#options;
+    const key = bearer(request);
+    const first = await membrane.admitKey(key);
+    if (membrane.work.count(first.grant.id) >= limits.REQUESTS_PER_KEY_MAX) throw tooMany('requests');
+    const release = membrane.work.register(first.grant.id, () => response.destroy());
+    response.once('close', release);
+    // Registered first, looked at again after: a removal in between is seen by one of the two.
+    const admitted = await membrane.readmit(first.grant);
+    const body = request.method === 'POST' ? await readJsonBody(request, limits.HTTP_BODY_BYTES_MAX) : undefined;
+    if (Array.isArray(body) && body.length > limits.BATCH_MAX) throw tooMany('messages in a batch');
+    const stream = narrowListen(body, admitted);
+    if (stream) this.#countStream(admitted.grant.id, response);
+    limitTime(response, stream);
+    // The adapter reads the caller off the request; their optional fields differ in type alone.
+    const caller = Object.assign(request, { auth: authInfo(admitted) }) as Parameters<NodeHandler>[0];
+    await this.#handle(caller, response, body);
+  }
+
+  #countStream(grant: string, response: ServerResponse): void {
+    const open = this.#streams.get(grant) ?? 0;
+    if (open >= limits.STREAMS_PER_KEY_MAX) throw tooMany('streams');
+    this.#streams.set(grant, open + 1);
+    response.once('close', () => {
+      const left = (this.#streams.get(grant) ?? 1) - 1;
+      if (left === 0) this.#streams.delete(grant);
+      else this.#streams.set(grant, left);
+    });
+  }
+}
+
+/** RFC 6750 §2.1. @throws SeedError `unauthenticated` */
+function bearer({ headers }: IncomingMessage): string {
+  const match = /^Bearer ([\w.~+/-]+=*)$/i.exec(headers.authorization ?? '');
+  if (match?.[1] !== undefined) return match[1];
+  throw new SeedError('unauthenticated', 'An access key is needed.', {
+    hint: 'Send the key that the owner gave you as "Authorization: Bearer …".',
+  });
+}
+
+/** What the SDK is told of a caller; the key itself stays here. */
+function authInfo(admitted: Admitted): AuthInfo {
+  const { grant } = admitted;
+  const expiresAt = grant.expiresAt === null ? {} : { expiresAt: Math.floor(grant.expiresAt / 1_000) };
+  return { token: '', clientId: grant.id, scopes: [...grant.scopes], ...expiresAt, extra: { admitted } };
+}
+
+interface ListenBody {
+  method: 'subscriptions/listen';
+  params?: { notifications?: { resourceSubscriptions?: unknown } };
+}
+
+/**
+ * Whether a body opens a stream; if so, leaves of what it listens to only what the actor may read.
+ */
+function narrowListen(body: unknown, { actor }: Admitted): boolean {
+  if (typeof body !== 'object' || body === null || (body as ListenBody).method !== 'subscriptions/listen') return false;
+  const wanted = (body as ListenBody).params?.notifications;
+  if (typeof wanted === 'object' && wanted !== null && Array.isArray(wanted.resourceSubscriptions)) {
+    wanted.resourceSubscriptions = wanted.resourceSubscriptions.filter(
+      (uri) => typeof uri === 'string' && mayRead(uri, actor),
+    );
+  }
+  return true;
+}
+
+function limitTime(response: ServerResponse, stream: boolean): void {
+  const timer = setTimeout(() => response.destroy(), stream ? limits.STREAM_MS_MAX : limits.REQUEST_ANSWER_MS_MAX);
+  response.once('close', () => clearTimeout(timer));
+}
+
+function tooMany(what: string): SeedError {
+  return new SeedError('busy', `Too many ${what} are open under this key.`, {
+    hint: 'Wait for some to end, or close them.',
+  });
+}
+
+/** An error as this door answers it; `/mcp` in the form of JSON-RPC. */
+async function refuse({ request, response }: Exchange, error: SeedError, options: HttpDoorOptions): Promise<void> {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const { status } = ERROR_CODES[error.code];
+  if (status === 401) response.setHeader('www-authenticate', await challenge(request, error, options));
+  if (error.code === 'busy' || error.code === 'halted') response.setHeader('retry-after', '5');
+  // What is still arriving is not worth waiting for.
+  if (!request.complete) response.setHeader('connection', 'close');
+  const { code, hint } = error;
+  const message = code === 'internal' ? 'Something went wrong inside the seed.' : error.message;
+  if (request.url === '/mcp')
+    json(response, status, {
+      jsonrpc: '2.0',
+      id: null,
+      error: { code: rpcCode(error), message: `${message} ${hint}`, data: { code } },
+    });
+  else json(response, status, { error: { code, message, hint } });
+}
+
+/** JSON-RPC 2.0 §5.1; -32001 and below are ours to define. */
+function rpcCode({ code, kind }: SeedError): number {
+  if (code === 'invalid_input') return -32_600;
+  return kind === 'refused' ? -32_001 : -32_603;
+}
+
+/** RFC 6750 §3, with RFC 9728 §5.1 where OAuth is on. */
+async function challenge(
+  { headers }: IncomingMessage,
+  { message }: SeedError,
+  options: HttpDoorOptions,
+): Promise<string> {
+  const parts =
+    headers.authorization === undefined
+      ? []
+      : ['error="invalid_token"', `error_description="${message.replace(/["\\]/g, '')}"`];
+  if (await options.oauth()) parts.push(`resource_metadata="${metadataUrl(options)}"`);
+  return parts.length === 0 ? 'Bearer' : `Bearer ${parts.join(', ')}`;
+}
+
+function metadataUrl({ port, publicUrl }: Reach): string {
+  return `${publicUrl?.origin ?? `http://127.0.0.1:${port}`}/.well-known/oauth-protected-resource/mcp`;
+}

@@ -1,0 +1,23 @@
+/** What one client may take of the doors. Each is far above honest use. */
+
+/** A request over HTTP: its body, and how deep its JSON. */
+export const HTTP_BODY_BYTES_MAX: number = 4 * 1024 * 1024;
+export const FORM_BYTES_MAX: number = 16 * 1024;
+/** Messages in one legacy batch. */
+export const BATCH_MAX = 50;
+/** Time for a request to arrive, and for one that is no stream to be answered. */
+export const REQUEST_ARRIVE_MS_MAX = 30_000;
+export const REQUEST_ANSWER_MS_MAX = 120_000;
+/** A stream is closed after this long; clients open it again. */
+export const STREAM_MS_MAX: number = 60 * 60_000;
+/** Under one key at once. */
+export const REQUESTS_PER_KEY_MAX = 600;
+export const STREAMS_PER_KEY_MAX = 128;
+/** Connections to a door at once. */
+export const CONNECTIONS_MAX = 2_000;
+/** A message on the local socket. */
+export const SOCKET_MESSAGE_BYTES_MAX: number = 10 * 1024 * 1024;
+export const HELLO_BYTES_MAX = 4_096;
+export const HELLO_MS_MAX = 10_000;
+/** Windows of one client at once. */
+export const WINDOWS_PER_NAME_MAX = 99;

@@ -1,0 +1,221 @@
+/**
+ * The seed as an MCP server, for one actor: the same for a connection on the local socket and for
+ * one request over HTTP, in every protocol revision that the SDK speaks.
+ */
+import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
+import { ProtocolError, ProtocolErrorCode, Server } from '@modelcontextprotocol/server';
+import type { SeedError } from '../errors.ts';
+import { toSeedError } from '../errors.ts';
+import type { Admitted } from '../membrane/membrane.ts';
+import type { Tool } from '../tools/define.ts';
+import type { ToolView } from '../tools/surface.ts';
+import { isShownTo, viewTool } from '../tools/surface.ts';
+import type { Call } from './call.ts';
+import { mayRead, RECEIPT_TEMPLATE, resolveResource, RESOURCES } from './resources.ts';
+
+/** One client, as its door knows it. */
+export interface McpSession {
+  readonly surface: 'daily' | 'full';
+  /** Whether the door can carry notifications that no request asked for. */
+  readonly canNotify: boolean;
+  /** A line for the client about itself, such as its second window's name. */
+  readonly greeting: string;
+  /** Who calls, checked at this moment. @throws SeedError when it may no longer */
+  readonly admit: () => Promise<Admitted>;
+  /** Legacy subscriptions of this connection, by address. */
+  readonly subscriptions: Set<string>;
+}
+
+export interface McpOptions {
+  readonly tools: readonly Tool[];
+  readonly call: Call;
+  readonly version: string;
+  /** The newest checkpoint: everyone who talks to the seed gets to hold one. */
+  readonly checkpoint: () => Promise<string>;
+  /** Told of defects. */
+  readonly onDefect: (error: SeedError) => void;
+}
+
+/** Builds servers for sessions; what does not depend on the session is made once. */
+export type BuildServer = (session: McpSession) => Server;
+
+const INSTRUCTIONS =
+  'This is a seed: your agents’ home, on a box that its owner controls. It keeps what must outlive you (receipts, and as it grows messages, memory, tasks and handoffs) and it outlives the model you run on. Call seed_start first. Everything you change here leaves a signed receipt. If you may not do something, membrane_request asks the owner; nobody else can grant it.';
+
+const CHECKPOINT_META = 'sovereign-seed/checkpoint';
+
+const PROMPT = {
+  name: 'introduce_seed',
+  title: 'What this seed is and how to use it',
+  description: 'Introduces the seed to an agent that has just arrived.',
+} as const;
+
+export function createServerBuilder(options: McpOptions): BuildServer {
+  const clientTools = options.tools.filter(({ surface }) => surface !== 'owner');
+  const views = new Map(clientTools.map((tool) => [tool.name, viewTool(tool)]));
+  const byName = new Map(clientTools.map((tool) => [tool.name, tool]));
+  const info = { name: 'sovereign-seed', title: 'sovereign-seed', version: options.version };
+
+  return (session) => {
+    const resources = session.canNotify ? { subscribe: true } : {};
+    const server = new Server(info, {
+      capabilities: { tools: {}, resources, prompts: {} },
+      instructions: session.greeting === '' ? INSTRUCTIONS : `${session.greeting} ${INSTRUCTIONS}`,
+    });
+    server.setRequestHandler('tools/list', async () => {
+      const { actor } = await admitted(session);
+      const shown = clientTools.filter((tool) => isShownTo(tool, actor, session.surface));
+      return { tools: shown.map(({ name }) => views.get(name) as ToolView) };
+    });
+    server.setRequestHandler('tools/call', ({ params }, context) => {
+      const tool = byName.get(params.name);
+      if (tool === undefined)
+        throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool "${params.name.slice(0, 64)}".`);
+      return callTool(options, session, tool, params.arguments, context);
+    });
+    addResources(server, options, session);
+    addPrompts(server);
+    return server;
+  };
+}
+
+/** The session's actor; a credential that no longer holds is a protocol error, as at any door. */
+async function admitted(session: McpSession): Promise<Admitted> {
+  try {
+    return await session.admit();
+  } catch (thrown) {
+    const error = toSeedError(thrown);
+    throw new ProtocolError(ProtocolErrorCode.InvalidRequest, `${error.message} ${error.hint}`, { code: error.code });
+  }
+}
+
+async function callTool(
+  { call, checkpoint, onDefect }: McpOptions,
+  session: McpSession,
+  tool: Tool,
+  input: unknown,
+  context: ServerContext,
+): Promise<CallToolResult> {
+  try {
+    const { actor, grant } = await session.admit();
+    const answer = await call({
+      tool: tool.name,
+      input,
+      actor,
+      grant,
+      signal: context.mcpReq.signal,
+      onProgress: progressTo(context),
+    });
+    return {
+      content: [{ type: 'text', text: tool.text?.(answer) ?? JSON.stringify(answer) }],
+      structuredContent: answer as Record<string, unknown>,
+      _meta: { [CHECKPOINT_META]: await checkpoint() },
+    };
+  } catch (thrown) {
+    const error = toSeedError(thrown);
+    if (error.code === 'internal') onDefect(error);
+    return errorResult(error);
+  }
+}
+
+/** A refusal or failure as an answer that a model can act on. What a defect says stays in the log. */
+function errorResult(error: SeedError): CallToolResult {
+  const { code, hint, data } = error;
+  const message = code === 'internal' ? 'Something went wrong inside the seed.' : error.message;
+  return {
+    isError: true,
+    content: [{ type: 'text', text: `${code}: ${message} ${hint}` }],
+    structuredContent: { ...data, code, message, hint },
+  };
+}
+
+type ShowProgress = (progress: { done: number; total: number; what: string }) => void;
+
+/** Progress notifications, where the client asked for them; they carry no data that matters. */
+function progressTo({ mcpReq }: ServerContext): ShowProgress | undefined {
+  const progressToken = mcpReq._meta?.progressToken;
+  if (progressToken === undefined) return undefined;
+  return ({ done, total, what }) => {
+    const params = { progressToken, progress: done, total, message: what };
+    mcpReq.notify({ method: 'notifications/progress', params }).catch(() => {
+      // The client has gone; the call's own signal says so too.
+    });
+  };
+}
+
+function addResources(server: Server, { call, onDefect }: McpOptions, session: McpSession): void {
+  server.setRequestHandler('resources/list', async () => {
+    const { actor } = await admitted(session);
+    return {
+      resources: RESOURCES.filter(({ scope }) => actor.scopes.has(scope)).map(
+        ({ uri, name, title, description, mimeType }) => ({
+          uri,
+          name,
+          title,
+          description,
+          mimeType,
+        }),
+      ),
+    };
+  });
+  server.setRequestHandler('resources/templates/list', async () => {
+    const { actor } = await admitted(session);
+    const { scope, ...template } = RECEIPT_TEMPLATE;
+    return { resourceTemplates: actor.scopes.has(scope) ? [template] : [] };
+  });
+  server.setRequestHandler('resources/read', async ({ params }) => {
+    const { actor, grant } = await admitted(session);
+    const resource = resolveResource(params.uri);
+    if (resource === null || !actor.scopes.has(resource.scope)) throw noResource(params.uri);
+    try {
+      const answer = await call({ tool: resource.tool, input: resource.input, actor, grant });
+      return { contents: [{ uri: params.uri, mimeType: resource.mimeType, text: resource.write(answer) }] };
+    } catch (thrown) {
+      const error = toSeedError(thrown);
+      if (error.code === 'not_found') throw noResource(params.uri);
+      if (error.code === 'internal') onDefect(error);
+      throw new ProtocolError(
+        ProtocolErrorCode.InternalError,
+        error.code === 'internal' ? 'Something went wrong inside the seed.' : error.message,
+      );
+    }
+  });
+  if (!session.canNotify) return;
+  server.setRequestHandler('resources/subscribe', async ({ params }) => {
+    const { actor } = await admitted(session);
+    if (!mayRead(params.uri, actor)) throw noResource(params.uri);
+    session.subscriptions.add(params.uri);
+    return {};
+  });
+  server.setRequestHandler('resources/unsubscribe', ({ params }) => {
+    session.subscriptions.delete(params.uri);
+    return {};
+  });
+}
+
+/** -32002 is what MCP gives a resource that is not there. */
+function noResource(uri: string): ProtocolError {
+  return new ProtocolError(-32_002, `There is no resource ${uri.slice(0, 200)} that you may read.`, {
+    uri: uri.slice(0, 200),
+  });
+}
+
+function addPrompts(server: Server): void {
+  server.setRequestHandler('prompts/list', () => ({ prompts: [PROMPT] }));
+  server.setRequestHandler('prompts/get', ({ params }) => {
+    if (params.name !== PROMPT.name)
+      throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no prompt "${params.name.slice(0, 64)}".`);
+    return {
+      description: PROMPT.description,
+      messages: [{ role: 'user', content: { type: 'text', text: INTRODUCTION } }],
+    };
+  });
+}
+
+const INTRODUCTION = `You are connected to a seed: a home for AI agents on a box that its owner controls.
+
+What it is for: the model you run on is interchangeable, and so is the program you run in; what should outlast them stands here. Every change made here leaves a signed receipt in a log that nobody can edit unseen.
+
+How to begin: call seed_start. It tells you your name here, what waits for you and what you may do.
+
+Rules: you act under your own grant, and the owner can remove it at any time. If you need more, call membrane_request and tell the owner; only the owner can approve, at the owner's own door. Say what you did elsewhere with receipt_note if it should be on record.`;

@@ -1,0 +1,113 @@
+/**
+ * The membrane: turns what a door was shown into an actor, or refuses it.
+ *
+ * Inbound only. It holds public keys and rows of grants; no credential of anybody it lets in.
+ */
+import { SeedError } from '../errors.ts';
+import type { Actor } from '../substrate/actor.ts';
+import type { Grant } from '../substrate/identity/grants.ts';
+import { findGrant, isInForce, noteGrantUse } from '../substrate/identity/grants.ts';
+import type { Substrate } from '../substrate/substrate.ts';
+import { readSwitch } from '../substrate/switches.ts';
+import type { OpenAccessKey } from './access-key.ts';
+import { OpenWork } from './streams.ts';
+
+/** An actor with the grant behind it. */
+export interface Admitted {
+  readonly actor: Actor;
+  readonly grant: Grant;
+}
+
+export function actorOf(grant: Grant): Actor {
+  return { id: grant.name, kind: grant.kind, grant: grant.id, scopes: new Set(grant.scopes) };
+}
+
+/** How long the use of grants is gathered before it is written. */
+const USE_INTERVAL_MS = 15_000;
+
+export class Membrane {
+  readonly #substrate: Substrate;
+  readonly #open: OpenAccessKey;
+  readonly #use = new Map<string, { lastSeen: number; calls: number }>();
+  #useTimer: NodeJS.Timeout | null = null;
+  /** Everything that is cut when its grant goes. */
+  readonly work: OpenWork = new OpenWork();
+
+  constructor(substrate: Substrate, open: OpenAccessKey) {
+    this.#substrate = substrate;
+    this.#open = open;
+  }
+
+  /**
+   * The actor of a bearer key.
+   *
+   * @throws SeedError `unauthenticated`, `key_revoked` or `halted`
+   */
+  async admitKey(token: string): Promise<Admitted> {
+    const claims = this.#open(token);
+    return this.#admit(claims.jti, 'http');
+  }
+
+  /** The actor of a grant that came in before, at this moment. */
+  readmit(grant: Grant): Promise<Admitted> {
+    return this.#admit(grant.id, grant.door);
+  }
+
+  async #admit(id: string, door: Grant['door']): Promise<Admitted> {
+    const now = this.#substrate.sources.now();
+    const { grant, halted } = await this.#substrate.read(async (db) => ({
+      grant: await findGrant(db, id),
+      halted: await readSwitch(db, 'halted'),
+    }));
+    if (grant === null || grant.door !== door || !isInForce(grant, now)) throw revoked();
+    if (halted)
+      throw new SeedError('halted', 'The owner has halted the seed.', { hint: 'Wait until the owner resumes it.' });
+    this.#noteUse(id, now);
+    return { grant, actor: actorOf(grant) };
+  }
+
+  /** Cuts off what is open under grants that ended without being revoked: expired, or removed by hand. */
+  async sweep(): Promise<number> {
+    const now = this.#substrate.sources.now();
+    const open = this.work.grants();
+    if (open.length === 0) return 0;
+    const ended = await this.#substrate.read(async (db) => {
+      const found: string[] = [];
+      for (const id of open) {
+        const grant = await findGrant(db, id);
+        if (grant === null || !isInForce(grant, now)) found.push(id);
+      }
+      return found;
+    });
+    return this.work.cut(ended);
+  }
+
+  /** Presence is gathered and written now and then: it needs no receipt and no fsync of its own. */
+  #noteUse(id: string, now: number): void {
+    const before = this.#use.get(id);
+    this.#use.set(id, { lastSeen: now, calls: (before?.calls ?? 0) + 1 });
+    this.#useTimer ??= setTimeout(() => {
+      this.flushUse().catch(() => {
+        // Presence is not worth an error; the next round tries again.
+      });
+    }, USE_INTERVAL_MS).unref();
+  }
+
+  /** Writes the gathered use of grants. */
+  async flushUse(): Promise<void> {
+    if (this.#useTimer !== null) clearTimeout(this.#useTimer);
+    this.#useTimer = null;
+    const gathered = [...this.#use];
+    this.#use.clear();
+    if (gathered.length === 0) return;
+    await this.#substrate.maintain(async (tx) => {
+      for (const [id, { lastSeen, calls }] of gathered) await noteGrantUse(tx, id, lastSeen, calls);
+    });
+  }
+}
+
+function revoked(): SeedError {
+  return new SeedError('key_revoked', 'The key was removed by the owner, or has expired.', {
+    hint: 'Ask the owner for a new one.',
+  });
+}

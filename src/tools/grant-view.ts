@@ -1,0 +1,47 @@
+/** A grant as tools show it. */
+import * as z from 'zod';
+import type { Grant } from '../substrate/identity/grants.ts';
+import { readGrantUse } from '../substrate/identity/grants.ts';
+import { isoTime } from '../substrate/sources.ts';
+import type { ReadHandle } from '../substrate/substrate.ts';
+
+export const GrantView = z.object({
+  id: z.string(),
+  name: z.string(),
+  scopes: z.array(z.string()),
+  tools: z.enum(['daily', 'full']),
+  kind: z.enum(['bearer', 'public_key', 'local']),
+  issued_under: z.string().nullable(),
+  created: z.string(),
+  expires: z.string().nullable(),
+  last_seen: z.string().nullable(),
+  calls: z.int(),
+});
+export type GrantView = z.infer<typeof GrantView>;
+
+export async function viewGrant(db: ReadHandle, grant: Grant): Promise<GrantView> {
+  const use = await readGrantUse(db, grant.id);
+  return {
+    id: grant.id,
+    name: grant.name,
+    scopes: [...grant.scopes],
+    tools: grant.surface,
+    kind: grant.door === 'agent' ? 'local' : grant.publicKey === null ? 'bearer' : 'public_key',
+    issued_under: grant.parent,
+    created: isoTime(grant.createdAt),
+    expires: grant.expiresAt === null ? null : isoTime(grant.expiresAt),
+    last_seen: use === null ? null : isoTime(use.lastSeen),
+    calls: use?.calls ?? 0,
+  };
+}
+
+/** Names of keys and agents: short, and the same in every place they are shown. */
+export const GrantName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'lower-case letters, digits, dots, dashes; at most 64');
+
+/** A lifetime in seconds. */
+export const LifetimeSeconds = z
+  .int()
+  .min(60)
+  .max(366 * 86_400);
