@@ -3,30 +3,49 @@
  * ones start fast.
  */
 import { Command, CommanderError } from 'commander';
-import { readConfig } from '../config.ts';
-import { toSeedError } from '../errors.ts';
+import { readCommand, readConfig } from '../config.ts';
+import { SeedError, toSeedError } from '../errors.ts';
+import { addAgents } from './commands/agents.ts';
+import { addConfig } from './commands/config.ts';
 import { addDown } from './commands/down.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addHalt } from './commands/halt.ts';
 import { addInit } from './commands/init.ts';
+import { addKey } from './commands/key.ts';
 import { addReceipts } from './commands/receipts.ts';
+import { addRequests } from './commands/requests.ts';
 import { addStatus } from './commands/status.ts';
-import { addUp } from './commands/up.ts';
-import { EXIT, EXIT_HELP, printError } from './output.ts';
+import { addUp, isServing } from './commands/up.ts';
+import { EXIT, EXIT_MEANINGS, exitLines, printError, watchOutput } from './output.ts';
 
 /** Builds the whole command; the reference is generated from it. */
-export function buildProgram(): Command {
-  const program = new Command('seed')
+export function buildProgram(version: string): Command {
+  const program = new Command(readCommand())
     .description('Your agents’ home: memory, messages, policy, keys and receipts on a box that you own.')
-    .version(readConfig().version, '-V, --version', 'print the version')
+    .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
-    .showHelpAfterError('(add --help for what there is)')
     .addHelpText(
       'after',
-      `\nExit codes:\n${EXIT_HELP}\n\nThe home is --home DIR, else SEED_HOME, else the platform’s data folder.`,
+      `\nExit codes:\n${exitLines(EXIT_MEANINGS)}\n\nThe home is --home DIR, else SEED_HOME, else the platform’s data folder.`,
     )
+    // Errors are printed by `main`, in the form of all others.
+    .configureOutput({ outputError: () => {} })
     .exitOverride();
-  for (const add of [addUp, addDown, addStatus, addInit, addDoctor, addReceipts]) add(program);
+  const commands = [
+    addUp,
+    addDown,
+    addStatus,
+    addInit,
+    addDoctor,
+    addReceipts,
+    addKey,
+    addRequests,
+    addAgents,
+    addHalt,
+    addConfig,
+  ];
+  for (const add of commands) add(program);
   return program;
 }
 
@@ -37,18 +56,46 @@ function wantsJson(argv: readonly string[]): boolean {
 
 /** Runs one command line (without node and script); resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  // A reader that has seen enough (`seed receipts list | head`) is not an error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.ok);
-    throw error;
-  });
+  watchOutput({ endWithReader: () => !isServing() });
   try {
-    await buildProgram().parseAsync([...argv], { from: 'user' });
+    const program = buildProgram(readConfig().version);
+    try {
+      await program.parseAsync([...argv], { from: 'user' });
+    } catch (thrown) {
+      if (!(thrown instanceof CommanderError)) throw thrown;
+      if (thrown.exitCode === 0) return EXIT.ok;
+      throw usageError(thrown, program, argv);
+    }
     return Number(process.exitCode ?? EXIT.ok);
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const error = toSeedError(thrown);
     printError(error, wantsJson(argv));
     return error.code === 'invalid_input' ? EXIT.usage : error.code === 'daemon_absent' ? EXIT.absent : EXIT.failed;
   }
+}
+
+/** The parser's complaint in the form of every other error. */
+function usageError({ code, message }: CommanderError, program: Command, argv: readonly string[]): SeedError {
+  const path = commandPath(program, argv);
+  const hint = `See \`${path} --help\`.`;
+  // The help itself has been printed; what is missing is which of the commands.
+  if (code === 'commander.help') return new SeedError('invalid_input', 'Name a command.', { hint });
+  const [first = '', ...more] = message.replace(/^error: /, '').split('\n');
+  const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1)}`;
+  return new SeedError('invalid_input', sentence.endsWith('.') ? sentence : `${sentence}.`, {
+    hint: [...more.map((line) => line.replace(/^\((.*)\)$/, '$1')), hint].join(' '),
+  });
+}
+
+/** The command that was meant, as far as it can be told: `seed receipts list`. */
+function commandPath(program: Command, argv: readonly string[]): string {
+  let found = program;
+  const names = ['seed'];
+  for (const word of argv.filter((each) => !each.startsWith('-'))) {
+    const next = found.commands.find((command) => command.name() === word);
+    if (next === undefined) break;
+    found = next;
+    names.push(word);
+  }
+  return names.join(' ');
 }

@@ -1,0 +1,183 @@
+import { createPublicKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { SeedError } from '../../errors.ts';
+import type { Receipt } from '../../formats/receipt.ts';
+import { PROFILES, SCOPES } from '../../substrate/identity/scopes.ts';
+import { ask } from '../ask.ts';
+import { parseLifetime } from '../duration.ts';
+import type { GrantFacts } from '../grant-text.ts';
+import { grantBlock, grantTable } from '../grant-text.ts';
+import { printJson, printLine } from '../output.ts';
+import { receiptTable } from '../receipt-text.ts';
+import type { CommonOptions } from './shared.ts';
+import { common, configOf } from './shared.ts';
+
+export function addKey(program: Command): void {
+  const key = program.command('key').description('who may come in over HTTP: issue, list, show and revoke access keys');
+  addIssue(key);
+  common(key.command('list').description('all access keys'), { examples: ['seed key list'] }).action(listKeys);
+  const show = key
+    .command('show')
+    .argument('<key>', 'its name or id')
+    .description('what a key may do, when it was last seen, what it did');
+  common(show, { examples: ['seed key show builder'] }).action(showKey);
+  const revoke = key
+    .command('revoke')
+    .argument('<key>', 'its name or id')
+    .description('shut a key out, now, with everything issued under it');
+  common(revoke, { examples: ['seed key revoke builder'] }).action(revokeKey);
+}
+
+interface IssueOptions extends CommonOptions {
+  readonly scope?: readonly string[];
+  readonly profile?: keyof typeof PROFILES;
+  readonly expires: number;
+  readonly publicKey?: string;
+  readonly tools?: 'daily' | 'full';
+}
+
+function addIssue(key: Command): void {
+  const issue = key
+    .command('issue')
+    .argument('<name>', 'lower-case letters, digits, dots and dashes')
+    .description('issue an access key (owner act); a bearer key is shown once and stored nowhere')
+    .addOption(new Option('--scope <scopes...>', 'what it may do').choices(Object.keys(SCOPES)))
+    .addOption(new Option('--profile <profile>', 'a named set of scopes').choices(Object.keys(PROFILES)))
+    .option('--expires <time>', 'how long it lasts: 12h, 30d, 8w', parseLifetime, 30 * 86_400)
+    .option(
+      '--public-key <file>',
+      'the helper’s own Ed25519 public key (PEM, or base64 of 32 bytes); it fetches tokens with it',
+    )
+    .addOption(new Option('--tools <set>', 'which tools it is shown').choices(['daily', 'full']));
+  common(issue, {
+    examples: [
+      'seed key issue builder --profile helper',
+      'seed key issue audit --scope receipt.read --expires 8w --json',
+      'seed key issue ci --profile helper --public-key ci.pub.pem',
+    ],
+  }).action(issueKey);
+}
+
+interface Issued {
+  readonly id: string;
+  readonly name: string;
+  readonly key: string | null;
+  readonly scopes: readonly string[];
+  readonly expires: string;
+  readonly url: string;
+  readonly token_endpoint: string | null;
+}
+
+async function issueKey(name: string, options: IssueOptions): Promise<void> {
+  const scopes = [
+    ...new Set([...(options.scope ?? []), ...(options.profile === undefined ? [] : PROFILES[options.profile])]),
+  ];
+  if (scopes.length === 0) {
+    throw new SeedError('invalid_input', 'Say what the key may do.', {
+      hint: 'Add --profile helper, or --scope with one or more scopes.',
+      data: { argument: 'scope' },
+    });
+  }
+  const input = {
+    name,
+    scopes,
+    expires_in_s: options.expires,
+    public_key: options.publicKey === undefined ? null : readPublicKey(options.publicKey),
+    ...(options.tools === undefined ? {} : { tools: options.tools }),
+  };
+  const issued = await ask<Issued>(configOf(options), { tool: 'key_issue', input, access: 'write', ownerAct: true });
+  if (options.json === true) printJson(issued);
+  else printInvitation(issued);
+}
+
+/** The raw key of a PEM file, in base64; anything else is passed on for the seed to judge. */
+function readPublicKey(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8').trim();
+  } catch (cause) {
+    throw new SeedError('not_found', `The file ${path} cannot be read.`, {
+      hint: 'Name the file with the public key.',
+      cause,
+    });
+  }
+  if (!text.startsWith('-----BEGIN PUBLIC KEY-----')) return text;
+  try {
+    const jwk = createPublicKey(text).export({ format: 'jwk' });
+    if (jwk.crv === 'Ed25519') return Buffer.from(jwk.x ?? '', 'base64url').toString('base64');
+  } catch {
+    // Not a key at all: said below, as for a key of another kind.
+  }
+  throw new SeedError('invalid_input', `${path} is not an Ed25519 public key.`, {
+    hint: 'Make one with `openssl genpkey -algorithm ed25519`.',
+  });
+}
+
+function printInvitation({ id, name, key, scopes, expires, url, token_endpoint: tokenEndpoint }: Issued): void {
+  printLine(`Issued ${name} (${id}), good until ${expires}, for: ${scopes.join(', ')}.`);
+  printLine();
+  if (key === null) {
+    printLine('Send this to the helper:');
+    printLine(`  MCP address     ${url}`);
+    printLine(`  token endpoint  ${tokenEndpoint ?? ''}`);
+    printLine(`  client id       ${id}`);
+    printLine('  Sign a client assertion (private_key_jwt, EdDSA) whose audience is the origin of the token endpoint.');
+    return;
+  }
+  printLine('Send this to the helper, by a way that nobody else reads. The key is shown this once:');
+  printLine(`  MCP address    ${url}`);
+  printLine(`  Authorization  Bearer ${key}`);
+}
+
+async function listKeys(options: CommonOptions): Promise<void> {
+  const { grants } = await ask<{ grants: readonly GrantFacts[] }>(configOf(options), {
+    tool: 'key_list',
+    access: 'read',
+  });
+  if (options.json === true) printJson({ keys: grants });
+  else printLine(grants.length === 0 ? 'No keys: nobody can come in over HTTP.' : grantTable(grants));
+}
+
+async function showKey(key: string, options: CommonOptions): Promise<void> {
+  const answer = await ask<{ grant: GrantFacts; receipts: readonly Receipt[] }>(configOf(options), {
+    tool: 'key_show',
+    input: { key },
+    access: 'read',
+  });
+  if (options.json === true) {
+    printJson(answer);
+    return;
+  }
+  printLine(grantBlock(answer.grant));
+  printLine();
+  printLine(answer.receipts.length === 0 ? 'It has done nothing yet.' : receiptTable(answer.receipts));
+}
+
+async function revokeKey(key: string, options: CommonOptions): Promise<void> {
+  const answer = await ask<{ name: string; removed: number; cut: number; receipt: number }>(configOf(options), {
+    tool: 'key_revoke',
+    input: { key },
+    access: 'write',
+  });
+  if (options.json === true) printJson(answer);
+  else printLine(revoked(answer));
+}
+
+/** What a removal did, in a sentence. */
+export function revoked({
+  name,
+  removed,
+  cut,
+  receipt,
+}: {
+  name: string;
+  removed: number;
+  cut: number;
+  receipt: number;
+}): string {
+  const under = removed > 1 ? ` and ${removed - 1} issued under it` : '';
+  const open = cut > 0 ? ` ${cut} open connection${cut === 1 ? ' was' : 's were'} cut.` : '';
+  return `${name}${under} can no longer come in.${open} Receipt ${receipt} says so.`;
+}
