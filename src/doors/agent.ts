@@ -7,6 +7,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import type { Server as NetServer, Socket } from 'node:net';
 import { createServer } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Server } from '@modelcontextprotocol/server';
 import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio';
 import { SeedError, toSeedError } from '../errors.ts';
@@ -46,6 +47,8 @@ export interface AgentDoor extends Door {
 interface Connection {
   readonly grant: Grant;
   readonly socket: Socket;
+  /** Calls that are not answered yet. */
+  readonly calls: Set<Promise<unknown>>;
   /** Told when a resource changes; knows what its client listens to. */
   notify: (uri: string) => void;
 }
@@ -75,7 +78,7 @@ export async function openAgentDoor(options: AgentDoorOptions): Promise<AgentDoo
     notify: (uri) => {
       for (const connection of connections.values()) connection.notify(uri);
     },
-    close: (waitMs) => drain(server, sockets, waitMs),
+    close: (waitMs) => drain(server, { sockets, connections, waitMs }),
   };
 }
 
@@ -93,8 +96,15 @@ function listen(server: NetServer, path: string): Promise<void> {
   });
 }
 
-/** Takes nobody new, lets what was written go out, and hangs up. */
-function drain(server: NetServer, sockets: ReadonlySet<Socket>, waitMs: number): Promise<void> {
+/** Takes nobody new, lets calls under way be answered, and hangs up; after `waitMs` whatever they do. */
+function drain(
+  server: NetServer,
+  {
+    sockets,
+    connections,
+    waitMs,
+  }: { sockets: ReadonlySet<Socket>; connections: ReadonlyMap<string, Connection>; waitMs: number },
+): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
       for (const socket of sockets) socket.destroy();
@@ -103,8 +113,18 @@ function drain(server: NetServer, sockets: ReadonlySet<Socket>, waitMs: number):
       clearTimeout(timer);
       resolve();
     });
-    for (const socket of sockets) socket.end();
+    const calls = new Map([...connections.values()].map((connection) => [connection.socket, connection.calls]));
+    for (const socket of sockets) void hangUp(socket, calls.get(socket) ?? new Set());
   });
+}
+
+async function hangUp(socket: Socket, calls: ReadonlySet<Promise<unknown>>): Promise<void> {
+  socket.pause();
+  await Promise.allSettled(calls);
+  // The answer is written a moment after its call has settled.
+  await nextTurn();
+  socket.end();
+  socket.resume();
 }
 
 function reply(socket: Socket, line: Welcome): void {
@@ -125,7 +145,7 @@ async function welcome(options: AgentDoorOptions, connections: Map<string, Conne
   const wanted = agentName(hello);
   const name = reserveName(wanted, connections, socket);
   const grant = await findOrAdmit(substrate, name);
-  const connection: Connection = { grant, socket, notify: () => {} };
+  const connection: Connection = { grant, socket, calls: new Set(), notify: () => {} };
   connections.set(name, connection);
   const release = membrane.work.register(grant.id, () => socket.destroy());
   socket.once('close', () => {
@@ -157,7 +177,7 @@ function reserveName(wanted: string, connections: Map<string, Connection>, socke
   for (let window = 1; window <= limits.WINDOWS_PER_NAME_MAX; window++) {
     const name = window === 1 ? wanted : `${wanted}-${window}`;
     if (connections.has(name)) continue;
-    const placeholder: Connection = { grant: NOBODY, socket, notify: () => {} };
+    const placeholder: Connection = { grant: NOBODY, socket, calls: new Set(), notify: () => {} };
     connections.set(name, placeholder);
     socket.once('close', () => {
       if (connections.get(name) === placeholder) connections.delete(name);
@@ -206,13 +226,17 @@ function serve(
   connection: Connection,
   { surface, greeting }: { surface: 'daily' | 'full'; greeting: string },
 ): void {
-  const { grant, socket } = connection;
+  const { grant, socket, calls } = connection;
   const subscriptions = new Set<string>();
   const admit = () => membrane.readmit(grant);
+  const onCall = (call: Promise<unknown>): void => {
+    calls.add(call);
+    void call.finally(() => calls.delete(call));
+  };
   const transport = new StdioServerTransport(socket, socket, { maxBufferSize: limits.SOCKET_MESSAGE_BYTES_MAX });
   const handle = serveStdio(
     ({ era }) => {
-      const server = buildServer({ surface, canNotify: true, greeting, admit, subscriptions });
+      const server = buildServer({ surface, canNotify: true, greeting, admit, subscriptions, onCall });
       connection.notify = (uri) => {
         if (era === 'legacy' && !subscriptions.has(uri)) return;
         void tell(server, uri, admit);

@@ -24,6 +24,8 @@ export interface McpSession {
   readonly admit: () => Promise<Admitted>;
   /** Legacy subscriptions of this connection, by address. */
   readonly subscriptions: Set<string>;
+  /** Told of each call under way, so that a door can let it end before it hangs up. */
+  readonly onCall?: (call: Promise<unknown>) => void;
 }
 
 export interface McpOptions {
@@ -71,7 +73,9 @@ export function createServerBuilder(options: McpOptions): BuildServer {
       const tool = byName.get(params.name);
       if (tool === undefined)
         throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool "${params.name.slice(0, 64)}".`);
-      return callTool(options, session, tool, params.arguments, context);
+      const answer = callTool(options, session, tool, params.arguments, context);
+      session.onCall?.(answer);
+      return answer;
     });
     addResources(server, options, session);
     addPrompts(server);
