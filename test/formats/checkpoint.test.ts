@@ -3,6 +3,7 @@ import { createPublicKey } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Point } from '@noble/ed25519';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/formats/bytes.ts';
@@ -186,6 +187,14 @@ describe('Ed25519', () => {
     // R = identity, S = 0 satisfies the equation for every message under the identity key.
     const forged = new Uint8Array(64).with(0, 1);
     expect(verifySignature(forged, message, weak)).toBe(false);
+  });
+
+  it('refuses an honest key with a small-order point added, about which verifiers disagree', () => {
+    const mixed = Point.fromBytes(key.publicKey)
+      .add(Point.fromBytes(hex(smallOrder[4]!)))
+      .toBytes();
+    expect(isSmallOrder(mixed)).toBe(false);
+    expect(isAcceptablePublicKey(mixed)).toBe(false);
   });
 
   it('accepts honest keys only', () => {

@@ -105,6 +105,30 @@ describe('inclusion proof', () => {
   });
 });
 
+describe('a proof of another shape than its sizes ask for', () => {
+  // The hashes add up, so only the shape tells: whoever lies about a size or an index makes these.
+  const [a, b] = [leaves[0]!, leaves[1]!];
+
+  it('is no inclusion proof', () => {
+    const claim = { leaf: a, index: 0, path: [b], root: roots[2]!, sha: nodeSha };
+    expect(verifyInclusion({ ...claim, size: 2 })).toBe(true);
+    expect(verifyInclusion({ ...claim, size: 4 })).toBe(false);
+    expect(verifyInclusion({ ...claim, leaf: b, path: [a], size: 1 })).toBe(false);
+  });
+
+  it('is no consistency proof', () => {
+    const claim = {
+      oldSize: 2,
+      oldRoot: roots[2]!,
+      newRoot: roots[4]!,
+      path: [hashOf({ start: 2, end: 4 })],
+      sha: nodeSha,
+    };
+    expect(verifyConsistency({ ...claim, newSize: 4 })).toBe(true);
+    expect(verifyConsistency({ ...claim, newSize: 5 })).toBe(false);
+  });
+});
+
 describe('consistency proof', () => {
   it('proves every older size, and nothing else', () => {
     fc.assert(

@@ -101,6 +101,7 @@ describe('root of trust', () => {
   });
 
   it.each([
+    ['a number left out', { version: 3 }, 'version 3'],
     ['another seed', { seed: 'ab'.repeat(32) }, 'version 2: signed.seed'],
     ['another predecessor', { prev: 'ab'.repeat(32) }, 'version 2: signed.prev'],
     ['an earlier date', { created: '2026-11-21T06:00:00.000Z' }, 'version 2: signed.created'],
