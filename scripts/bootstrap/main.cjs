@@ -26,12 +26,26 @@ async function prepare(alsoBuild) {
   });
 }
 
-/** @param {readonly string[]} args */
-async function runOnOwnNode(args) {
+/** @param {readonly string[]} args @param {import('node:child_process').SpawnOptions} [options] */
+async function runOnOwnNode(args, { env, ...options } = {}) {
   const search = [path.join(MODULES, '.bin'), process.env['PATH']].filter(Boolean).join(path.delimiter);
-  const ended = await runChild(NODE, args, { env: { ...process.env, PATH: search } });
+  const ended = await runChild(NODE, args, { ...options, env: { ...process.env, ...env, PATH: search } });
   if (ended.signal !== null) process.kill(process.pid, ended.signal);
   return ended.code ?? 1;
+}
+
+/**
+ * The seed as its user sees it: there is no `seed` on the PATH of a checkout, so texts say what to
+ * type instead, and names of files are meant from where npm was called.
+ * @param {readonly string[]} args
+ */
+async function runSeed(args) {
+  const byNpm = process.env['npm_lifecycle_event'] !== undefined;
+  const cwd = (byNpm ? process.env['INIT_CWD'] : undefined) ?? process.cwd();
+  return runOnOwnNode([path.join(ROOT, 'bin', 'seed.cjs'), ...args], {
+    cwd,
+    env: { SEED_COMMAND: process.env['SEED_COMMAND'] ?? 'npm run seed --' },
+  });
 }
 
 /** @param {readonly string[]} argv */
@@ -45,7 +59,7 @@ async function main([what, ...args]) {
       return 0;
     case 'seed':
       await prepare(true);
-      return runOnOwnNode([path.join(ROOT, 'bin', 'seed.cjs'), ...args]);
+      return runSeed(args);
     case 'node':
       if (!fs.existsSync(path.join(ROOT, args[0] ?? ''))) throw new Explained(`${args[0]} does not exist.`);
       await prepare(false);

@@ -1,67 +1,112 @@
 /**
- * Runs a tool for a command: through the daemon where one serves, otherwise in this process, which
+ * Runs tools for a command: through the daemon where one serves, otherwise in this process, which
  * takes the home for a moment.
  */
 import type { Config } from '../config.ts';
 import { SeedError } from '../errors.ts';
+import type { LocalSeed } from '../main.ts';
 import { OWNER } from '../substrate/actor.ts';
-import { progressLine } from './output.ts';
+import { EXIT, progressLine } from './output.ts';
 import { callOwnerDoor } from './owner-client.ts';
 import { askHidden, hasTerminal } from './terminal.ts';
 
-export interface Ask {
+export interface Question {
   readonly tool: string;
   readonly input?: unknown;
+}
+
+export interface AskOptions {
   /** A read never takes the home's lock. */
   readonly access: 'read' | 'write';
+  /** An owner act asks for the passphrase before anything is tried, where one is set. */
+  readonly ownerAct?: boolean;
 }
 
-/** The tool's answer, in the caller's word for its form. */
-export async function ask<T>(config: Config, { tool, input = {}, access }: Ask): Promise<T> {
-  const progress = progressLine();
+/** Runs one tool and resolves to its answer, in the caller's word for its form. */
+export type Ask = <T>(question: Question) => Promise<T>;
+
+/** One question, and its answer. */
+export async function ask<T>(config: Config, { tool, input, ...options }: Question & AskOptions): Promise<T> {
+  return withSeed(config, options, (question) => question<T>({ tool, input }));
+}
+
+/** Several questions; without a daemon the home is opened once for all of them. */
+export async function withSeed<T>(config: Config, options: AskOptions, use: (ask: Ask) => Promise<T>): Promise<T> {
+  const session = new Session(config, options.access);
   try {
-    return (await withPassphrase((passphrase) =>
-      once(config, { tool, input, access }, passphrase, progress.show),
-    )) as T;
+    const typed = options.ownerAct === true && (await wantsPassphrase(config)) ? await askPassphrase() : undefined;
+    return await use(async (question) => (await session.ask(question, typed)) as never);
   } finally {
-    progress.end();
+    await session.close();
   }
 }
 
-type Show = (done: number, total: number, what: string) => void;
+class Session {
+  readonly #config: Config;
+  readonly #access: AskOptions['access'];
+  #local: LocalSeed | null = null;
 
-async function once(
-  config: Config,
-  { tool, input, access }: Ask,
-  passphrase: string | undefined,
-  show: Show,
-): Promise<unknown> {
-  const { openLocally, openReading, ownerSocketOf } = await import('../main.ts');
-  try {
-    return await callOwnerDoor(ownerSocketOf(config), { tool, input, passphrase }, show);
-  } catch (error) {
-    if (!(error instanceof SeedError) || error.code !== 'daemon_absent') throw error;
+  constructor(config: Config, access: AskOptions['access']) {
+    this.#config = config;
+    this.#access = access;
   }
-  const seed = access === 'read' ? openReading(config) : await openLocally(config);
+
+  async ask({ tool, input = {} }: Question, passphrase: string | undefined): Promise<unknown> {
+    const progress = progressLine();
+    const { ownerSocketOf, openLocally, openReading } = await import('../main.ts');
+    try {
+      if (this.#local === null) {
+        try {
+          return await callOwnerDoor(ownerSocketOf(this.#config), { tool, input, passphrase }, progress.show);
+        } catch (error) {
+          if (!(error instanceof SeedError) || error.code !== 'daemon_absent') throw error;
+        }
+        this.#local = this.#access === 'read' ? openReading(this.#config) : await openLocally(this.#config);
+      }
+      const { call } = this.#local;
+      return await interruptible((signal) =>
+        call({
+          tool,
+          input,
+          passphrase,
+          actor: OWNER,
+          signal,
+          onProgress: ({ done, total, what }) => progress.show(done, total, what),
+        }),
+      );
+    } finally {
+      progress.end();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#local?.close();
+  }
+}
+
+/** Lets Ctrl+C stop long work in good order, so that nothing half done is left; the second one stops it at once. */
+async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    if (stop.signal.aborted) process.exit(EXIT.failed);
+    stop.abort();
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, onSignal);
   try {
-    return await seed.call({
-      tool,
-      input,
-      passphrase,
-      actor: OWNER,
-      onProgress: ({ done, total, what }) => show(done, total, what),
-    });
+    return await work(stop.signal);
   } finally {
-    await seed.close();
+    for (const signal of signals) process.off(signal, onSignal);
   }
 }
 
-/** Asks for the passphrase on the terminal, once, when the seed wants it. */
-async function withPassphrase<T>(call: (passphrase: string | undefined) => Promise<T>): Promise<T> {
-  try {
-    return await call(undefined);
-  } catch (error) {
-    if (!(error instanceof SeedError) || error.code !== 'passphrase_required' || !hasTerminal()) throw error;
-  }
-  return call(await askHidden('Owner passphrase: '));
+async function wantsPassphrase({ home }: Config): Promise<boolean> {
+  const { existsSync } = await import('node:fs');
+  const { passphrasePath } = await import('../substrate/identity/keys.ts');
+  return existsSync(passphrasePath(home));
+}
+
+/** Asks on the terminal, once; without one the seed refuses by itself, and says so in a receipt. */
+async function askPassphrase(): Promise<string | undefined> {
+  return hasTerminal() ? askHidden('Owner passphrase: ') : undefined;
 }

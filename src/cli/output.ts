@@ -1,14 +1,41 @@
 /** What the command prints: text for a person, or JSON for a program. Nobody else writes to stdout. */
+import { readCommand } from '../config.ts';
 import type { SeedError } from '../errors.ts';
 
 /** The exit codes of every command. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unproven: 3, absent: 4 } as const;
 
-export const EXIT_HELP: string = `  0  done
-  1  refused, failed, or found broken
-  2  asked wrongly: an option or argument is missing or has the wrong form
-  3  receipts verify: the receipts fit together, where they come from is not proven
-  4  no daemon serves this home`;
+export type ExitName = keyof typeof EXIT;
+
+/** What each exit code means, for the help and the reference. */
+export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
+  ok: 'done',
+  failed: 'refused, failed, or found broken',
+  usage: 'asked wrongly: an option or argument is missing or has the wrong form',
+  unproven: 'receipts verify: the receipts fit together, where they come from is not proven',
+  absent: 'status: no daemon serves this home',
+};
+
+/** Exit codes with their meanings, a line each. */
+export function exitLines(meanings: Readonly<Partial<Record<ExitName, string>>>): string {
+  return Object.entries(meanings)
+    .map(([name, meaning]) => `  ${EXIT[name as ExitName]}  ${meaning}`)
+    .join('\n');
+}
+
+/**
+ * A text of ours in the words that work here: `seed status` stands in backquotes wherever it is
+ * meant to be typed, and from a checkout that is `npm run seed -- status`.
+ */
+export function spoken(text: string): string {
+  const command = readCommand();
+  return command === 'seed' ? text : text.replaceAll('`seed ', `\`${command} `);
+}
+
+/** As {@link spoken}, for a bare command line. */
+export function spokenExample(line: string): string {
+  return line.replaceAll(/(?<![\w/.-])seed (?=[a-z-])/g, `${readCommand()} `);
+}
 
 export function printLine(text = ''): void {
   process.stdout.write(`${text}\n`);
@@ -20,13 +47,25 @@ export function printJson(value: unknown): void {
 }
 
 /** An error: what, and what to do; on stderr, or as JSON on stdout where a program reads it. */
-export function printError(error: SeedError, json: boolean): void {
-  if (json) {
-    const { code, message, hint, data } = error;
-    printJson({ error: { code, message, hint, data } });
-    return;
-  }
-  process.stderr.write(`seed: ${error.message}\n      ${error.hint}\n`);
+export function printError({ code, message, hint, data }: SeedError, json: boolean): void {
+  if (json) printJson({ error: { code, message: spoken(message), hint: spoken(hint), data } });
+  else process.stderr.write(`seed: ${printable(spoken(message))}\n      ${printable(spoken(hint))}\n`);
+}
+
+/**
+ * What becomes of the process when its output cannot be written. A reader that has seen enough
+ * (`seed receipts list | head`), or a terminal that was closed, is not an error.
+ */
+export function watchOutput({ endWithReader }: { endWithReader: () => boolean }): void {
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+    const gone = code === 'EPIPE' || code === 'EIO';
+    if (gone && !endWithReader()) return;
+    if (!gone) process.stderr.write(`seed: The output could not be written (${code ?? 'unknown'}).\n`);
+    process.exit(gone ? Number(process.exitCode ?? EXIT.ok) : EXIT.failed);
+  });
+  process.stderr.on('error', () => {
+    // Nobody is left to tell.
+  });
 }
 
 /** Rows under headings, each column as wide as its widest cell. */

@@ -44,7 +44,9 @@ export function callOwnerDoor(socketPath: string, body: OwnerCall, onProgress: O
       },
     );
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
-      reject(NOBODY.has(error.code ?? '') ? absent() : cutOff(error));
+      if (NOBODY.has(error.code ?? '')) reject(absent());
+      else if (error.code === 'EACCES' || error.code === 'EPERM') reject(notYours(socketPath, error));
+      else reject(cutOff(error));
     });
     outgoing.end(JSON.stringify(body));
   });
@@ -67,6 +69,13 @@ function fromWire({
 
 export function absent(): SeedError {
   return new SeedError('daemon_absent', 'No daemon serves this home.', { hint: 'Start it with `seed up`.' });
+}
+
+function notYours(socketPath: string, cause: unknown): SeedError {
+  return new SeedError('forbidden', `You may not use the owner’s door ${socketPath}.`, {
+    hint: 'Run the command as the user whose home it is.',
+    cause,
+  });
 }
 
 function cutOff(cause?: unknown): SeedError {

@@ -16,25 +16,30 @@ export function hasTerminal(): boolean {
   }
 }
 
-const ENTER = /[\r\n]/;
-const INTERRUPT = '\u0003';
-const END = '\u0004';
+const ENTER = new Set(['\r', '\n']);
+/** Ctrl+C and Ctrl+D. */
+const STOP = new Set(['\u0003', '\u0004']);
 const ERASE = new Set(['\b', '\u007f']);
+/** Ctrl+U. */
+const ERASE_ALL = '\u0015';
 
 /** One line typed on the terminal. @throws SeedError `interrupted` on Ctrl+C */
 export async function askHidden(question: string): Promise<string> {
   const input = new ReadStream(openSync('/dev/tty', 'r'));
   const output = new WriteStream(openSync('/dev/tty', 'w'));
-  output.write(question);
+  // First silence, then the question: what a fast typist answers must not be shown.
   input.setRawMode(true);
+  output.write(question);
   input.setEncoding('utf8');
   let typed: string[] = [];
   try {
     for await (const chunk of input as AsyncIterable<string>) {
       for (const key of chunk) {
-        if (ENTER.test(key)) return typed.join('');
-        if (key === INTERRUPT || key === END) throw interrupted();
-        typed = ERASE.has(key) ? typed.slice(0, -1) : [...typed, key];
+        if (ENTER.has(key)) return typed.join('');
+        if (STOP.has(key)) throw interrupted();
+        if (key === ERASE_ALL) typed = [];
+        else if (ERASE.has(key)) typed.pop();
+        else if (key >= ' ') typed.push(key);
       }
     }
     throw interrupted();
@@ -46,10 +51,16 @@ export async function askHidden(question: string): Promise<string> {
   }
 }
 
-/** Asks twice; an empty answer skips. @throws SeedError `invalid_input` when the two differ */
-export async function askNewPassphrase(question: string): Promise<string | null> {
+/**
+ * Asks twice; an empty answer skips.
+ *
+ * @param check throws for what is no passphrase, before it is asked for again
+ * @throws SeedError `invalid_input` when the two differ, and what `check` throws
+ */
+export async function askNewPassphrase(question: string, check: (passphrase: string) => void): Promise<string | null> {
   const first = await askHidden(question);
   if (first === '') return null;
+  check(first);
   if ((await askHidden('The same again: ')) === first) return first;
   throw new SeedError('invalid_input', 'The two passphrases differ.', { hint: 'Run the command again.' });
 }

@@ -8,9 +8,13 @@ export function serviceUnit(manager: 'systemd' | 'launchd', home: string): strin
   return manager === 'systemd' ? systemd(program) : launchd(program);
 }
 
-/** Quotes a word for ExecStart (systemd.service(5), "Command lines"). */
-function systemdWord(word: string): string {
-  return `"${word.replace(/["\\]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')}"`;
+/**
+ * Quotes a word for ExecStart (systemd.service(5), "Command lines"). Variables are put into every
+ * word but the first, so only there does a dollar sign stand as it is.
+ */
+function systemdWord(word: string, index: number): string {
+  const quoted = word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n').replaceAll('%', '%%');
+  return `"${index === 0 ? quoted : quoted.replaceAll('$', '$$$$')}"`;
 }
 
 function systemd(program: readonly string[]): string {

@@ -30,17 +30,37 @@ interface VerifyFiles {
   readonly checkpoint?: string;
 }
 
+type OnBytes = (done: number, total: number) => void;
+
 /** Reads a small file that somebody else wrote. @throws SeedError `not_found`, `too_large` */
 function readSmall(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined || !stat.isFile()) {
-    throw new SeedError('not_found', `There is no file ${path}.`, {
-      hint: 'Name an exported folder, or the file as it was saved.',
-    });
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined || !stat.isFile()) throw missing(path);
+    if (stat.size > SMALL_FILE_BYTES_MAX)
+      throw new SeedError('too_large', `${path} is too large to be what it should be.`, { hint: 'Check the name.' });
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw asReadError(path, error);
   }
-  if (stat.size > SMALL_FILE_BYTES_MAX)
-    throw new SeedError('too_large', `${path} is too large to be what it should be.`, { hint: 'Check the name.' });
-  return readFileSync(path, 'utf8');
+}
+
+function missing(path: string): SeedError {
+  return new SeedError('not_found', `There is no file ${path}.`, {
+    hint: 'Name a folder that `seed receipts export` made, or a file as it was saved.',
+  });
+}
+
+/** What the system says of a file that is there and cannot be read. */
+function asReadError(path: string, error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (error instanceof SeedError || !['EACCES', 'EPERM', 'EIO', 'EISDIR', 'ENOTDIR', 'ELOOP'].includes(code)) {
+    return error;
+  }
+  return new SeedError('not_found', `${path} cannot be read (${code}).`, {
+    hint: 'Check the name, and that you may read it.',
+    cause: error,
+  });
 }
 
 /** The versions of an export's root of trust; anything else in the folder has no business there. */
@@ -49,11 +69,7 @@ function readRoots(folder: string): string[] {
   return names.map((_name, index) => readSmall(join(folder, `${index + 1}.json`)));
 }
 
-export async function verifyExportOrProof(
-  path: string,
-  files: VerifyFiles,
-  onBytes: (bytes: number) => void,
-): Promise<PathVerdict> {
+export async function verifyExportOrProof(path: string, files: VerifyFiles, onBytes: OnBytes): Promise<PathVerdict> {
   const pinnedRoot = files.root === undefined ? undefined : readSmall(files.root);
   const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   return folder ? verifyExport(path, pinnedRoot, files.checkpoint, onBytes) : verifyProofFile(path, pinnedRoot, files);
@@ -63,7 +79,7 @@ async function verifyExport(
   folder: string,
   pinnedRoot: string | undefined,
   held: string | undefined,
-  onBytes: (bytes: number) => void,
+  onBytes: OnBytes,
 ): Promise<PathVerdict> {
   const verifier = createLogVerifier({
     roots: readRoots(join(folder, 'root')),
@@ -73,16 +89,17 @@ async function verifyExport(
     sha,
   });
   const receipts = join(folder, 'receipts.jsonl');
-  if (statSync(receipts, { throwIfNoEntry: false }) === undefined) {
-    throw new SeedError('not_found', `There is no file ${receipts}.`, {
-      hint: 'Name a folder that `seed receipts export` made.',
-    });
-  }
-  let bytes = 0;
-  for await (const chunk of createReadStream(receipts, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>) {
-    verifier.write(chunk);
-    bytes += chunk.length;
-    onBytes(bytes);
+  const total = statSync(receipts, { throwIfNoEntry: false })?.size;
+  if (total === undefined) throw missing(receipts);
+  try {
+    let bytes = 0;
+    for await (const chunk of createReadStream(receipts, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>) {
+      verifier.write(chunk);
+      bytes += chunk.length;
+      onBytes(bytes, total);
+    }
+  } catch (error) {
+    throw asReadError(receipts, error);
   }
   return describe(verifier.finish());
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { ask } from '../ask.ts';
-import { EXIT, printJson, printLine } from '../output.ts';
+import { EXIT, printJson, printLine, spoken } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -15,10 +15,11 @@ interface Examination {
 }
 
 export function addDoctor(program: Command): void {
-  const command = program
-    .command('doctor')
-    .description('examine the home, the keys, the log and the disk; exit code 1 when something is bad');
-  common(command, ['seed doctor', 'seed doctor --json']).action(doctor);
+  const command = program.command('doctor').description('examine the home, the keys, the log and the disk');
+  common(command, {
+    examples: ['seed doctor', 'seed doctor --json'],
+    exits: { ok: 'nothing is bad; there may be warnings', failed: 'something is bad' },
+  }).action(doctor);
 }
 
 async function doctor(options: CommonOptions): Promise<void> {
@@ -29,7 +30,7 @@ async function doctor(options: CommonOptions): Promise<void> {
     return;
   }
   for (const { check, verdict, says, advice } of examination.findings) {
-    printLine(`${verdict.padEnd(7)}  ${check.padEnd(10)}  ${says}`);
-    if (advice !== '') printLine(`${' '.repeat(21)}→ ${advice}`);
+    printLine(`${verdict.padEnd(7)}  ${check.padEnd(10)}  ${spoken(says)}`);
+    if (advice !== '') printLine(`${' '.repeat(21)}→ ${spoken(advice)}`);
   }
 }

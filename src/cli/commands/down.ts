@@ -11,7 +11,10 @@ const STOP_WAIT_MS = 20_000;
 
 export function addDown(program: Command): void {
   const command = program.command('down').description('stop the daemon in good order; nothing to stop is no error');
-  common(command, ['seed down', 'seed down --home /srv/seed --json']).action(down);
+  common(command, {
+    examples: ['seed down', 'seed down --home /srv/seed --json'],
+    exits: { ok: 'stopped, or nothing was running', failed: 'could not be stopped' },
+  }).action(down);
 }
 
 async function down(options: CommonOptions): Promise<void> {

@@ -1,6 +1,7 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { SeedError } from '../../errors.ts';
-import { EXIT, printJson, printLine } from '../output.ts';
+import { EXIT, printJson, printLine, spoken } from '../output.ts';
 import { askNewPassphrase, hasTerminal } from '../terminal.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
@@ -15,9 +16,10 @@ export function addInit(program: Command): void {
     .description('make a home: keys, root of trust, database')
     .option('--passphrase', 'set an owner passphrase (asked for on the terminal)')
     .option('--no-passphrase', 'set none, and do not ask');
-  common(command, ['seed init', 'seed init --home /srv/seed --passphrase', 'SEED_PORT=0 seed init --json']).action(
-    init,
-  );
+  common(command, {
+    examples: ['seed init', 'seed init --home /srv/seed --passphrase', 'SEED_PORT=0 seed init --json'],
+    exits: { ok: 'made, or there already', failed: 'not made; nothing is left behind' },
+  }).action(init);
 }
 
 async function init(options: InitOptions): Promise<void> {
@@ -25,12 +27,20 @@ async function init(options: InitOptions): Promise<void> {
   const { initHome } = await import('../../main.ts');
   const { homeState } = await import('../../substrate/home/create.ts');
   if (homeState(config.home) === 'finished') {
+    if (options.passphrase === true) throw tooLateForPassphrase(config.home);
     report({ home: config.home, created: false, passphrase: null }, options);
     return;
   }
   const passphrase = await choosePassphrase(options);
   const created = await initHome(config, passphrase);
   report({ home: config.home, created, passphrase: passphrase === null ? 'none' : 'set' }, options);
+}
+
+/** Whoever asks for a passphrase must not go away believing that there is one. */
+function tooLateForPassphrase(home: string): SeedError {
+  return new SeedError('conflict', `There is a seed in ${home} already; its passphrase stays as it is.`, {
+    hint: 'A passphrase is chosen when a home is made. `seed doctor` says whether this one has one.',
+  });
 }
 
 async function choosePassphrase({ passphrase, json }: InitOptions): Promise<string | null> {
@@ -42,7 +52,8 @@ async function choosePassphrase({ passphrase, json }: InitOptions): Promise<stri
   const interactive = process.stdin.isTTY && process.stdout.isTTY && json !== true;
   if (passphrase === false || (passphrase === undefined && !interactive)) return null;
   const skip = passphrase === true ? '' : ' (Enter for none)';
-  const chosen = await askNewPassphrase(`Owner passphrase${skip}: `);
+  const { assertPassphrase } = await import('../../substrate/identity/passphrase.ts');
+  const chosen = await askNewPassphrase(`Owner passphrase${skip}: `, assertPassphrase);
   if (chosen === null && passphrase === true) {
     throw new SeedError('invalid_input', 'The passphrase is empty.', { hint: 'Run the command again.' });
   }
@@ -62,7 +73,8 @@ function report(result: { home: string; created: boolean; passphrase: string | n
   printLine(`Made a seed in ${result.home}.`);
   if (result.passphrase === 'none')
     printLine('No owner passphrase: every program that runs as you can act as its owner.');
-  printLine(
-    'Start it with `seed up`. Keep a copy of root/1.json elsewhere: with it, receipts prove where they come from.',
-  );
+  if (result.passphrase === 'set')
+    printLine('Owner acts ask for the passphrase. It is stored nowhere: nobody can bring it back for you.');
+  printLine(`Keep a copy of ${join(result.home, 'root', '1.json')} elsewhere: it proves where receipts come from.`);
+  printLine(spoken('Start it with `seed up`.'));
 }

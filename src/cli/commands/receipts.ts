@@ -1,10 +1,11 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Receipt } from '../../formats/receipt.ts';
 import { OUTCOMES } from '../../formats/receipt.ts';
-import { ask } from '../ask.ts';
-import { EXIT, printJson, printLine, progressLine } from '../output.ts';
+import { homePath } from '../../substrate/home/layout.ts';
+import { ask, withSeed } from '../ask.ts';
+import { EXIT, printJson, printLine, progressLine, spokenExample } from '../output.ts';
 import { csvHeadings, csvLine, receiptBlock, receiptTable } from '../receipt-text.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
@@ -20,35 +21,52 @@ export function addReceipts(program: Command): void {
     .command('show')
     .argument('<seq>', 'receipt number', parseSeq)
     .description('one receipt, with its content where it is kept');
-  common(show, ['seed receipts show 17', 'seed receipts show 17 --json']).action(showReceipt);
+  common(show, { examples: ['seed receipts show 17', 'seed receipts show 17 --json'] }).action(showReceipt);
   const prove = receipts
     .command('prove')
     .argument('<seq>', 'receipt number', parseSeq)
     .description('a self-contained proof of one receipt (C2SP tlog-proof)');
-  common(prove, ['seed receipts prove 17 > 17.tlog-proof', 'seed receipts verify 17.tlog-proof --root 1.json']).action(
-    proveReceipt,
-  );
+  common(prove, {
+    examples: ['seed receipts prove 17 > 17.tlog-proof', 'seed receipts verify 17.tlog-proof --root 1.json'],
+  }).action(proveReceipt);
   const checkpoint = receipts
     .command('checkpoint')
     .description('the newest checkpoint, a signed note; keep it, and no one can cut the log unseen');
-  common(checkpoint, ['seed receipts checkpoint > checkpoint-2026-11-21']).action(printCheckpoint);
-  const note = receipts.command('note').argument('<text>').description('record something done elsewhere, as claimed');
-  common(note, ['seed receipts note "rotated the backup disk"']).action(noteText);
+  common(checkpoint, {
+    examples: ['seed receipts checkpoint > checkpoint-2026-11-21', 'seed receipts checkpoint --json'],
+  }).action(printCheckpoint);
+  const note = receipts
+    .command('note')
+    .argument('<text>', 'what was done; kept beside the receipt, and can be erased')
+    .description('record something done elsewhere, as claimed')
+    .option('--action <name>', 'what kind of thing it was, such as deploy.finished (default: note.claim)');
+  common(note, {
+    examples: ['seed receipts note "rotated the backup disk"', 'seed receipts note --action deploy.finished "v1.4"'],
+  }).action(noteText);
   const erase = receipts
     .command('erase')
     .argument('<seq>', 'receipt number', parseSeq)
     .description('erase the content of a receipt; the receipt stays (owner act)');
-  common(erase, ['seed receipts erase 17']).action(eraseContent);
+  common(erase, {
+    examples: ['seed receipts erase 17'],
+    exits: { failed: 'refused: nothing to erase, or not the owner passphrase' },
+  }).action(eraseContent);
   const exporting = receipts
     .command('export')
     .description('write all receipts to a folder that verifies on any machine')
     .requiredOption('--out <dir>', 'a folder that does not exist yet');
-  common(exporting, ['seed receipts export --out ./receipts']).action(exportReceipts);
+  common(exporting, {
+    examples: ['seed receipts export --out ./receipts'],
+    exits: { failed: 'failed; nothing is left behind' },
+  }).action(exportReceipts);
   addVerify(receipts);
   const accept = receipts
     .command('accept-rollback')
     .description('take a log that is older than its outside checkpoint for the truth (owner act)');
-  common(accept, ['seed receipts accept-rollback']).action(acceptLog);
+  common(accept, {
+    examples: ['seed receipts accept-rollback'],
+    exits: { failed: 'refused: the log is in order, or not the owner passphrase' },
+  }).action(acceptLog);
 }
 
 function parseSeq(text: string): number {
@@ -71,6 +89,7 @@ interface ListOptions extends CommonOptions {
   readonly outcome?: string;
   readonly limit?: number;
   readonly oldest?: boolean;
+  readonly cursor?: number;
   readonly csv?: boolean;
 }
 
@@ -90,12 +109,15 @@ function addList(receipts: Command): void {
     .addOption(new Option('--outcome <outcome>', 'with this outcome').choices(OUTCOMES))
     .option('--limit <n>', 'how many at most (default: 20; all of them with --csv)', parseLimit)
     .option('--oldest', 'oldest first')
-    .option('--csv', 'print CSV');
-  common(list, [
-    'seed receipts list --from 2026-11-01 --outcome refused',
-    'seed receipts list --actor cursor --csv > cursor.csv',
-    'seed receipts list --json --limit 5',
-  ]).action(listReceipts);
+    .option('--cursor <seq>', 'go on after a page that ended with this next_cursor', parseSeq)
+    .addOption(new Option('--csv', 'print CSV').conflicts('json'));
+  common(list, {
+    examples: [
+      'seed receipts list --from 2026-11-01 --outcome refused',
+      'seed receipts list --actor cursor --csv > cursor.csv',
+      'seed receipts list --json --limit 5',
+    ],
+  }).action(listReceipts);
 }
 
 interface Page {
@@ -104,34 +126,45 @@ interface Page {
 }
 
 /** All pages up to `limit` receipts, one after the other. */
-async function* pages(options: ListOptions, limit: number): AsyncGenerator<Page> {
+async function eachPage(options: ListOptions, limit: number, onPage: (page: Page) => void): Promise<void> {
   const { from, to, actor, action, outcome, oldest } = options;
   const filter = { from, to, actor, action, outcome, order: oldest === true ? 'oldest' : 'newest' };
-  let left = limit;
-  for (let cursor: number | null | undefined; cursor !== null && left > 0; ) {
-    const input = { ...filter, limit: Math.min(left, PAGE_LIMIT), ...(cursor === undefined ? {} : { cursor }) };
-    const page: Page = await ask(configOf(options), { tool: 'receipt_list', input, access: 'read' });
-    yield page;
-    left -= page.receipts.length;
-    cursor = page.next_cursor;
-  }
+  await withSeed(configOf(options), { access: 'read' }, async (question) => {
+    let left = limit;
+    let cursor: number | null | undefined = options.cursor;
+    do {
+      const page: Page = await question<Page>({
+        tool: 'receipt_list',
+        input: { ...filter, limit: Math.min(left, PAGE_LIMIT), cursor },
+      });
+      onPage(page);
+      left -= page.receipts.length;
+      cursor = page.next_cursor;
+    } while (cursor !== null && left > 0);
+  });
 }
 
 async function listReceipts(options: ListOptions): Promise<void> {
   const limit = options.limit ?? (options.csv === true ? Number.POSITIVE_INFINITY : 20);
   if (options.csv === true) {
     printLine(csvHeadings());
-    for await (const { receipts } of pages(options, limit)) for (const receipt of receipts) printLine(csvLine(receipt));
+    await eachPage(options, limit, ({ receipts }) => {
+      for (const receipt of receipts) printLine(csvLine(receipt));
+    });
     return;
   }
   const receipts: Receipt[] = [];
-  let more: number | null = null;
-  for await (const page of pages(options, limit)) {
+  let next: number | null = null;
+  await eachPage(options, limit, (page) => {
     receipts.push(...page.receipts);
-    more = page.next_cursor;
+    next = page.next_cursor;
+  });
+  if (options.json === true) {
+    printJson({ receipts, next_cursor: next });
+    return;
   }
-  if (options.json === true) printJson({ receipts, next_cursor: more });
-  else printLine(receipts.length === 0 ? 'No receipts match.' : receiptTable(receipts));
+  printLine(receipts.length === 0 ? 'No receipts match.' : receiptTable(receipts));
+  if (next !== null) printLine(`There are more: add --limit ${limit * 10}, or --cursor ${String(next)} to go on.`);
 }
 
 interface Content {
@@ -147,7 +180,12 @@ async function showReceipt(seq: number, options: CommonOptions): Promise<void> {
   });
   if (options.json === true) printJson(answer);
   else
-    printLine(receiptBlock(answer.receipt, { input: answer.input?.text ?? null, output: answer.output?.text ?? null }));
+    printLine(receiptBlock(answer.receipt, { input: contentText(answer.input), output: contentText(answer.output) }));
+}
+
+function contentText(content: Content | null): string | null {
+  if (content === null) return null;
+  return content.cut ? `${content.text}… (cut here; it is longer)` : content.text;
 }
 
 async function proveReceipt(seq: number, options: CommonOptions): Promise<void> {
@@ -169,10 +207,10 @@ async function printCheckpoint(options: CommonOptions): Promise<void> {
   else process.stdout.write(answer.checkpoint);
 }
 
-async function noteText(text: string, options: CommonOptions): Promise<void> {
+async function noteText(text: string, options: CommonOptions & { readonly action?: string }): Promise<void> {
   const answer = await ask<{ receipt: number }>(configOf(options), {
     tool: 'receipt_note',
-    input: { text },
+    input: { text, action: options.action },
     access: 'write',
   });
   if (options.json === true) printJson(answer);
@@ -184,6 +222,7 @@ async function eraseContent(seq: number, options: CommonOptions): Promise<void> 
     tool: 'receipt_erase',
     input: { seq },
     access: 'write',
+    ownerAct: true,
   });
   if (options.json === true) printJson(answer);
   else printLine(`Erased the content of receipt ${seq}; receipt ${answer.receipt} says so.`);
@@ -193,14 +232,16 @@ async function acceptLog(options: CommonOptions): Promise<void> {
   const answer = await ask<{ receipt: number; accepted: string }>(configOf(options), {
     tool: 'log_accept',
     access: 'write',
+    ownerAct: true,
   });
   if (options.json === true) printJson(answer);
   else printLine(`The log as it is now counts; receipt ${answer.receipt} says so.`);
 }
 
 async function exportReceipts(options: CommonOptions & { readonly out: string }): Promise<void> {
+  const config = configOf(options);
   const input = { out: resolve(options.out) };
-  const answer = await ask<{ out: string; receipts: number; receipt: number | null }>(configOf(options), {
+  const answer = await ask<{ out: string; receipts: number; receipt: number | null }>(config, {
     tool: 'receipt_export',
     input,
     access: 'write',
@@ -210,7 +251,14 @@ async function exportReceipts(options: CommonOptions & { readonly out: string })
     return;
   }
   printLine(`Wrote ${answer.receipts} receipts to ${answer.out}.`);
-  printLine(`Verify them anywhere: seed receipts verify ${JSON.stringify(answer.out)} --root root/1.json`);
+  printLine('Verify them here, or on another machine with a copy of the root of trust that you kept:');
+  const root = join(homePath(config.home, 'root'), '1.json');
+  printLine(spokenExample(`  seed receipts verify ${shellWord(answer.out)} --root ${shellWord(root)}`));
+}
+
+/** A word as a POSIX shell takes it. */
+function shellWord(word: string): string {
+  return /^[\w./:@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 interface VerifyOptions extends CommonOptions {
@@ -222,22 +270,28 @@ function addVerify(receipts: Command): void {
   const verify = receipts
     .command('verify')
     .argument('<path>', 'an exported folder, or a .tlog-proof file')
-    .description('check an export or a proof, offline: exit 0 proven, 1 broken, 3 consistent but origin not proven')
+    .description('check an export or a proof, offline')
     .option('--root <file>', 'the root of trust as you got it from elsewhere')
     .option('--checkpoint <file>', 'a checkpoint that you kept: proves that the log continues it');
-  common(verify, [
-    'seed receipts verify ./receipts --root 1.json',
-    'seed receipts verify ./receipts --root 1.json --checkpoint checkpoint-2026-11-21',
-    'seed receipts verify 17.tlog-proof --root 1.json',
-  ]).action(verifyPath);
+  common(verify, {
+    examples: [
+      'seed receipts verify ./receipts --root 1.json',
+      'seed receipts verify ./receipts --root 1.json --checkpoint checkpoint-2026-11-21',
+      'seed receipts verify 17.tlog-proof --root 1.json',
+    ],
+    exits: {
+      ok: 'proven: whole, and signed under the root of trust that --root names',
+      failed: 'broken, or a file cannot be read',
+      unproven: 'consistent: it fits together, but where it comes from is not proven without --root',
+    },
+  }).action(verifyPath);
 }
 
 async function verifyPath(path: string, options: VerifyOptions): Promise<void> {
   const { verifyExportOrProof } = await import('../verify-path.ts');
   const progress = progressLine();
-  const verdict = await verifyExportOrProof(path, options, (done) => progress.show(done, done, 'bytes read')).finally(
-    progress.end,
-  );
+  const onBytes = (done: number, total: number): void => progress.show(done, total, 'bytes');
+  const verdict = await verifyExportOrProof(path, options, onBytes).finally(progress.end);
   process.exitCode = { proven: EXIT.ok, consistent: EXIT.unproven, broken: EXIT.failed }[verdict.verdict];
   if (options.json === true) printJson(verdict);
   else printLine(verdict.says);

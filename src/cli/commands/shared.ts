@@ -1,19 +1,31 @@
-/** What every command takes. */
+/** What every command takes, and what its help says. */
 import type { Command } from 'commander';
 import type { Config } from '../../config.ts';
 import { readConfig } from '../../config.ts';
+import type { ExitName } from '../output.ts';
+import { EXIT_MEANINGS, exitLines, spokenExample } from '../output.ts';
 
 export interface CommonOptions {
   readonly home?: string;
   readonly json?: boolean;
 }
 
-/** Adds `--home` and `--json`, and the examples under the help. */
-export function common(command: Command, examples: readonly string[]): Command {
+export interface CommandHelp {
+  readonly examples: readonly string[];
+  /** What an exit code means for this command, where that can be said more exactly than in general. */
+  readonly exits?: Readonly<Partial<Record<ExitName, string>>>;
+}
+
+/** Adds `--home` and `--json`, and under the help the examples and exit codes. */
+export function common(command: Command, { examples, exits = {} }: CommandHelp): Command {
+  const { ok, failed, usage } = EXIT_MEANINGS;
   return command
-    .option('--home DIR', 'the home’s folder')
+    .option('--home <dir>', 'the home’s folder')
     .option('--json', 'print JSON')
-    .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ ${example}`).join('\n')}`);
+    .addHelpText('after', () => {
+      const lines = examples.map((example) => `  $ ${spokenExample(example)}`);
+      return `\nExamples:\n${lines.join('\n')}\n\nExit codes:\n${exitLines({ ok, failed, usage, ...exits })}`;
+    });
 }
 
 export function configOf({ home }: CommonOptions): Config {

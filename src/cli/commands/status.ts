@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { ask } from '../ask.ts';
-import { EXIT, printJson, printLine } from '../output.ts';
+import { EXIT, printJson, printLine, spoken } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -17,10 +17,15 @@ interface Status {
 }
 
 export function addStatus(program: Command): void {
-  const command = program
-    .command('status')
-    .description('whether a daemon serves, and how the log stands; exit code 4 when none does');
-  common(command, ['seed status', 'seed status --json', 'seed status || seed up']).action(status);
+  const command = program.command('status').description('whether a daemon serves, and how the log stands');
+  common(command, {
+    examples: ['seed status', 'seed status --json', 'seed status > /dev/null || echo "no daemon"'],
+    exits: {
+      ok: 'a daemon serves this home',
+      failed: 'there is no home, or it is damaged',
+      absent: 'no daemon serves',
+    },
+  }).action(status);
 }
 
 async function status(options: CommonOptions): Promise<void> {
@@ -33,7 +38,7 @@ async function status(options: CommonOptions): Promise<void> {
   printLine(
     facts.serving
       ? `Serving with pid ${facts.pid} since ${facts.started}.`
-      : 'No daemon serves this home; start it with `seed up`.',
+      : spoken('No daemon serves this home; start one with `seed up`.'),
   );
   printLine(`  home      ${facts.home}`);
   printLine(`  seed      ${facts.seed}`);
