@@ -1,6 +1,27 @@
 /** Files that are there whole or not at all, also after a power cut. */
 import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { SeedError } from '../../errors.ts';
+
+/** What the file system says, in the seed's words; anything else passes through. */
+export function fileError(error: unknown, path: string, unwritable: 'home_unwritable' | 'store_unwritable'): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (error instanceof SeedError || code === undefined) return error;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new SeedError('disk_full', `There is no space left for ${path}.`, {
+      hint: 'Free some space; nothing that was acknowledged is lost.',
+      cause: error,
+    });
+  }
+  if (!REFUSALS.has(code)) return error;
+  return new SeedError(unwritable, `${path} cannot be written (${code}).`, {
+    hint: 'Give yourself the right to write there, and check that the disk works.',
+    cause: error,
+  });
+}
+
+/** How a file system says no, or that it is broken (errno(3)). */
+const REFUSALS = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR', 'ENOENT', 'EIO']);
 
 /** Makes the names in a folder durable: a new file's own fsync does not cover its name. */
 export function syncFolder(folder: string): void {
@@ -31,7 +52,11 @@ export function createFileDurably(path: string, content: string | Uint8Array, mo
 /** Replaces a file's content in one step: a reader sees the old or the new, never a part. */
 export function replaceFileDurably(path: string, content: string | Uint8Array, mode = 0o600): void {
   const draft = `${path}.new`;
-  writeSynced(draft, content, 'w', mode);
-  renameSync(draft, path);
-  syncFolder(dirname(path));
+  try {
+    writeSynced(draft, content, 'w', mode);
+    renameSync(draft, path);
+    syncFolder(dirname(path));
+  } catch (error) {
+    throw fileError(error, path, 'home_unwritable');
+  }
 }

@@ -29,9 +29,13 @@ interface Applied extends Row {
  *   `store_corrupt` when a version's SQL is not the one that was applied
  */
 export function migrate(db: Connection, sources: Sources, migrations: readonly Migration[] = MIGRATIONS): void {
-  const applied = readApplied(db);
-  assertKnown(applied, migrations);
-  for (const migration of migrations.slice(applied.length)) apply(db, sources, migration);
+  for (;;) {
+    const applied = readApplied(db);
+    assertKnown(applied, migrations);
+    const next = migrations[applied.length];
+    if (next === undefined) return;
+    apply(db, sources, next);
+  }
 }
 
 function readApplied(db: Connection): Applied[] {
@@ -67,13 +71,14 @@ function apply(db: Connection, sources: Sources, migration: Migration): void {
     db.exec(`CREATE TABLE IF NOT EXISTS substrate_migrations (
       version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TEXT NOT NULL
     ) STRICT`);
-    db.prepare('INSERT INTO substrate_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)').run(
-      migration.version,
-      migration.name,
-      migrationChecksum(migration),
-      isoTime(sources.now()),
-    );
-    db.exec(migration.sql);
+    const { changes } = db
+      .prepare(
+        `INSERT INTO substrate_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)
+         ON CONFLICT (version) DO NOTHING`,
+      )
+      .run(migration.version, migration.name, migrationChecksum(migration), isoTime(sources.now()));
+    // No row: another program was first since we looked; whether it knows the same SQL is looked up next.
+    if (Number(changes) > 0) db.exec(migration.sql);
     db.exec('COMMIT');
   } catch (error) {
     db.exec('ROLLBACK');

@@ -5,9 +5,10 @@
  * Two connections: one that writes, one read-only, because the writer's own would show rows that
  * are not committed yet. Both run synchronously; what waits is the queue in front of each.
  */
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SeedError } from '../../errors.ts';
+import { fileError } from '../home/files.ts';
 import type { Sources } from '../sources.ts';
 import type { Connection, SqliteDriver } from './connection.ts';
 import { openConnection, sqliteCode, storeError } from './connection.ts';
@@ -32,17 +33,25 @@ export interface SqliteOptions {
   readonly fault?: (point: string) => void;
 }
 
-/** A file that begins as an SQLite database does, or is not there or empty. */
-function assertSqliteFile(path: string): void {
-  if (!existsSync(path) || statSync(path).size === 0) return;
+/**
+ * Makes the file unless it is there, closed to others, whose -wal and -shm SQLite makes alike.
+ *
+ * @throws SeedError unless it is empty or begins as an SQLite database does
+ */
+function prepareFile(path: string): void {
   const magic = Buffer.alloc(16);
-  const file = openSync(path, 'r');
+  let bytes: number;
   try {
-    readSync(file, magic, 0, 16, 0);
-  } finally {
-    closeSync(file);
+    const file = openSync(path, 'a+', 0o600);
+    try {
+      bytes = readSync(file, magic, 0, 16, 0);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw fileError(error, path, 'store_unwritable');
   }
-  if (magic.toString('latin1') !== 'SQLite format 3\0') throw foreignFile(path);
+  if (bytes > 0 && magic.toString('latin1') !== 'SQLite format 3\0') throw foreignFile(path);
 }
 
 function foreignFile(path: string): SeedError {
@@ -52,9 +61,10 @@ function foreignFile(path: string): SeedError {
 }
 
 function openWriter(options: SqliteOptions): Connection {
-  assertSqliteFile(options.path);
-  const db = openConnection(options.driver, options.path);
+  prepareFile(options.path);
+  let db: Connection | null = null;
   try {
+    db = openConnection(options.driver, options.path);
     const id = db.scalar('PRAGMA application_id');
     const tables = db.scalar('SELECT count(*) FROM sqlite_schema');
     if (id !== APPLICATION_ID && tables !== 0) throw foreignFile(options.path);
@@ -67,32 +77,58 @@ function openWriter(options: SqliteOptions): Connection {
       PRAGMA secure_delete = ON;
       PRAGMA trusted_schema = OFF;
       PRAGMA temp_store = MEMORY;
-      PRAGMA application_id = ${APPLICATION_ID};
     `);
+    // Not each time: it is a write, which waits for whoever else has the write lock.
+    if (id !== APPLICATION_ID) db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
     migrate(db, options.sources);
+    emptyJournal(db);
     return db;
   } catch (error) {
-    db.close();
+    db?.close();
     throw storeError(error, options.path);
   }
 }
 
-function openReader(path: string, driver: SqliteDriver): Connection {
+/**
+ * Copies every frame into the database and empties the WAL file, so that no frame of before a
+ * deletion remains (sqlite.org/pragma.html#pragma_wal_checkpoint); false where somebody else reads
+ * or writes at the moment.
+ */
+function truncateJournal(db: Connection): boolean {
+  return db.scalar('PRAGMA wal_checkpoint(TRUNCATE)') === 0;
+}
+
+/** A crash may have come between an erasure and its scrub; the content would stay in the WAL. */
+function emptyJournal(db: Connection): void {
   try {
-    const db = openConnection(driver, path, { readonly: true });
+    truncateJournal(db);
+  } catch {
+    // A full disk is no reason not to open: reading goes on, and the next scrub tries again.
+  }
+}
+
+function openReader(path: string, driver: SqliteDriver): Connection {
+  let db: Connection | null = null;
+  try {
+    db = openConnection(driver, path, { readonly: true });
     db.exec(`PRAGMA busy_timeout = ${READ_LOCK_WAIT_MS_MAX}; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;`);
     if (db.scalar('PRAGMA application_id') === APPLICATION_ID) return db;
-    db.close();
+    throw foreignFile(path);
   } catch (error) {
+    db?.close();
     throw storeError(error, path);
   }
-  throw foreignFile(path);
 }
 
 /** Identifies a file whatever its name; null when there is none at that path. */
 function fileIdentity(path: string): string | null {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
+}
+
+/** The database with its write-ahead log, which holds the newest commits. */
+function identityOf(path: string): string {
+  return `${fileIdentity(path)} ${fileIdentity(`${path}-wal`)}`;
 }
 
 /** Runs asynchronous functions one after the other. */
@@ -149,17 +185,36 @@ class SqliteHandle implements Transaction {
     if (this.#lost !== null) throw this.#lost.error;
   }
 
+  /** Without its savepoint nothing is known of the transaction: a statement may have ended it. */
+  #control(sql: string): void {
+    try {
+      this.#use(() => this.#db.prepare(sql).run());
+    } catch (error) {
+      this.#lost ??= { error: new TransactionLost(error) };
+      throw this.#lost.error;
+    }
+  }
+
   async savepoint(): Promise<void> {
-    await this.run('SAVEPOINT operation');
+    this.#control('SAVEPOINT operation');
   }
 
   async rollback(): Promise<void> {
-    await this.run('ROLLBACK TO operation');
-    await this.run('RELEASE operation');
+    this.#control('ROLLBACK TO operation');
+    this.#control('RELEASE operation');
   }
 
   async release(): Promise<void> {
-    await this.run('RELEASE operation');
+    this.#control('RELEASE operation');
+  }
+}
+
+/** The transaction ended before its time, with a statement that should only have failed. */
+class TransactionLost extends Error {
+  override readonly name = 'TransactionLost';
+
+  constructor(cause: unknown) {
+    super('The transaction ended before its time.', { cause });
   }
 }
 
@@ -170,14 +225,19 @@ class SqliteStore implements Store {
   readonly #reads = new Turnstile();
   #writer: Connection;
   #reader: Connection;
-  #identity: string | null;
+  #identity: string;
 
   constructor(options: SqliteOptions) {
     this.#options = options;
     this.driver = options.driver;
     this.#writer = openWriter(options);
-    this.#reader = openReader(options.path, options.driver);
-    this.#identity = fileIdentity(options.path);
+    try {
+      this.#reader = openReader(options.path, options.driver);
+    } catch (error) {
+      closeQuietly(this.#writer);
+      throw error;
+    }
+    this.#identity = identityOf(options.path);
   }
 
   read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T> {
@@ -245,7 +305,7 @@ class SqliteStore implements Store {
 
   /** A file that was moved or deleted would go on taking commits that nobody finds again. */
   #assertPresent(): void {
-    if (fileIdentity(this.#options.path) === this.#identity) return;
+    if (identityOf(this.#options.path) === this.#identity) return;
     throw new SeedError(
       'store_vanished',
       `The database file was moved or deleted while in use (${this.#options.path}).`,
@@ -258,24 +318,35 @@ class SqliteStore implements Store {
   reopen(): Promise<void> {
     return this.#writes.pass(() =>
       this.#reads.pass(async () => {
+        const { path, driver } = this.#options;
         this.#assertPresent();
-        closeQuietly(this.#reader);
         closeQuietly(this.#writer);
         this.#writer = openWriter(this.#options);
-        this.#reader = openReader(this.#options.path, this.#options.driver);
+        // The old reader serves until there is a new one, so that reads go on where opening fails.
+        const reader = openReader(path, driver);
+        closeQuietly(this.#reader);
+        this.#reader = reader;
+        this.#identity = identityOf(path);
       }),
     );
   }
 
-  scrub(): Promise<void> {
-    // TRUNCATE copies every frame into the database and empties the WAL file, so that no frame
-    // of before the deletion remains (sqlite.org/pragma.html#pragma_wal_checkpoint).
+  async scrub(): Promise<void> {
+    const deadline = performance.now() + LOCK_WAIT_MS_MAX;
+    // Between two tries others have their turn.
+    while (!(await this.#truncate())) {
+      if (performance.now() > deadline) throw scrubBlocked(this.#options.path);
+      await delay(20);
+    }
+  }
+
+  #truncate(): Promise<boolean> {
     return this.#writes.pass(() =>
       this.#reads.pass(async () => {
-        const deadline = performance.now() + LOCK_WAIT_MS_MAX;
-        while (this.#writer.scalar('PRAGMA wal_checkpoint(TRUNCATE)') !== 0) {
-          if (performance.now() > deadline) throw scrubBlocked(this.#options.path);
-          await delay(20);
+        try {
+          return truncateJournal(this.#writer);
+        } catch (error) {
+          throw storeError(error, this.#options.path);
         }
       }),
     );
@@ -338,7 +409,7 @@ const FATAL_CODES = new Set([
 /** Whether an error is of a kind that may have cost the whole transaction, not one statement. */
 export function isFatal(error: unknown): boolean {
   const code = sqliteCode(error);
-  return code !== null && FATAL_CODES.has(code);
+  return error instanceof TransactionLost || (code !== null && FATAL_CODES.has(code));
 }
 
 function commitUnknown(cause: unknown): SeedError {
