@@ -61,6 +61,8 @@ export interface Substrate extends SubstrateReader {
   maintain<T>(fn: (tx: WriteHandle) => Promise<T>): Promise<T>;
   /** Overwrites what was erased, in the database file and its journal. */
   scrub(): Promise<void>;
+  /** Calls `listener` after each commit that added receipts; the returned function takes it back. */
+  onCommit(listener: () => void): () => void;
   /** Puts the newest checkpoint outside the database now. */
   flushCheckpoint(): void;
   /** Takes the log as it is for the truth, with a receipt that says what was lost. */
@@ -99,6 +101,7 @@ class LiveSubstrate implements Substrate {
   readonly #store: Store;
   readonly #writer: Writer;
   readonly #held: HeldCheckpoint;
+  readonly #listeners = new Set<() => void>();
   #distrust: SeedError | null;
 
   constructor(options: SubstrateOptions, { store, state, distrust, root, signer }: Parts) {
@@ -118,6 +121,14 @@ class LiveSubstrate implements Substrate {
     const onCommit = ({ checkpoint }: LogState): void => {
       // An untrusted log must not replace the evidence against it.
       if (this.#distrust === null) this.#held.keep(checkpoint);
+      for (const listener of this.#listeners) {
+        try {
+          listener();
+        } catch (error) {
+          // What is committed is committed: a listener must not stop the writer.
+          onBackgroundError(toSeedError(error));
+        }
+      }
     };
     this.#writer = new Writer({ store, state, sources, fault, signer, onCommit });
   }
@@ -148,6 +159,11 @@ class LiveSubstrate implements Substrate {
     return this.#store.scrub();
   }
 
+  onCommit(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   flushCheckpoint(): void {
     this.#held.flush();
   }
@@ -174,8 +190,11 @@ class LiveSubstrate implements Substrate {
 
   async close(): Promise<void> {
     await this.#writer.close();
-    this.#held.flush();
-    await this.#store.close();
+    try {
+      this.#held.flush();
+    } finally {
+      await this.#store.close();
+    }
   }
 }
 
@@ -227,7 +246,8 @@ export async function openSubstrate(options: SubstrateOptions): Promise<Substrat
   const root = loadRoot(homePath(home, 'root'));
   const signer = loadLogKey(home, root.chain);
   const path = homePath(home, 'database');
-  if (!existsSync(path) && !existsSync(homePath(home, 'unfinished'))) throw databaseMissing(path);
+  // A home without settings is being made; one that has them had a database.
+  if (!existsSync(path) && existsSync(homePath(home, 'settings'))) throw databaseMissing(path);
   const store = openSqliteStore({
     path,
     driver,

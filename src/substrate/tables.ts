@@ -22,14 +22,27 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_grants: ['operation'],
   // Presence: when a grant was last used, and how often.
   substrate_grant_use: ['maintenance'],
-  // A replay cache: the ids of assertions that were used, until they expire.
-  substrate_assertions: ['maintenance'],
+  // A replay cache, written with the receipt of the token given out; what expired is dropped.
+  substrate_assertions: ['operation', 'maintenance'],
   substrate_requests: ['operation'],
   substrate_switches: ['operation'],
 };
 
-const WRITE = /^\s*(?:INSERT(?:\s+OR\s+\w+)?\s+INTO|REPLACE\s+INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)\s+(\w+)/i;
+// OR ROLLBACK would end the transaction of the whole group; only one driver refuses a second statement.
+const WRITE =
+  /^\s*(?:INSERT(?:\s+OR\s+\w+)?\s+INTO|REPLACE\s+INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)\s+(\w+)\b(?!\s*\.)/i;
+const NO_WRITE = /;|\bOR\s+ROLLBACK\b/i;
 const READ = /^\s*(?:SELECT|WITH)\b/i;
+const NO_READ = /;|\b(?:INSERT|UPDATE|DELETE)\b|\bREPLACE\s+INTO\b/i;
+
+const COMMENT = /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/;
+const QUOTED = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]/;
+const COMMENT_OR_QUOTED = new RegExp(`${COMMENT.source}|${QUOTED.source}`, 'g');
+
+/** A statement without what is no keyword: comments gone, each quoted part a question mark. */
+function bare(sql: string): string {
+  return sql.replace(COMMENT_OR_QUOTED, (part) => (part.startsWith('--') || part.startsWith('/*') ? ' ' : '?'));
+}
 
 const allowed: Readonly<Record<'operation' | 'maintenance', Set<string>>> = {
   operation: new Set(),
@@ -40,8 +53,9 @@ const allowed: Readonly<Record<'operation' | 'maintenance', Set<string>>> = {
 export function assertWritable(sql: string, writer: 'operation' | 'maintenance'): void {
   const known = allowed[writer];
   if (known.has(sql)) return;
-  const table = WRITE.exec(sql)?.[1];
-  if (table === undefined || !(TABLE_WRITERS[table] ?? []).includes(writer)) {
+  const statement = bare(sql);
+  const table = NO_WRITE.test(statement) ? undefined : WRITE.exec(statement)?.[1];
+  if (table === undefined || !Object.hasOwn(TABLE_WRITERS, table) || !TABLE_WRITERS[table]?.includes(writer)) {
     throw new SeedError(
       'volatile_only',
       `${writer === 'operation' ? 'An operation' : 'Maintenance'} may not write ${table ?? 'this way'}.`,
@@ -58,7 +72,8 @@ const readings = new Set<string>();
 /** @throws SeedError `volatile_only` unless the statement only reads */
 export function assertReading(sql: string): void {
   if (readings.has(sql)) return;
-  if (!READ.test(sql) || /\b(?:INSERT|REPLACE)\s+INTO\b|\bUPDATE\s+\w+\s+SET\b|\bDELETE\s+FROM\b/i.test(sql)) {
+  const statement = bare(sql);
+  if (!READ.test(statement) || NO_READ.test(statement)) {
     throw new SeedError('volatile_only', 'A read may only read.', { hint: 'Use SELECT here, run() to write.' });
   }
   readings.add(sql);

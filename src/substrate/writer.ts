@@ -162,7 +162,7 @@ export class Writer {
           } catch (error) {
             if (isFatal(error)) throw error;
             return () => {
-              reject(toSeedError(error));
+              reject(asOperationError(error));
             };
           }
         },
@@ -301,8 +301,8 @@ function asOperationError(thrown: unknown): SeedError {
 
 /** The same error, saying which receipt tells of it. */
 function withReceipt(error: SeedError, seq: number): SeedError {
-  const { code, message, hint, data, cause } = error;
-  return new SeedError(code, message, { hint, data: { ...data, receipt: seq }, cause });
+  const { code, message, hint, data } = error;
+  return new SeedError(code, message, { hint, data: { ...data, receipt: seq }, cause: error });
 }
 
 function stopping(): SeedError {

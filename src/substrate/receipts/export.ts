@@ -76,18 +76,26 @@ async function writeReceipts(source: Source, path: string, { size, signal, onPro
   // Errors between two writes must not be thrown where nobody listens.
   const failed = new Promise<never>((_resolve, reject) => file.once('error', reject));
   failed.catch(() => {});
-  for (let done = 0; done < size; ) {
-    if (signal.aborted) throw interrupted();
-    const from = done;
-    const lines = await source.read((db) => getReceiptLines(db, from, Math.min(PAGE_ROWS, size - from)));
-    if (lines.length === 0)
-      throw new SeedError('store_corrupt', `Receipt ${done} is missing.`, { hint: 'Run `seed doctor`.' });
-    if (!file.write(`${lines.join('\n')}\n`)) await Promise.race([once(file, 'drain'), failed]);
-    done += lines.length;
-    onProgress(done);
+  try {
+    await writePages();
+    file.end();
+    await Promise.race([once(file, 'close'), failed]);
+  } finally {
+    file.destroy();
   }
-  file.end();
-  await Promise.race([once(file, 'close'), failed]);
+
+  async function writePages(): Promise<void> {
+    for (let done = 0; done < size; ) {
+      if (signal.aborted) throw interrupted();
+      const from = done;
+      const lines = await source.read((db) => getReceiptLines(db, from, Math.min(PAGE_ROWS, size - from)));
+      if (lines.length === 0)
+        throw new SeedError('store_corrupt', `Receipt ${done} is missing.`, { hint: 'Run `seed doctor`.' });
+      if (!file.write(`${lines.join('\n')}\n`)) await Promise.race([once(file, 'drain'), failed]);
+      done += lines.length;
+      onProgress(done);
+    }
+  }
 }
 
 async function writeSmall(path: string, content: string): Promise<void> {

@@ -97,15 +97,16 @@ export class LogWriter {
   /**
    * Appends one receipt and resolves to its `seq`.
    *
-   * @throws FormatError when a field cannot stand in a receipt; nothing is appended then
+   * @throws FormatError when a field cannot stand in a receipt, SeedError `conflict` when `of` is
+   *   no open intent; nothing is appended then
    */
   async append(tx: Transaction, draft: ReceiptDraft, now: number): Promise<number> {
     const time = laterOf(isoTime(now), this.#time);
     const seq = this.nextSeq;
     const receipt: Receipt = { v: 1, seed: this.#before.seed, seq, prev: this.#prev, time, ...draft };
+    if (draft.of !== null) await assertSettles(tx, draft.of);
     const line = encodeReceipt(receipt);
     const bytes = Buffer.from(line);
-    if (draft.of !== null) await assertSettles(tx, draft.of);
     await tx.run(
       'INSERT INTO substrate_receipts (seq, bytes, actor, action, outcome, of_seq) VALUES (?, ?, ?, ?, ?, ?)',
       seq,

@@ -41,15 +41,22 @@ export class HandleGuard {
     }
   }
 
+  async #settle<T>(fn: () => Promise<T>): Promise<T> {
+    const value = await fn();
+    if (this.#outstanding > 0) throw notAwaited();
+    return value;
+  }
+
   /**
    * As {@link scope}, and watches that `fn` waits for nothing but its handle.
    *
-   * @throws SeedError `foreign_wait` when a whole turn of the event loop passes in which `fn` is
+   * @throws SeedError `handle_closed` when a statement is still outstanding as `fn` settles,
+   *   `foreign_wait` when a whole turn of the event loop passes in which `fn` is
    *   unsettled and no statement of it is outstanding.
    */
   async run<T>(fn: () => Promise<T>): Promise<T> {
     let settled = false;
-    const work = fn();
+    const work = this.#settle(fn);
     const watch = new Promise<never>((_resolve, reject) => {
       let seen = -1;
       const look = (): void => {
@@ -70,6 +77,12 @@ export class HandleGuard {
       this.#open = false;
     }
   }
+}
+
+function notAwaited(): SeedError {
+  return new SeedError('handle_closed', 'An operation ended before a statement of its own.', {
+    hint: 'Await every statement inside the function that received the handle.',
+  });
 }
 
 function handleClosed(): SeedError {
