@@ -137,6 +137,11 @@ describe('LOCK-RECEIPT-1: one field altered by anyone', () => {
     expectBroken(withLines(lines), pinned, named, problem);
   });
 
+  it.each([6, 4, 5000])('seq 5 to %d is told from a receipt deleted, inserted or moved', (seq) => {
+    const lines = log.lines.with(5, log.lines[5]!.replace('"of":4', '"of":null').replace('"seq":5', `"seq":${seq}`));
+    expect(expectBroken(withLines(lines), pinned, 5, 'wrong_seq').firstBroken?.message).toMatch(/says that its number/);
+  });
+
   it.each([0, 11])('prev of receipt %d, the first or the last', (seq) => {
     const { lines } = seal(changed(seq, { prev: 'ab'.repeat(32) }), log);
     expectBroken(withLines(lines), pinned, seq, 'wrong_prev');
@@ -176,7 +181,7 @@ describe('LOCK-RECEIPT-1: lines moved by anyone', () => {
   });
 
   it.each([0, 5, 10, 11])('receipt %d duplicated on the spot', (seq) => {
-    expectMoved(lines.toSpliced(seq, 0, lines[seq]!), seq, 'wrong_seq', /duplicated/);
+    expectMoved(lines.toSpliced(seq, 0, lines[seq]!), seq, 'wrong_seq', /same line stands twice in a row/);
   });
 
   it('an older receipt duplicated further on', () => {
