@@ -1,0 +1,209 @@
+/** The ground: disk, database, signatures, receipted operations, verification, and the daemon's start. */
+import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import type { BareDatabase, Round } from './ground/disk.ts';
+import { openBare, rawSync, signatures } from './ground/disk.ts';
+import { fillHome, openBenchHome } from './ground/homes.ts';
+import { operations } from './ground/operate.ts';
+import { daemonRun, runChild, versionMs } from './ground/processes.ts';
+import { machineFacts } from './machine.ts';
+import type { Bench, BenchOptions, BenchReport, Goal, Measure, Ratio } from './report.ts';
+import { best, latencyOf, median, ratioOf } from './report.ts';
+import type { Substrate } from '../src/substrate/substrate.ts';
+
+/** How much of each is done in one round. */
+const SYNCS = 500;
+const SINGLE_COMMITS = 1_000;
+const GROUP_COMMITS = 300;
+const SIGNATURES = 3_000;
+const SINGLE_OPERATIONS = 1_000;
+const GROUP_OPERATIONS = 20_000;
+const GROUP = 64;
+const VERSION_RUNS = 3;
+/** The portable hash is several times as slow; it is asked for a share of the receipts. */
+const NOBLE_SHARE = 10;
+
+/** Collects the rounds of measures that are taken in turn. */
+class Series {
+  readonly #samples = new Map<string, { unit: Measure['unit']; samples: number[]; tookMs: number[] }>();
+
+  add(name: string, unit: Measure['unit'], value: number, tookMs: readonly number[] = []): void {
+    const entry = this.#samples.get(name) ?? { unit, samples: [], tookMs: [] };
+    entry.samples.push(value);
+    for (const took of tookMs) entry.tookMs.push(took);
+    this.#samples.set(name, entry);
+  }
+
+  addRound(name: string, { perSecond, tookMs }: Round): void {
+    this.add(name, '/s', perSecond, tookMs);
+  }
+
+  measure(name: string): Measure {
+    const entry = this.#samples.get(name);
+    if (entry === undefined) throw new Error(`Nothing was measured as ${name}.`);
+    const { unit, samples, tookMs } = entry;
+    return { name, unit, samples, latency: tookMs.length === 0 ? undefined : latencyOf(tookMs) };
+  }
+
+  measures(): Measure[] {
+    return [...this.#samples.keys()].map((name) => this.measure(name));
+  }
+}
+
+const NAMES = {
+  sync: 'fdatasync of 4 KiB',
+  bareOne: 'bare SQLite, 1 row a commit',
+  bareGroup: `bare SQLite, ${GROUP} rows a commit (rows)`,
+  sign: 'Ed25519 signatures',
+  one: 'operation with one effect row, 1 in flight',
+  oneReceipt: 'operation with its receipt only, 1 in flight',
+  group: `operation with one effect row, ${GROUP} in flight`,
+  groupReceipt: `operation with its receipt only, ${GROUP} in flight`,
+  export: 'export (receipts)',
+  exportPeak: 'export, peak memory',
+  verify: 'verify an export in full (receipts)',
+  verifyPeak: 'verify, peak memory',
+  noble: 'verify with the portable hash only (receipts)',
+  version: 'seed --version',
+  readyEmpty: 'daemon ready, empty home',
+  readyLarge: 'daemon ready, large home',
+  idle: 'daemon idle, memory',
+} as const;
+
+async function durableRound(series: Series, folder: string, bare: BareDatabase, substrate: Substrate): Promise<void> {
+  series.addRound(NAMES.sync, rawSync(folder, SYNCS));
+  series.addRound(NAMES.sign, signatures(SIGNATURES));
+  series.addRound(NAMES.bareOne, bare.commit(SINGLE_COMMITS, 1));
+  const single = { operations: SINGLE_OPERATIONS, inFlight: 1 };
+  series.addRound(NAMES.one, await operations(substrate, { ...single, effect: 'row' }));
+  series.addRound(NAMES.oneReceipt, await operations(substrate, { ...single, effect: 'none' }));
+  series.addRound(NAMES.bareGroup, bare.commit(GROUP_COMMITS, GROUP));
+  const grouped = { operations: GROUP_OPERATIONS, inFlight: GROUP };
+  series.addRound(NAMES.group, await operations(substrate, { ...grouped, effect: 'row' }));
+  series.addRound(NAMES.groupReceipt, await operations(substrate, { ...grouped, effect: 'none' }));
+}
+
+async function durable(series: Series, { folder, rounds, say }: BenchOptions): Promise<void> {
+  using bare = openBare(folder);
+  const substrate = await openBenchHome(path.join(folder, 'operations'), await freePort());
+  try {
+    // Once without counting, for the compiler and the file's first pages.
+    await durableRound(new Series(), folder, bare, substrate);
+    for (let round = 1; round <= rounds; round++) {
+      say(`disk, database, operations: round ${round} of ${rounds}`);
+      await durableRound(series, folder, bare, substrate);
+    }
+  } finally {
+    await substrate.close();
+  }
+}
+
+async function verification(series: Series, large: string, { folder, rounds, say }: BenchOptions): Promise<void> {
+  const out = (round: number): string => path.join(folder, `export-${round}`);
+  const small = path.join(folder, 'small');
+  await makeHome(small, Math.ceil((await sizeOf(large)) / NOBLE_SHARE), () => {});
+  const smallOut = path.join(folder, 'export-small');
+  await runChild(['export', small, smallOut]);
+  for (let round = 1; round <= rounds; round++) {
+    say(`export and verify: round ${round} of ${rounds}`);
+    const exported = await runChild(['export', large, out(round)]);
+    series.add(NAMES.export, '/s', exported.perSecond);
+    series.add(NAMES.exportPeak, 'MB', exported.peakMb);
+    const verified = await runChild(['verify', out(round), 'node']);
+    series.add(NAMES.verify, '/s', verified.perSecond);
+    series.add(NAMES.verifyPeak, 'MB', verified.peakMb);
+    series.add(NAMES.noble, '/s', (await runChild(['verify', smallOut, 'noble'])).perSecond);
+  }
+}
+
+async function starts(series: Series, homes: { empty: string; large: string }, options: BenchOptions): Promise<void> {
+  const { rounds, say } = options;
+  await versionMs();
+  for (let round = 1; round <= rounds; round++) {
+    say(`starts: round ${round} of ${rounds}`);
+    for (let run = 0; run < VERSION_RUNS; run++) series.add(NAMES.version, 'ms', await versionMs());
+    const empty = await daemonRun(homes.empty, { measureIdle: true });
+    series.add(NAMES.readyEmpty, 'ms', empty.readyMs);
+    series.add(NAMES.idle, 'MB', empty.idleMb ?? Number.NaN);
+    series.add(NAMES.readyLarge, 'ms', (await daemonRun(homes.large, { measureIdle: false })).readyMs);
+  }
+}
+
+/** Makes a home with that many receipts; 0 for one as `init` leaves it. */
+async function makeHome(home: string, receipts: number, say: BenchOptions['say']): Promise<void> {
+  const substrate = await openBenchHome(home, await freePort());
+  await fillHome(substrate, receipts, say);
+  await substrate.close();
+}
+
+async function sizeOf(home: string): Promise<number> {
+  const substrate = await openBenchHome(home, 1);
+  const { size } = await substrate.log();
+  await substrate.close();
+  return size;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
+
+function goalOf(name: string, measure: Measure, bound: { atLeast?: number; atMost?: number }): Goal {
+  return { name, unit: measure.unit, ...bound, best: best(measure), median: median(measure.samples) };
+}
+
+function ratioGoal(ratio: Ratio, atLeast: number): Goal {
+  return { ...ratio, unit: '', atLeast };
+}
+
+async function run(options: BenchOptions): Promise<BenchReport> {
+  const { folder, receipts, say } = options;
+  const machine = machineFacts(folder);
+  mkdirSync(folder, { recursive: true });
+  const series = new Series();
+  await durable(series, options);
+  const homes = { empty: path.join(folder, 'empty'), large: path.join(folder, 'large') };
+  say('filling a home');
+  await makeHome(homes.empty, 0, say);
+  await makeHome(homes.large, receipts, say);
+  await verification(series, homes.large, options);
+  await starts(series, homes, options);
+  const at = (name: keyof typeof NAMES): Measure => series.measure(NAMES[name]);
+  const [one, group] = [
+    ratioOf('operation / bare commit, 1 in flight', at('one'), at('bareOne')),
+    ratioOf(`operation / bare row, ${GROUP} in flight`, at('group'), at('bareGroup')),
+  ];
+  return {
+    bench: 'ground',
+    machine: { ...machine, 'large home': `${receipts.toLocaleString('en')} receipts` },
+    measures: series.measures(),
+    ratios: [
+      one,
+      ratioOf('receipt only / bare commit, 1 in flight', at('oneReceipt'), at('bareOne')),
+      group,
+      ratioOf(`receipt only / bare row, ${GROUP} in flight`, at('groupReceipt'), at('bareGroup')),
+    ],
+    goals: [
+      ratioGoal(one, 0.5),
+      goalOf(at('group').name, at('group'), { atLeast: 15_000 }),
+      ratioGoal(group, 0.15),
+      goalOf(at('verify').name, at('verify'), { atLeast: 60_000 }),
+      goalOf(at('version').name, at('version'), { atMost: 150 }),
+      goalOf(at('readyEmpty').name, at('readyEmpty'), { atMost: 400 }),
+      goalOf(at('readyLarge').name, at('readyLarge'), { atMost: 400 }),
+      goalOf(at('idle').name, at('idle'), { atMost: 80 }),
+    ],
+  };
+}
+
+export const ground: Bench = {
+  about: 'disk, database, receipted operations, verification, the daemon’s start and memory',
+  run,
+};
