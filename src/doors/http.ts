@@ -201,7 +201,7 @@ class McpEndpoint {
     if (stream) this.#countStream(admitted.grant.id, response);
     limitTime(response, stream);
     // The adapter reads the caller off the request; their optional fields differ in type alone.
-    const caller = Object.assign(request, { auth: authInfo(admitted) }) as Parameters<NodeHandler>[0];
+    const caller = Object.assign(request, { auth: describeCaller(admitted) }) as Parameters<NodeHandler>[0];
     await this.#handle(caller, response, body);
   }
 
@@ -227,7 +227,7 @@ function bearer({ headers }: IncomingMessage): string {
 }
 
 /** What the SDK is told of a caller; the key itself stays here. */
-function authInfo(admitted: Admitted): AuthInfo {
+function describeCaller(admitted: Admitted): AuthInfo {
   const { grant } = admitted;
   const expiresAt = grant.expiresAt === null ? {} : { expiresAt: Math.floor(grant.expiresAt / 1_000) };
   return { token: '', clientId: grant.id, scopes: [...grant.scopes], ...expiresAt, extra: { admitted } };
