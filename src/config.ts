@@ -9,8 +9,8 @@ export interface Config {
   readonly version: string;
   /** The home's folder, absolute. */
   readonly home: string;
-  /** The HTTP door's port for a home that is made now; 0 picks a free one. */
-  readonly port: number;
+  /** The HTTP door's port for a home that is made now; 0 picks a free one, null leaves it to the program. */
+  readonly port: number | null;
   /** Which SQLite driver to use; null picks the native one where it loads. */
   readonly sqlite: 'native' | 'node' | null;
   /** The user's own runtime folder, where the platform has one. */
@@ -24,8 +24,6 @@ export interface Config {
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-const DEFAULT_PORT = 7331;
 
 /** The package's version, read from its own manifest: beside `src/` and beside `dist/` alike. */
 function packageVersion(): string {
@@ -47,9 +45,9 @@ function dataFolder(env: Environment, platform: NodeJS.Platform): string {
   return xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.local', 'share');
 }
 
-function readPort(env: Environment): number {
+function readPort(env: Environment): number | null {
   const text = env['SEED_PORT'];
-  if (text === undefined || text === '') return DEFAULT_PORT;
+  if (text === undefined || text === '') return null;
   const port = Number(text);
   if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
   throw invalid('SEED_PORT', 'a port from 0 to 65535');

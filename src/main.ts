@@ -36,11 +36,12 @@ export function faultOf({ fault }: Config): (point: string) => void {
 
 /** Makes the home of a configuration unless it is there; resolves to whether it was made now. */
 export async function initHome(config: Config, passphrase: string | null): Promise<boolean> {
+  if (homeState(config.home) === 'finished') return false;
   return createHome({
     home: config.home,
     driver: chooseDriver(config.sqlite),
     sources: systemSources,
-    port: config.port === 0 ? await freePort() : config.port,
+    port: await choosePort(config),
     passphrase,
     runtimeFolder: config.runtimeFolder,
     version: config.version,
@@ -48,14 +49,23 @@ export async function initHome(config: Config, passphrase: string | null): Promi
   });
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** The port of a home from the day it is made: 7331, or another where a second seed has that. */
+const DEFAULT_PORT = 7331;
+
+async function choosePort({ port }: Config): Promise<number> {
+  if (port !== null && port !== 0) return port;
+  const usual = port === null ? await probePort(DEFAULT_PORT) : null;
+  return usual ?? (await probePort(0)) ?? DEFAULT_PORT;
+}
+
+/** That port of loopback, or any free one for 0; null when it is taken. */
+function probePort(wanted: number): Promise<number | null> {
+  return new Promise((resolve) => {
     const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
+    probe.once('error', () => resolve(null));
+    probe.listen(wanted, '127.0.0.1', () => {
       const address = probe.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      probe.close(() => resolve(port));
+      probe.close(() => resolve(typeof address === 'object' ? (address?.port ?? null) : null));
     });
   });
 }

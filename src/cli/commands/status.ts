@@ -11,6 +11,10 @@ interface Status {
   readonly home: string;
   readonly seed: string;
   readonly started: string | null;
+  readonly url: string | null;
+  readonly problem: string | null;
+  readonly agents: readonly string[];
+  readonly halted: boolean;
   readonly store: string;
   readonly receipts: number;
   readonly newest_receipt: string | null;
@@ -40,9 +44,12 @@ async function status(options: CommonOptions): Promise<void> {
       ? `Serving with pid ${facts.pid} since ${facts.started}.`
       : spoken('No daemon serves this home; start one with `seed up`.'),
   );
+  if (facts.halted) printLine(spoken('Halted: agents and helpers are refused until `seed resume`.'));
   printLine(`  home      ${facts.home}`);
   printLine(`  seed      ${facts.seed}`);
   printLine(`  version   ${facts.version}, store ${facts.store}`);
+  if (facts.serving) printLine(`  mcp       ${facts.url ?? facts.problem ?? 'shut'}`);
+  if (facts.agents.length > 0) printLine(`  agents    ${facts.agents.join(', ')}`);
   printLine(
     `  receipts  ${facts.receipts}${facts.newest_receipt === null ? '' : `, the newest of ${facts.newest_receipt}`}`,
   );
