@@ -26,7 +26,7 @@ export interface ChildOptions {
 }
 
 /** The environment of a terminal, without what the running tests put there for themselves. */
-export function plainEnvironment(): NodeJS.ProcessEnv {
+function plainEnvironment(): NodeJS.ProcessEnv {
   const isOurs = (name: string): boolean => /^(VITEST|NODE_ENV$|TEST$|SEED_|npm_lifecycle)/.test(name);
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isOurs(name)));
 }

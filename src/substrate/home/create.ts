@@ -16,7 +16,8 @@ import type { Sources } from '../sources.ts';
 import type { SqliteDriver } from '../store/connection.ts';
 import { openSubstrate } from '../substrate.ts';
 import { createFileDurably, syncFolder } from './files.ts';
-import { homePath, isHomeName } from './layout.ts';
+import { HOME_ENTRIES, homePath, isHomeName } from './layout.ts';
+import type { HomeLock } from './lock.ts';
 import { lockHome } from './lock.ts';
 import { writeSettings } from './settings.ts';
 import { chooseSocketFolder } from './sockets.ts';
@@ -39,12 +40,14 @@ export interface CreateHomeOptions {
 export type HomeState = 'absent' | 'unfinished' | 'finished' | 'foreign';
 
 export function homeState(home: string): HomeState {
-  if (existsSync(homePath(home, 'settings'))) return 'finished';
   const names = listFolder(home);
+  if (names.includes(HOME_ENTRIES.settings.path)) return 'finished';
   // The lock's files are made before anything else, by whoever looks first.
   const locks = new Set([homePath(home, 'lock'), homePath(home, 'holder')].map((path) => path.slice(home.length + 1)));
   if (names.every((name) => locks.has(name) || name === 'lock.db-journal' || name === 'lock.json.new')) return 'absent';
-  return existsSync(homePath(home, 'unfinished')) && names.every(isHomeName) ? 'unfinished' : 'foreign';
+  if (names.includes(HOME_ENTRIES.unfinished.path) && names.every(isHomeName)) return 'unfinished';
+  // Finished while the names were read: the settings appear before `.unfinished` goes.
+  return existsSync(homePath(home, 'settings')) ? 'finished' : 'foreign';
 }
 
 function listFolder(folder: string): string[] {
@@ -69,24 +72,35 @@ export async function createHome(options: CreateHomeOptions): Promise<boolean> {
   assertSuitable(home);
   if (options.passphrase !== null) assertPassphrase(options.passphrase);
   const above = makeFolder(home);
-  const lock = await lockHome(home, { driver: options.driver, role: 'command', waitMs: 10_000 }).catch(
-    (error: unknown) => {
-      throw asHomeError(home, error);
-    },
-  );
+  let lock: HomeLock | null = null;
   try {
+    lock = await lockHome(home, { driver: options.driver, role: 'command', waitMs: 10_000 });
     // Whoever had the lock before may have made the home meanwhile.
     if (homeState(home) === 'finished') return false;
     assertUsable(home);
     await fill(home, options);
     return true;
   } catch (error) {
-    clear(home);
-    lock.release();
-    removeFolders(home, above);
+    const locked = error instanceof SeedError && error.code === 'home_locked';
+    if (locked && homeState(home) === 'finished') return false;
+    if (!locked) removeHome(home, { above, lock });
     throw asHomeError(home, error);
   } finally {
-    lock.release();
+    lock?.release();
+  }
+}
+
+/** Takes back what was made; without the lock, what is there is somebody else's to remove. */
+function removeHome(home: string, { above, lock }: { above: string | null; lock: HomeLock | null }): void {
+  try {
+    if (lock !== null && homeState(home) === 'unfinished') clear(home);
+    if (homeState(home) !== 'absent') return;
+    // While it is held: whoever waits for it finds that its file is gone, and begins anew.
+    for (const name of listFolder(home)) rmSync(join(home, name), { force: true });
+    lock?.release();
+    removeFolders(home, above);
+  } catch {
+    // What went wrong first is what the caller is told.
   }
 }
 
@@ -133,20 +147,23 @@ async function fill(home: string, options: CreateHomeOptions): Promise<void> {
   const sockets = chooseSocketFolder(home, options.runtimeFolder);
   writeSettings(home, { v: 1, seed: chain.seed, port: options.port, sockets });
   fault('home.settled');
-  rmSync(homePath(home, 'unfinished'));
+  rmSync(homePath(home, 'unfinished'), { force: true });
   syncFolder(home);
 }
 
 /** Removes what an unfinished home consists of, but for the lock, which is in use. */
 function clear(home: string): void {
+  const isRest = (name: string): boolean =>
+    isHomeName(name) && !name.startsWith('lock.') && name !== HOME_ENTRIES.unfinished.path;
   for (const name of listFolder(home)) {
-    if (isHomeName(name) && !name.startsWith('lock.')) rmSync(join(home, name), { recursive: true, force: true });
+    if (isRest(name)) rmSync(join(home, name), { recursive: true, force: true });
   }
+  // Last, since it says whose the rest is: cut off before, the next start goes on from here.
+  rmSync(homePath(home, 'unfinished'), { force: true });
 }
 
 /** Takes back the folders that `makeFolder` created; one that somebody else uses by now stays. */
 function removeFolders(home: string, above: string | null): void {
-  for (const name of listFolder(home)) if (name.startsWith('lock.')) rmSync(join(home, name), { force: true });
   if (above === null) return;
   try {
     for (let folder = home; folder.length >= above.length; folder = resolve(folder, '..')) rmdirSync(folder);
@@ -157,7 +174,8 @@ function removeFolders(home: string, above: string | null): void {
 
 function asHomeError(home: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
+  const full = error instanceof SeedError && (error.code === 'disk_full' || error.data['reason'] === 'disk_full');
+  if (full || code === 'ENOSPC' || code === 'EDQUOT') {
     return new SeedError('disk_full', `There is no space left for a home in ${home}.`, {
       hint: 'Free some space; nothing was left behind.',
       cause: error,

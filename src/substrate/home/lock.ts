@@ -93,9 +93,14 @@ export async function lockHome(
     await delay(15);
     db = tryLock(home, driver);
   }
-  held.add(db);
   const own = db;
-  replaceFileDurably(homePath(home, 'holder'), JSON.stringify({ pid: process.pid, role } satisfies Holder));
+  try {
+    replaceFileDurably(homePath(home, 'holder'), JSON.stringify({ pid: process.pid, role } satisfies Holder));
+  } catch (error) {
+    own.close();
+    throw error;
+  }
+  held.add(own);
   return {
     release: () => {
       if (held.delete(own)) own.close();

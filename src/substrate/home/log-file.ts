@@ -21,9 +21,9 @@ export function openLogFile(folder: string, { bytesMax = FILE_BYTES_MAX }: { byt
   let file = open();
   let bytes = fstatSync(file).size;
   let dropped = 0;
+  let closed = false;
 
   const rotate = (): void => {
-    closeSync(file);
     for (let age = OLDER_FILES_MAX - 1; age >= 0; age--) {
       const from = age === 0 ? path : `${path}.${age}`;
       try {
@@ -32,14 +32,18 @@ export function openLogFile(folder: string, { bytesMax = FILE_BYTES_MAX }: { byt
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
     }
+    // Closed last: the number of a closed file may be another file's by the next line.
+    const full = file;
     file = open();
     bytes = 0;
+    closeSync(full);
   };
 
   return {
     path,
     write: (line) => {
       try {
+        if (closed) throw new Error('The log is closed.');
         if (bytes >= bytesMax) rotate();
         bytes += writeSync(file, line);
       } catch {
@@ -49,7 +53,8 @@ export function openLogFile(folder: string, { bytesMax = FILE_BYTES_MAX }: { byt
     },
     dropped: () => dropped,
     close: () => {
-      closeSync(file);
+      if (!closed) closeSync(file);
+      closed = true;
     },
   };
 }

@@ -25,10 +25,14 @@ function within(home: string): SocketPaths {
 
 /** The folder to record for a home: null while its own path is short enough. */
 export function chooseSocketFolder(home: string, runtimeFolder: string | null): string | null {
-  const longest = Math.max(...[within(home).owner, within(home).agent].map((path) => Buffer.byteLength(path)));
-  if (longest <= SOCKET_PATH_BYTES_MAX) return null;
+  if (longestOf(within(home)) <= SOCKET_PATH_BYTES_MAX) return null;
   const name = `seed-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`;
-  return join(runtimeFolder ?? tmpdir(), name);
+  const folders = [runtimeFolder, tmpdir(), '/tmp'].flatMap((above) => (above === null ? [] : [join(above, name)]));
+  return folders.find((folder) => longestOf(socketPaths(home, folder)) <= SOCKET_PATH_BYTES_MAX) ?? join('/tmp', name);
+}
+
+function longestOf({ owner, agent }: SocketPaths): number {
+  return Math.max(Buffer.byteLength(owner), Buffer.byteLength(agent));
 }
 
 export function socketPaths(home: string, folder: string | null): SocketPaths {

@@ -110,7 +110,7 @@ function interrupted(): SeedError {
 
 function asExportError(out: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (error instanceof SeedError) return error;
+  if (error instanceof SeedError || code === '') return error;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new SeedError('disk_full', `There is no space left for ${out}.`, {
       hint: 'Free some space; nothing was left behind.',

@@ -114,10 +114,14 @@ const RESULT_CODES: Readonly<Record<number, string>> = {
   26: 'SQLITE_NOTADB',
 };
 
+const IOERR_SHMSIZE = 10 | (19 << 8);
+
 /** The primary result code of an error from either driver, or null for any other error. */
 export function sqliteCode(error: unknown): string | null {
   if (typeof error !== 'object' || error === null) return null;
   const { code, errcode } = error as { code?: unknown; errcode?: unknown };
+  // The shared memory of the WAL cannot grow: to SQLite an I/O error, in truth a full disk.
+  if (errcode === IOERR_SHMSIZE || code === 'SQLITE_IOERR_SHMSIZE') return 'SQLITE_FULL';
   if (typeof errcode === 'number') return RESULT_CODES[errcode & 0xff] ?? 'SQLITE_ERROR';
   if (typeof code !== 'string' || !code.startsWith('SQLITE_')) return null;
   const primary = Object.values(RESULT_CODES).find((name) => code === name || code.startsWith(`${name}_`));

@@ -81,7 +81,11 @@ function apply(db: Connection, sources: Sources, migration: Migration): void {
     if (Number(changes) > 0) db.exec(migration.sql);
     db.exec('COMMIT');
   } catch (error) {
-    db.exec('ROLLBACK');
+    try {
+      db.exec('ROLLBACK');
+    } catch {
+      // A full disk rolls back by itself; what went wrong is the first error.
+    }
     throw error;
   }
 }

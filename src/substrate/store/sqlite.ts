@@ -226,6 +226,7 @@ class SqliteStore implements Store {
   #writer: Connection;
   #reader: Connection;
   #identity: string;
+  #closed = false;
 
   constructor(options: SqliteOptions) {
     this.#options = options;
@@ -241,7 +242,10 @@ class SqliteStore implements Store {
   }
 
   read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T> {
-    return this.#reads.pass(() => readOnce(this.#reader, this.#options.path, fn));
+    return this.#reads.pass(async () => {
+      this.#assertOpen();
+      return readOnce(this.#reader, this.#options.path, fn);
+    });
   }
 
   transaction<T>(fn: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -250,6 +254,7 @@ class SqliteStore implements Store {
 
   async #transact<T>(fn: (tx: Transaction) => Promise<T>): Promise<T> {
     const fault = this.#options.fault ?? (() => {});
+    this.#assertOpen();
     this.#assertPresent();
     await this.#begin();
     fault('store.begun');
@@ -303,6 +308,11 @@ class SqliteStore implements Store {
     }
   }
 
+  #assertOpen(): void {
+    if (!this.#closed) return;
+    throw new SeedError('stopping', 'The database is closed.', { hint: 'Try again when the seed is back.' });
+  }
+
   /** A file that was moved or deleted would go on taking commits that nobody finds again. */
   #assertPresent(): void {
     if (identityOf(this.#options.path) === this.#identity) return;
@@ -319,6 +329,7 @@ class SqliteStore implements Store {
     return this.#writes.pass(() =>
       this.#reads.pass(async () => {
         const { path, driver } = this.#options;
+        this.#assertOpen();
         this.#assertPresent();
         closeQuietly(this.#writer);
         this.#writer = openWriter(this.#options);
@@ -366,6 +377,7 @@ class SqliteStore implements Store {
   close(): Promise<void> {
     return this.#writes.pass(() =>
       this.#reads.pass(async () => {
+        this.#closed = true;
         closeQuietly(this.#reader);
         closeQuietly(this.#writer);
       }),
