@@ -117,7 +117,7 @@ function checkSignature(token: string, issuers: readonly { header: string; key: 
 }
 
 /** base64url without padding, and nothing that decodes to the same bytes in another spelling. */
-function decodeSegment(text: string): Buffer | null {
+export function decodeSegment(text: string): Buffer | null {
   const bytes = Buffer.from(text, 'base64url');
   return segment(bytes) === text ? bytes : null;
 }

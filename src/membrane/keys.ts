@@ -24,13 +24,15 @@ import type { OpenWork } from './streams.ts';
 export const KEY_MS_DEFAULT: number = 30 * 86_400_000;
 /** How long a key may last at most. */
 export const KEY_MS_MAX: number = 366 * 86_400_000;
+/** Keys that may stand under one grant: each comes with limits of its own at the doors. */
+const KEYS_UNDER_ONE_MAX = 100;
 
 export interface IssueRequest {
   readonly name: string;
   readonly scopes: readonly string[];
   readonly surface: Grant['surface'];
-  /** From now. */
-  readonly lifetimeMs: number;
+  /** From now; null for the usual time, or as long as the issuing grant lasts if that is less. */
+  readonly lifetimeMs: number | null;
   /** The helper's own key, base64 of 32 bytes; without it a bearer key is made. */
   readonly publicKey: string | null;
 }
@@ -106,9 +108,12 @@ export class KeyService {
 
   async #insert(op: Operation, actor: Actor, id: string, request: IssueRequest): Promise<Grant> {
     op.receipt({ subject: { type: 'key', id }, detail: { name: request.name, scopes: request.scopes } });
-    const parent = actor.grant === null ? null : await findGrant(op, actor.grant);
-    if (parent !== null) assertWithin(request.scopes, new Set(parent.scopes));
-    const wanted = op.now + request.lifetimeMs;
+    const parent = actor.grant === null ? null : await issuingGrant(op, actor.grant);
+    const wanted = op.now + (request.lifetimeMs ?? KEY_MS_DEFAULT);
+    if (parent !== null) {
+      assertWithin(request.scopes, new Set(parent.scopes));
+      if (request.lifetimeMs !== null && wanted > (parent.expiresAt ?? wanted)) throw longerThanOwn();
+    }
     const grant: Grant = {
       id,
       name: request.name,
@@ -182,6 +187,24 @@ export class KeyService {
     substrate.flushCheckpoint();
     return { removed, cut, receipt: seq };
   }
+}
+
+/** The grant that a key is issued under. @throws SeedError `key_revoked`, or `busy` when it has too many */
+async function issuingGrant(op: Operation, id: string): Promise<Grant> {
+  const grant = await findGrant(op, id);
+  if (grant === null)
+    throw new SeedError('key_revoked', 'The key was removed by the owner.', { hint: 'Ask the owner for a new one.' });
+  if ((await grantFamily(op, id)).length <= KEYS_UNDER_ONE_MAX) return grant;
+  throw new SeedError('busy', `${KEYS_UNDER_ONE_MAX} keys stand under yours already.`, {
+    hint: 'Remove some with membrane_revoke.',
+  });
+}
+
+function longerThanOwn(): SeedError {
+  return new SeedError('forbidden', 'A key cannot last longer than the one it is issued under.', {
+    hint: 'Leave expires_in_s out: then it lasts as long as yours, at most.',
+    data: { argument: 'expires_in_s' },
+  });
 }
 
 function bearerForOwnerOnly(): SeedError {

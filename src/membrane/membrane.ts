@@ -41,19 +41,23 @@ export class Membrane {
   /**
    * The actor of a bearer key.
    *
-   * @throws SeedError `unauthenticated`, `key_revoked` or `halted`
+   * @throws SeedError `unauthenticated`, `key_revoked`, `halted`, or why the log is not trusted
    */
   async admitKey(token: string): Promise<Admitted> {
     const claims = this.#open(token);
-    return this.#admit(claims.jti, 'http');
+    const admitted = await this.#admit(claims.jti, 'http');
+    this.noteUse(admitted.grant);
+    return admitted;
   }
 
-  /** The actor of a grant that came in before, at this moment. */
+  /** The actor of a grant that came in before, at this moment. Looking again is no use of it. */
   readmit(grant: Grant): Promise<Admitted> {
     return this.#admit(grant.id, grant.door);
   }
 
   async #admit(id: string, door: Grant['door']): Promise<Admitted> {
+    // An older copy of the database may hold keys that were removed since.
+    if (this.#substrate.distrust !== null) throw this.#substrate.distrust;
     const now = this.#substrate.sources.now();
     const { grant, halted } = await this.#substrate.read(async (db) => ({
       grant: await findGrant(db, id),
@@ -62,7 +66,6 @@ export class Membrane {
     if (grant === null || grant.door !== door || !isInForce(grant, now)) throw revoked();
     if (halted)
       throw new SeedError('halted', 'The owner has halted the seed.', { hint: 'Wait until the owner resumes it.' });
-    this.#noteUse(id, now);
     return { grant, actor: actorOf(grant) };
   }
 
@@ -83,9 +86,9 @@ export class Membrane {
   }
 
   /** Presence is gathered and written now and then: it needs no receipt and no fsync of its own. */
-  #noteUse(id: string, now: number): void {
+  noteUse({ id }: Grant): void {
     const before = this.#use.get(id);
-    this.#use.set(id, { lastSeen: now, calls: (before?.calls ?? 0) + 1 });
+    this.#use.set(id, { lastSeen: this.#substrate.sources.now(), calls: (before?.calls ?? 0) + 1 });
     this.#useTimer ??= setTimeout(() => {
       this.flushUse().catch(() => {
         // Presence is not worth an error; the next round tries again.

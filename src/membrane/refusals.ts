@@ -30,12 +30,12 @@ export class RefusalCounter {
     }, INTERVAL_MS).unref();
   }
 
-  /** Writes what was counted, if anything, as one receipt. */
+  /** Writes what was counted, if anything, as one receipt; a log that is not trusted takes none. */
   async flush(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     const counts = this.#counts;
-    if (counts.size === 0) return;
+    if (counts.size === 0 || this.#substrate.distrust !== null) return;
     this.#counts = new Map();
     await this.#substrate.operate({ action: 'membrane.refuse', actor: SEED }, async (op) => {
       op.receipt({ outcome: 'refused', code: 'unauthenticated', detail: Object.fromEntries(counts) });

@@ -9,7 +9,7 @@ import type { Grant } from '../substrate/identity/grants.ts';
 import { findGrant, isInForce } from '../substrate/identity/grants.ts';
 import type { Row, Substrate } from '../substrate/substrate.ts';
 import { readSwitch } from '../substrate/switches.ts';
-import { TOKEN_CHARS_MAX } from './access-key.ts';
+import { decodeSegment, TOKEN_CHARS_MAX } from './access-key.ts';
 import type { KeyService } from './keys.ts';
 import { actorOf } from './membrane.ts';
 
@@ -32,7 +32,8 @@ const Header = z.looseObject({ alg: z.literal('EdDSA'), crit: z.undefined().opti
 const Assertion = z.looseObject({
   iss: z.string(),
   sub: z.string(),
-  aud: z.union([z.string(), z.array(z.string()).length(1)]),
+  // One string: a list could name another server as well, which could then pass the assertion on.
+  aud: z.string(),
   jti: z.string().min(1).max(200),
   exp: z.number(),
   iat: z.number().optional(),
@@ -79,12 +80,12 @@ export function createTokenEndpoint({
       throw new TokenRefusal('invalid_client', 'The assertion must be signed with EdDSA and have no crit.');
     const now = substrate.sources.now();
     checkTimes(claims, Math.floor(now / 1_000));
-    const audience = typeof claims.aud === 'string' ? claims.aud : (claims.aud[0] ?? '');
-    if (!issuerUrls.includes(audience))
+    if (!issuerUrls.includes(claims.aud))
       throw new TokenRefusal('invalid_client', 'The assertion’s audience is not this seed.');
     const grant = await findClient(substrate, claims, now);
     if (!verify(null, signed, toKey(grant), signature))
       throw new TokenRefusal('invalid_client', 'The assertion’s signature is wrong.');
+    await assertUnused(substrate, grant, claims);
     await remember(substrate, grant, claims);
     const until = now + TOKEN_MS;
     const expiresIn = Math.floor((Math.min(until, grant.expiresAt ?? until) - now) / 1_000);
@@ -111,24 +112,44 @@ function parseForm(form: unknown): z.infer<typeof Form> {
 function parseAssertion(text: string): { header: unknown; claims: Assertion; signed: Buffer; signature: Buffer } {
   const [header = '', payload = '', signature = '', ...rest] = text.split('.');
   try {
-    const decode = (part: string): unknown => JSON.parse(Buffer.from(part, 'base64url').toString('utf8'));
-    if (rest.length > 0 || signature === '') throw new SyntaxError('not three parts');
+    if (rest.length > 0) throw new SyntaxError('not three parts');
     return {
-      header: decode(header),
-      claims: Assertion.parse(decode(payload)),
+      header: decodeJson(header),
+      claims: Assertion.parse(decodeJson(payload)),
       signed: Buffer.from(`${header}.${payload}`),
-      signature: Buffer.from(signature, 'base64url'),
+      signature: decodeSegment(signature) ?? Buffer.alloc(0),
     };
   } catch {
     throw new TokenRefusal('invalid_client', 'The assertion is not a JWT with iss, sub, aud, jti and exp.');
   }
 }
 
+/** @throws SyntaxError unless it is JSON that says each thing once */
+function decodeJson(segment: string): unknown {
+  const text = decodeSegment(segment)?.toString('utf8') ?? '';
+  const value: unknown = JSON.parse(text);
+  // Whoever wrote a name twice meant one of the two; which one is not for us to choose.
+  const written = [...text.matchAll(STRING)].filter(([, colon]) => colon !== undefined).length;
+  if (countMembers(value) !== written) throw new SyntaxError('a name comes twice');
+  return value;
+}
+
+/** A string, and the colon behind it where it is the name of a member. */
+const STRING = /"(?:[^"\\]|\\.)*"(\s*:)?/g;
+
+function countMembers(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const values: unknown[] = Object.values(value);
+  const own = Array.isArray(value) ? 0 : values.length;
+  return values.reduce<number>((sum, member) => sum + countMembers(member), own);
+}
+
 function checkTimes({ exp, iat, nbf }: Assertion, now: number): void {
   if (exp <= now - SKEW_S) throw new TokenRefusal('invalid_client', 'The assertion has expired.');
-  if (exp > now + ASSERTION_S_MAX + SKEW_S)
+  if (exp > now + ASSERTION_S_MAX + SKEW_S || exp > (iat ?? exp) + ASSERTION_S_MAX + SKEW_S)
     throw new TokenRefusal('invalid_client', 'The assertion is valid for more than five minutes.');
-  if ((nbf ?? iat ?? now) > now + SKEW_S) throw new TokenRefusal('invalid_client', 'The assertion is not valid yet.');
+  if (Math.max(nbf ?? now, iat ?? now) > now + SKEW_S)
+    throw new TokenRefusal('invalid_client', 'The assertion is not valid yet.');
 }
 
 /** The client is the grant's id, as issuer and as subject. */
@@ -152,19 +173,35 @@ interface SeenRow extends Row {
   readonly remembered: number;
 }
 
+function assertionId(grant: Grant, { jti }: Assertion): string {
+  return hash('sha256', `${grant.id} ${jti}`);
+}
+
+function usedBefore(): TokenRefusal {
+  return new TokenRefusal('invalid_client', 'The assertion was used before.');
+}
+
+/** Whoever holds a used assertion can show it again and again; each time must not cost a receipt. */
+async function assertUnused(substrate: Substrate, grant: Grant, claims: Assertion): Promise<void> {
+  const id = assertionId(grant, claims);
+  if ((await substrate.read((db) => db.get('SELECT 1 FROM substrate_assertions WHERE id = ?', id))) !== undefined)
+    throw usedBefore();
+}
+
 /** Uses an assertion up, durably, before a token is given for it. */
-async function remember(substrate: Substrate, grant: Grant, { jti, exp }: Assertion): Promise<void> {
-  const id = hash('sha256', `${grant.id} ${jti}`);
+async function remember(substrate: Substrate, grant: Grant, claims: Assertion): Promise<void> {
+  const id = assertionId(grant, claims);
   await substrate.operate({ action: 'membrane.token', actor: actorOf(grant) }, async (op) => {
     op.receipt({ subject: { type: 'key', id: grant.id } });
+    // First: counted with what has expired, a full table would stay full for ever.
+    await op.run('DELETE FROM substrate_assertions WHERE expires_at < ?', op.now - SKEW_S * 1_000);
     const row = await op.get<SeenRow>(
       'SELECT EXISTS (SELECT 1 FROM substrate_assertions WHERE id = ?) AS seen, (SELECT count(*) FROM substrate_assertions) AS remembered',
       id,
     );
-    if (row?.seen === 1) throw new TokenRefusal('invalid_client', 'The assertion was used before.');
-    await op.run('DELETE FROM substrate_assertions WHERE expires_at < ?', op.now - SKEW_S * 1_000);
+    if (row?.seen === 1) throw usedBefore();
     if ((row?.remembered ?? 0) >= REMEMBERED_MAX)
       throw new TokenRefusal('invalid_request', 'Too many tokens were asked for; try again in a few minutes.');
-    await op.run('INSERT INTO substrate_assertions (id, expires_at) VALUES (?, ?)', id, Math.ceil(exp * 1_000));
+    await op.run('INSERT INTO substrate_assertions (id, expires_at) VALUES (?, ?)', id, Math.ceil(claims.exp * 1_000));
   });
 }

@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { KEY_MS_DEFAULT } from '../membrane/keys.ts';
 import { Scope } from '../substrate/identity/scopes.ts';
 import { isoTime } from '../substrate/sources.ts';
 import { defineTool } from './define.ts';
@@ -17,7 +16,7 @@ export const membraneRegister = defineTool({
     name: GrantName,
     public_key: z.string().max(100).describe('Ed25519 public key, 32 bytes in base64'),
     scopes: z.array(Scope).min(1).max(50),
-    expires_in_s: LifetimeSeconds.default(KEY_MS_DEFAULT / 1_000),
+    expires_in_s: LifetimeSeconds.optional().describe('30 days, or what is left of yours, unless given'),
   }),
   output: z.object({
     id: z.string(),
@@ -32,7 +31,7 @@ export const membraneRegister = defineTool({
       name,
       scopes,
       surface: 'daily',
-      lifetimeMs: seconds * 1_000,
+      lifetimeMs: seconds === undefined ? null : seconds * 1_000,
       publicKey,
     });
     const expires = grant.expiresAt === null ? null : isoTime(grant.expiresAt);
