@@ -41,7 +41,9 @@ export const membraneRequest = defineTool({
         created: op.now,
         expires: op.now + REQUEST_MS,
       };
-      return { hash: await insertRequest(op, body, op.now), expires: body.expires };
+      const hash = await insertRequest(op, body, op.now);
+      op.receipt({ detail: { scopes, hash } });
+      return { hash, expires: body.expires };
     });
     return {
       request: id,

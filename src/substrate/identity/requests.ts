@@ -46,7 +46,9 @@ function hashOf(body: string): string {
 
 /** @throws SeedError `conflict` when the stored row is not what was asked */
 function toRequest(row: RequestRow): AccessRequest {
-  const altered = new SeedError('conflict', 'The request was altered after it was made.', { hint: 'Deny it, and have it asked again.' });
+  const altered = new SeedError('conflict', 'The request was altered after it was made.', {
+    hint: 'Deny it, and have it asked again.',
+  });
   if (hashOf(row.body) !== row.hash) throw altered;
   const body = RequestBody.safeParse(JSON.parse(row.body));
   if (!body.success) throw altered;
@@ -65,7 +67,9 @@ export async function insertRequest(tx: WriteHandle, body: RequestBody, now: num
     now,
   );
   if ((count?.pending ?? 0) >= PENDING_REQUESTS_MAX) {
-    throw new SeedError('busy', `${PENDING_REQUESTS_MAX} of your requests wait for the owner already.`, { hint: 'Wait until the owner has decided.' });
+    throw new SeedError('busy', `${PENDING_REQUESTS_MAX} of your requests wait for the owner already.`, {
+      hint: 'Wait until the owner has decided.',
+    });
   }
   const text = canonicalize(body);
   const hash = hashOf(text);
@@ -81,19 +85,26 @@ export async function insertRequest(tx: WriteHandle, body: RequestBody, now: num
   return hash;
 }
 
-/** Requests that wait, oldest first. */
+/** Requests that wait, oldest first. One that was altered meanwhile is left out: nobody can decide it. */
 export async function listPendingRequests(db: ReadHandle, now: number): Promise<AccessRequest[]> {
   const rows = await db.all<RequestRow>(
     "SELECT body, hash, status FROM substrate_requests WHERE status = 'pending' AND expires_at > ? ORDER BY created_at LIMIT 200",
     now,
   );
-  return rows.map(toRequest);
+  return rows.flatMap((row) => {
+    try {
+      return [toRequest(row)];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** @throws SeedError `not_found`, or `conflict` when the row was altered */
 export async function getRequest(db: ReadHandle, id: string): Promise<AccessRequest> {
   const row = await db.get<RequestRow>('SELECT body, hash, status FROM substrate_requests WHERE id = ?', id);
-  if (row === undefined) throw new SeedError('not_found', `There is no request ${id.slice(0, 64)}.`, { hint: 'See `seed requests list`.' });
+  if (row === undefined)
+    throw new SeedError('not_found', `There is no request ${id.slice(0, 64)}.`, { hint: 'See `seed requests list`.' });
   return toRequest(row);
 }
 
@@ -116,7 +127,10 @@ export async function decideRequest(
           ? 'has expired'
           : null;
   if (problem !== null) {
-    throw new SeedError('conflict', `Request ${id} ${problem}.`, { hint: 'See `seed requests list` and decide what is there now.', data: { id } });
+    throw new SeedError('conflict', `Request ${id} ${problem}.`, {
+      hint: 'See `seed requests list` and decide what is there now.',
+      data: { id },
+    });
   }
   await tx.run('UPDATE substrate_requests SET status = ?, decided_at = ? WHERE id = ?', verdict, now, id);
   return request.body;
