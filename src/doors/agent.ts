@@ -67,7 +67,7 @@ export async function openAgentDoor(options: AgentDoorOptions): Promise<AgentDoo
       const error = toSeedError(thrown);
       if (error.code === 'internal') options.onDefect(error);
       reply(socket, { seed_hello: 1, error: { code: error.code, message: error.message, hint: error.hint } });
-      socket.end();
+      dismiss(socket);
     });
   });
   server.maxConnections = limits.CONNECTIONS_MAX;
@@ -127,6 +127,14 @@ async function hangUp(socket: Socket, calls: ReadonlySet<Promise<unknown>>): Pro
   socket.resume();
 }
 
+/** Sends somebody away: what was written goes out, what still comes is dropped, and then it is over. */
+function dismiss(socket: Socket): void {
+  const timer = setTimeout(() => socket.destroy(), limits.FAREWELL_MS_MAX);
+  socket.once('close', () => clearTimeout(timer));
+  socket.resume();
+  socket.end();
+}
+
 function reply(socket: Socket, line: Welcome): void {
   if (socket.writable) socket.write(`${JSON.stringify(line)}\n`);
 }
@@ -138,13 +146,15 @@ async function welcome(options: AgentDoorOptions, connections: Map<string, Conne
   );
   if (isNewer(hello.version, version)) {
     reply(socket, { seed_hello: 1, restarting: true, version });
-    socket.end();
+    dismiss(socket);
     options.stop();
     return;
   }
   const wanted = agentName(hello);
   const name = reserveName(wanted, connections, socket);
   const grant = await findOrAdmit(substrate, name);
+  // Gone meanwhile: its `close` has passed, and the name may be another connection's by now.
+  if (socket.destroyed) return;
   const connection: Connection = { grant, socket, calls: new Set(), notify: () => {} };
   connections.set(name, connection);
   const release = membrane.work.register(grant.id, () => socket.destroy());
@@ -228,18 +238,27 @@ function serve(
 ): void {
   const { grant, socket, calls } = connection;
   const subscriptions = new Set<string>();
-  const admit = () => membrane.readmit(grant);
+  const look = () => membrane.readmit(grant);
+  const admit = async () => {
+    const admitted = await look();
+    membrane.noteUse(grant);
+    return admitted;
+  };
   const onCall = (call: Promise<unknown>): void => {
     calls.add(call);
     void call.finally(() => calls.delete(call));
   };
+  // Each answer that waits for the socket listens to it.
+  socket.setMaxListeners(0);
+  socket.on('data', () => cutUnread(socket));
   const transport = new StdioServerTransport(socket, socket, { maxBufferSize: limits.SOCKET_MESSAGE_BYTES_MAX });
   const handle = serveStdio(
     ({ era }) => {
       const server = buildServer({ surface, canNotify: true, greeting, admit, subscriptions, onCall });
       connection.notify = (uri) => {
         if (era === 'legacy' && !subscriptions.has(uri)) return;
-        void tell(server, uri, admit);
+        cutUnread(socket);
+        void tell(server, uri, look);
       };
       return server;
     },
@@ -248,6 +267,11 @@ function serve(
   socket.once('close', () => {
     handle.close().catch((error: unknown) => onDefect(toSeedError(error)));
   });
+}
+
+/** A client that does not read what it asked for must not fill the memory. */
+function cutUnread(socket: Socket): void {
+  if (socket.writableLength > limits.SOCKET_UNREAD_BYTES_MAX) socket.destroy();
 }
 
 /** In the modern era the SDK knows who listens to what; what may be read is looked up anew. */

@@ -8,10 +8,14 @@ export const JSON_DEPTH_MAX = 64;
 async function readText(request: IncomingMessage, bytesMax: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bytesMax) throw tooLarge(bytesMax);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > bytesMax) throw tooLarge(bytesMax);
+      chunks.push(chunk);
+    }
+  } catch (thrown) {
+    throw thrown instanceof SeedError ? thrown : cutOff(thrown);
   }
   return Buffer.concat(chunks).toString('utf8');
 }
@@ -58,6 +62,14 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
+
+/** Whoever hangs up in the middle is no defect of ours, and must not fill the log. */
+function cutOff(cause: unknown): SeedError {
+  return new SeedError('interrupted', 'The connection ended before the request did.', {
+    hint: 'Send it again.',
+    cause,
+  });
+}
 
 function tooLarge(bytesMax: number): SeedError {
   return new SeedError('too_large', `The request is larger than ${bytesMax} bytes.`, { hint: 'Send less at once.' });

@@ -1,6 +1,9 @@
 /**
  * The pipeline that every call goes through, whichever door it came in by: find the tool, check the
  * scope, check the owner passphrase where it is asked for, parse the input, run, parse the output.
+ *
+ * A tool that changes something leaves its receipt by itself. Here the others are left: of what was
+ * refused before it got that far, and of what a helper from outside has read.
  */
 import * as z from 'zod';
 import { SeedError, toSeedError } from '../errors.ts';
@@ -11,6 +14,7 @@ import type { Substrate, SubstrateReader } from '../substrate/substrate.ts';
 import type { Daemon } from '../tools/daemon.ts';
 import type { Progress, Tool } from '../tools/define.ts';
 import { toolAction } from '../tools/define.ts';
+import { RefusalReceipts } from './refusal-receipts.ts';
 
 /** One call, as a door understood it. */
 export interface CallRequest {
@@ -23,6 +27,10 @@ export interface CallRequest {
   readonly passphrase?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Reads what stands behind an address, which may be a tool that clients are not shown. */
+  readonly asResource?: boolean | undefined;
+  /** Told the number of the receipt that a read left, before the answer is given. */
+  readonly onRead?: ((receipt: number) => void) | undefined;
 }
 
 export type Call = (request: CallRequest) => Promise<unknown>;
@@ -45,43 +53,56 @@ function canWrite(substrate: Substrate | SubstrateReader): substrate is Substrat
 /** Builds the pipeline over one substrate. */
 export function createCall({ tools, substrate, daemon, keys }: PipelineOptions): Call {
   const byName = new Map(tools.map((tool) => [tool.name, tool]));
+  const refusals = canWrite(substrate) ? new RefusalReceipts(substrate) : null;
+
   return async (request) => {
-    const { actor, onProgress = () => {}, signal = NEVER } = request;
+    const { actor } = request;
     const tool = byName.get(request.tool);
-    if (tool === undefined) throw noSuchTool(request.tool);
     let input: unknown;
     try {
+      if (tool === undefined || !isWithinReach(tool, request)) throw noSuchTool(request.tool);
       if (tool.scope !== null && !actor.scopes.has(tool.scope)) throw outOfScope(tool.name, tool.scope);
       if (tool.ownerAct === true) await checkPassphrase(substrate, request.passphrase);
       input = parseInput(tool, request.input);
-    } catch (error) {
-      throw await receiptRefusal(substrate, tool, actor, toSeedError(error));
+    } catch (thrown) {
+      const error = toSeedError(thrown);
+      if (tool === undefined && actor.grant === null) throw error;
+      throw (await refusals?.leave(tool === undefined ? 'tool.call' : toolAction(tool), actor, error)) ?? error;
     }
-    return tool.output.parse(await run());
-
-    function run(): Promise<unknown> {
-      const context = { actor, grant: request.grant ?? null, daemon, signal, progress: onProgress };
-      if (tool?.access === 'read') return tool.handler(input, { ...context, substrate });
-      if (!canWrite(substrate) || keys === undefined || tool === undefined) throw readOnly();
-      return tool.handler(input, { ...context, substrate, keys });
+    try {
+      const output = tool.output.parse(await run(tool, input, request));
+      if (tool.access === 'read' && actor.kind === 'helper') await receiptRead(tool, request);
+      return output;
+    } catch (thrown) {
+      const error = toSeedError(thrown);
+      // An operation has left one already; what the owner could not read needs none.
+      if (error.data['receipt'] !== undefined || actor.grant === null) throw error;
+      throw (await refusals?.leave(toolAction(tool), actor, error)) ?? error;
     }
   };
+
+  function run(tool: Tool, input: unknown, request: CallRequest): Promise<unknown> {
+    const { actor, grant = null, onProgress: progress = () => {}, signal = NEVER } = request;
+    const context = { actor, grant, daemon, signal, progress };
+    if (tool.access === 'read') return tool.handler(input, { ...context, substrate });
+    if (!canWrite(substrate) || keys === undefined) throw readOnly();
+    return tool.handler(input, { ...context, substrate, keys });
+  }
+
+  /**
+   * What goes out to a helper is on record before it goes. The operation looks at the grant again,
+   * so a key that was removed while it read gets nothing.
+   */
+  async function receiptRead(tool: Tool, { actor, onRead }: CallRequest): Promise<void> {
+    if (!canWrite(substrate)) throw readOnly();
+    const { seq } = await substrate.operate({ action: toolAction(tool), actor }, async () => {});
+    onRead?.(seq);
+  }
 }
 
-/** Leaves a receipt of what was refused before it reached a handler; resolves to the refusal. */
-async function receiptRefusal(
-  substrate: Substrate | SubstrateReader,
-  tool: Tool,
-  actor: Actor,
-  error: SeedError,
-): Promise<SeedError> {
-  if (error.kind !== 'refused' || !canWrite(substrate) || substrate.distrust !== null) return error;
-  return substrate
-    .operate({ action: toolAction(tool), actor }, () => Promise.reject(error))
-    .then(
-      () => error,
-      (receipted: unknown) => toSeedError(receipted),
-    );
+/** The owner's tools are out of reach of every grant, whatever scopes its row may say. */
+function isWithinReach({ surface, access }: Tool, { actor, asResource = false }: CallRequest): boolean {
+  return surface !== 'owner' || actor.grant === null || (asResource && access === 'read');
 }
 
 async function checkPassphrase(substrate: Substrate | SubstrateReader, passphrase: string | undefined): Promise<void> {

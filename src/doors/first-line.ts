@@ -24,7 +24,7 @@ export function readFirstLine(
     const onData = (chunk: Buffer): void => {
       read = Buffer.concat([read, chunk]);
       const end = read.indexOf(NEWLINE);
-      if (end < 0 && read.length > bytesMax) fail('The first line is too long.');
+      if (end > bytesMax || (end < 0 && read.length > bytesMax)) return fail('The first line is too long.');
       if (end < 0) return;
       const rest = read.subarray(end + 1);
       done(() => {

@@ -3,6 +3,7 @@
  * and which versions meet.
  */
 import * as z from 'zod';
+import { GrantName } from '../tools/grant-view.ts';
 
 /** What a client's pipe says. */
 export const Hello = z.object({
@@ -31,8 +32,12 @@ export type Welcome =
       readonly error: { readonly code: string; readonly message: string; readonly hint: string };
     };
 
-/** A name that keys and agents can have, from whatever a client calls itself. */
+/** Leaves room for the number of a second window. */
+const NAME_CHARS_MAX = 60;
+
+/** A name that keys and agents can have, from whatever a client calls itself; one that can be is kept as it is. */
 export function agentName(hello: Pick<Hello, 'as' | 'client'>): string {
+  if (hello.as !== null && hello.as.length <= NAME_CHARS_MAX && GrantName.safeParse(hello.as).success) return hello.as;
   const raw = hello.as ?? hello.client ?? '';
   const name = raw
     .toLowerCase()

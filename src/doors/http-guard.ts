@@ -20,7 +20,7 @@ export interface Reach {
 export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessage) => void {
   const hosts = new Set([...LOOPBACK.map((name) => `${name}:${port}`), ...(port === 80 ? LOOPBACK : [])]);
   if (publicUrl !== null) hosts.add(publicUrl.host);
-  const origins = new Set([...LOOPBACK.map((name) => `http://${name}:${port}`)]);
+  const origins = new Set(LOOPBACK.map((name) => `http://${name}:${port}`));
   if (publicUrl !== null) origins.add(publicUrl.origin);
   return ({ headers, url }) => {
     if (!hosts.has((headers.host ?? '').toLowerCase())) {

@@ -70,7 +70,11 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   });
   server.maxConnections = limits.CONNECTIONS_MAX;
   server.on('request', (request, response) => {
-    void answer({ request, response }, options, guard, door);
+    answer({ request, response }, options, guard, door).catch((thrown: unknown) => {
+      // The refusal itself failed, as when the store closes under it.
+      options.onDefect(toSeedError(thrown));
+      response.destroy();
+    });
   });
   await listen(server, options.port);
   return {
@@ -159,10 +163,17 @@ async function discovery(path: string, response: ServerResponse, options: HttpDo
   else json(response, 200, document);
 }
 
+const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(?:;|$)/i;
+
 async function token({ request, response }: Exchange, { token: give, refusals }: HttpDoorOptions): Promise<void> {
   if (request.method !== 'POST')
     throw new SeedError('invalid_input', 'Tokens are asked for by POST.', { hint: 'See RFC 6749, section 4.4.' });
   try {
+    if (!FORM_TYPE.test(request.headers['content-type'] ?? ''))
+      throw new TokenRefusal(
+        'invalid_request',
+        'Tokens are asked for with a form (application/x-www-form-urlencoded).',
+      );
     json(response, 200, await give(await readFormBody(request, limits.FORM_BYTES_MAX)));
   } catch (error) {
     const refusal = error instanceof SeedError && error.cause instanceof TokenRefusal ? error.cause : error;

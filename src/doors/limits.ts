@@ -17,6 +17,10 @@ export const STREAMS_PER_KEY_MAX = 128;
 export const CONNECTIONS_MAX = 2_000;
 /** A message on the local socket. */
 export const SOCKET_MESSAGE_BYTES_MAX: number = 10 * 1024 * 1024;
+/** Answers that wait in memory for a local client that does not read them. */
+export const SOCKET_UNREAD_BYTES_MAX: number = 64 * 1024 * 1024;
+/** Whoever is sent away has this long to read why and hang up. */
+export const FAREWELL_MS_MAX = 2_000;
 export const HELLO_BYTES_MAX = 4_096;
 export const HELLO_MS_MAX = 10_000;
 /** Windows of one client at once. */

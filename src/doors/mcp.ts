@@ -45,6 +45,8 @@ const INSTRUCTIONS =
   'This is a seed: your agents’ home, on a box that its owner controls. It keeps what must outlive you (receipts, and as it grows messages, memory, tasks and handoffs) and it outlives the model you run on. Call seed_start first. Everything you change here leaves a signed receipt. If you may not do something, membrane_request asks the owner; nobody else can grant it.';
 
 const CHECKPOINT_META = 'sovereign-seed/checkpoint';
+/** The receipt that a helper's read left; what changes something has it in its answer. */
+const RECEIPT_META = 'sovereign-seed/receipt';
 
 const PROMPT = {
   name: 'introduce_seed',
@@ -69,13 +71,14 @@ export function createServerBuilder(options: McpOptions): BuildServer {
       const shown = clientTools.filter((tool) => isShownTo(tool, actor, session.surface));
       return { tools: shown.map(({ name }) => views.get(name) as ToolView) };
     });
-    server.setRequestHandler('tools/call', ({ params }, context) => {
+    server.setRequestHandler('tools/call', async ({ params }, context) => {
       const tool = byName.get(params.name);
-      if (tool === undefined)
-        throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool "${params.name.slice(0, 64)}".`);
-      const answer = callTool(options, session, tool, params.arguments, context);
+      // What is no tool of theirs goes through the pipeline too, which refuses it on record.
+      const answer = callTool(options, session, { tool, name: params.name, input: params.arguments }, context);
       session.onCall?.(answer);
-      return answer;
+      if (tool !== undefined) return answer;
+      await answer;
+      throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool "${params.name.slice(0, 64)}".`);
     });
     addResources(server, options, session);
     addPrompts(server);
@@ -96,24 +99,27 @@ async function admitted(session: McpSession): Promise<Admitted> {
 async function callTool(
   { call, checkpoint, onDefect }: McpOptions,
   session: McpSession,
-  tool: Tool,
-  input: unknown,
+  { tool, name, input }: { tool: Tool | undefined; name: string; input: unknown },
   context: ServerContext,
 ): Promise<CallToolResult> {
   try {
     const { actor, grant } = await session.admit();
+    let read: number | null = null;
     const answer = await call({
-      tool: tool.name,
+      tool: name,
       input,
       actor,
       grant,
       signal: context.mcpReq.signal,
       onProgress: progressTo(context),
+      onRead: (receipt) => {
+        read = receipt;
+      },
     });
     return {
-      content: [{ type: 'text', text: tool.text?.(answer) ?? JSON.stringify(answer) }],
+      content: [{ type: 'text', text: tool?.text?.(answer) ?? JSON.stringify(answer) }],
       structuredContent: answer as Record<string, unknown>,
-      _meta: { [CHECKPOINT_META]: await checkpoint() },
+      _meta: { [CHECKPOINT_META]: await checkpoint(), ...(read === null ? {} : { [RECEIPT_META]: read }) },
     };
   } catch (thrown) {
     const error = toSeedError(thrown);
@@ -172,7 +178,7 @@ function addResources(server: Server, { call, onDefect }: McpOptions, session: M
     const resource = resolveResource(params.uri);
     if (resource === null || !actor.scopes.has(resource.scope)) throw noResource(params.uri);
     try {
-      const answer = await call({ tool: resource.tool, input: resource.input, actor, grant });
+      const answer = await call({ tool: resource.tool, input: resource.input, actor, grant, asResource: true });
       return { contents: [{ uri: params.uri, mimeType: resource.mimeType, text: resource.write(answer) }] };
     } catch (thrown) {
       const error = toSeedError(thrown);

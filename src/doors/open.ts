@@ -47,11 +47,12 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const { substrate, membrane, sockets, call, onDefect } = options;
   const refusals = new RefusalCounter(substrate, onDefect);
   const checkpoint = async (): Promise<string> => (await substrate.log()).checkpoint;
-  const buildServer = createServerBuilder({ ...options, checkpoint });
+  const reads = new Set<number>();
+  const buildServer = createServerBuilder({ ...options, checkpoint, call: notingReads(call, reads) });
   const owner = await openOwnerDoor({ path: sockets.owner, call, onDefect });
   const agents = await openAgentDoor({ ...options, path: sockets.agent, buildServer });
   const http = await openHttp({ ...options, refusals, buildServer });
-  const stopTelling = tellChanges(substrate, [agents, ...('door' in http ? [http.door] : [])]);
+  const stopTelling = await tellChanges(substrate, reads, [agents, ...('door' in http ? [http.door] : [])]);
   const sweep = setInterval(() => {
     membrane.sweep().catch((error: unknown) => onDefect(toSeedError(error)));
   }, SWEEP_MS).unref();
@@ -63,8 +64,9 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       stopTelling();
       const doors = [owner, agents, ...('door' in http ? [http.door] : [])];
       await Promise.all(doors.map((door) => door.close(waitMs)));
-      await refusals.flush();
-      await membrane.flushUse();
+      // What was only counted may be lost; the stop goes on.
+      for (const flush of [() => refusals.flush(), () => membrane.flushUse()])
+        await flush().catch((error: unknown) => onDefect(toSeedError(error)));
     },
   };
 }
@@ -90,15 +92,42 @@ async function openHttp(parts: HttpParts): Promise<{ door: HttpDoor } | { proble
   }
 }
 
+/** The pipeline, keeping the numbers of the receipts that reads leave. */
+function notingReads(call: Call, reads: Set<number>): Call {
+  return (request) => {
+    const onRead = (receipt: number): void => {
+      reads.add(receipt);
+      request.onRead?.(receipt);
+    };
+    return call({ ...request, onRead });
+  };
+}
+
 /** Every receipt changes these; bursts are told once. */
 const CHANGING = ['seed://checkpoint', 'seed://status'];
 
-function tellChanges(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor)[]): () => void {
+/**
+ * Tells of changes, but not of receipts that only say what was read: a helper that reads whenever
+ * it is told would otherwise be told of its own reading, for ever.
+ */
+async function tellChanges(
+  substrate: Substrate,
+  reads: Set<number>,
+  doors: readonly (AgentDoor | HttpDoor)[],
+): Promise<() => void> {
   let timer: NodeJS.Timeout | null = null;
+  let told = (await substrate.log()).size;
+  const tell = async (): Promise<void> => {
+    const { size } = await substrate.log();
+    let changed = false;
+    for (; told < size; told++) if (!reads.has(told)) changed = true;
+    for (const receipt of reads) if (receipt < told) reads.delete(receipt);
+    if (changed) for (const door of doors) for (const uri of CHANGING) door.notify(uri);
+  };
   const unsubscribe = substrate.onCommit(() => {
     timer ??= setTimeout(() => {
       timer = null;
-      for (const door of doors) for (const uri of CHANGING) door.notify(uri);
+      void tell();
     }, NOTIFY_MS).unref();
   });
   return () => {
