@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { ask } from '../ask.ts';
-import { printJson, printLine } from '../output.ts';
+import { printJson, printLine, spoken } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -24,6 +24,8 @@ async function set(tool: 'seed_halt' | 'seed_resume', options: CommonOptions): P
     printLine(`Agents and helpers may come in again. Receipt ${answer.receipt} says so.`);
   else
     printLine(
-      `Halted: ${answer.cut} open connections were cut, and nobody comes in until \`seed resume\`. Receipt ${answer.receipt} says so.`,
+      spoken(
+        `Halted: ${answer.cut} open connections were cut, and nobody comes in until \`seed resume\`. Receipt ${answer.receipt} says so.`,
+      ),
     );
 }

@@ -8,7 +8,7 @@ import { ask, withSeed } from '../ask.ts';
 import { EXIT, printJson, printLine, progressLine, spokenExample } from '../output.ts';
 import { csvHeadings, csvLine, receiptBlock, receiptTable } from '../receipt-text.ts';
 import type { CommonOptions } from './shared.ts';
-import { common, configOf } from './shared.ts';
+import { common, configOf, parsePath } from './shared.ts';
 
 const PAGE_LIMIT = 200;
 
@@ -54,7 +54,7 @@ export function addReceipts(program: Command): void {
   const exporting = receipts
     .command('export')
     .description('write all receipts to a folder that verifies on any machine')
-    .requiredOption('--out <dir>', 'a folder that does not exist yet');
+    .requiredOption('--out <dir>', 'a folder that does not exist yet', parsePath);
   common(exporting, {
     examples: ['seed receipts export --out ./receipts'],
     exits: { failed: 'failed; nothing is left behind' },
@@ -271,8 +271,8 @@ function addVerify(receipts: Command): void {
     .command('verify')
     .argument('<path>', 'an exported folder, or a .tlog-proof file')
     .description('check an export or a proof, offline')
-    .option('--root <file>', 'the root of trust as you got it from elsewhere')
-    .option('--checkpoint <file>', 'a checkpoint that you kept: proves that the log continues it');
+    .option('--root <file>', 'the root of trust as you got it from elsewhere', parsePath)
+    .option('--checkpoint <file>', 'a checkpoint that you kept: proves that the log continues it', parsePath);
   common(verify, {
     examples: [
       'seed receipts verify ./receipts --root 1.json',

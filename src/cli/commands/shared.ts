@@ -1,5 +1,6 @@
 /** What every command takes, and what its help says. */
 import type { Command } from 'commander';
+import { InvalidArgumentError } from 'commander';
 import type { Config } from '../../config.ts';
 import { readConfig } from '../../config.ts';
 import type { ExitName } from '../output.ts';
@@ -20,12 +21,18 @@ export interface CommandHelp {
 export function common(command: Command, { examples, exits = {} }: CommandHelp): Command {
   const { ok, failed, usage } = EXIT_MEANINGS;
   return command
-    .option('--home <dir>', 'the home’s folder')
+    .option('--home <dir>', 'the home’s folder', parsePath)
     .option('--json', 'print JSON')
     .addHelpText('after', () => {
       const lines = examples.map((example) => `  $ ${spokenExample(example)}`);
       return `\nExamples:\n${lines.join('\n')}\n\nExit codes:\n${exitLines({ ok, failed, usage, ...exits })}`;
     });
+}
+
+/** A path on the command line; `--home --json` is a forgotten folder, not one called --json. */
+export function parsePath(text: string): string {
+  if (text !== '' && !text.startsWith('-')) return text;
+  throw new InvalidArgumentError('Name a path; ./ in front of one that begins with a dash.');
 }
 
 export function configOf({ home }: CommonOptions): Config {
