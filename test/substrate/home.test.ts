@@ -9,8 +9,8 @@ import { openLogFile } from '../../src/substrate/home/log-file.ts';
 import { readSettings } from '../../src/substrate/home/settings.ts';
 import { chooseSocketFolder, prepareSocketFolder, socketPaths } from '../../src/substrate/home/sockets.ts';
 import { assertSuitable, parseMountInfo, parseMountList, unsuitability } from '../../src/substrate/home/suitability.ts';
-import { KEY_NAMES, loadKey, passphrasePath } from '../../src/substrate/identity/keys.ts';
-import { loadPassphrase } from '../../src/substrate/identity/passphrase.ts';
+import { KEY_NAMES, keyPath, loadKey, passphrasePath } from '../../src/substrate/identity/keys.ts';
+import { loadPassphrase, PASSPHRASE_CHARS_MAX, PASSPHRASE_CHARS_MIN } from '../../src/substrate/identity/passphrase.ts';
 import { openSubstrateReader } from '../../src/substrate/substrate.ts';
 import { codeOf, DRIVERS, makeHome, openAgain } from '../support/home.ts';
 import { scratch } from '../support/scratch.ts';
@@ -42,7 +42,7 @@ describe.each(DRIVERS)('a home made with %s', (driver) => {
       expect([path, mode(path)]).toEqual([path, '700']);
     }
     const files = [
-      ...KEY_NAMES.map((name) => join(homePath(home, 'keys'), `${name}.pem`)),
+      ...KEY_NAMES.map((name) => keyPath(homePath(home, 'keys'), name)),
       homePath(home, 'database'),
       homePath(home, 'settings'),
     ];
@@ -235,7 +235,7 @@ describe('the owner passphrase', () => {
 
   it('too short or too long: no home', async () => {
     using dir = scratch();
-    for (const passphrase of ['', 'short', 'x'.repeat(1_025)]) {
+    for (const passphrase of ['', 'x'.repeat(PASSPHRASE_CHARS_MIN - 1), 'x'.repeat(PASSPHRASE_CHARS_MAX + 1)]) {
       expect(await codeOf(makeHome(dir.at('home'), { passphrase }))).toBe('invalid_input');
     }
     expect(listing(dir.folder)).toEqual([]);

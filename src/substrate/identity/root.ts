@@ -25,7 +25,7 @@ export interface StoredRoot {
 }
 
 /** The texts of `1.json`, `2.json`, … in a folder, oldest first. */
-export function readRootFiles(folder: string): string[] {
+function readRootFiles(folder: string): string[] {
   const versions = readdirSync(folder)
     .flatMap((name) => VERSION_FILE.exec(name)?.[1] ?? [])
     .map(Number)
