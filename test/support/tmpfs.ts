@@ -45,7 +45,8 @@ export function smallDisk(kilobytes: number): SmallDisk {
     },
     free: () => rmSync(filler, { recursive: true, force: true }),
     [Symbol.dispose]: () => {
-      execFileSync('/bin/umount', [folder], { stdio: 'ignore' });
+      // Lazily, so that a test that failed with a file open leaves no mount behind.
+      execFileSync('/bin/umount', ['-l', folder], { stdio: 'ignore' });
       rmdirSync(folder);
     },
   };
