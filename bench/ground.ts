@@ -122,7 +122,7 @@ async function starts(series: Series, homes: { empty: string; large: string }, o
   await versionMs();
   for (let round = 1; round <= rounds; round++) {
     say(`starts: round ${round} of ${rounds}`);
-    for (let run = 0; run < VERSION_RUNS; run++) series.add(NAMES.version, 'ms', await versionMs());
+    for (let once = 0; once < VERSION_RUNS; once++) series.add(NAMES.version, 'ms', await versionMs());
     const empty = await daemonRun(homes.empty, { measureIdle: true });
     series.add(NAMES.readyEmpty, 'ms', empty.readyMs);
     series.add(NAMES.idle, 'MB', empty.idleMb ?? Number.NaN);

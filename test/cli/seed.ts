@@ -59,11 +59,13 @@ export async function seed(args: readonly string[], options: RunOptions = {}): P
   return run([LAUNCHER, ...args], options);
 }
 
+export interface Answered<T> {
+  readonly code: number | null;
+  readonly answer: T;
+}
+
 /** `seed ARGS… --json`, its exit code and its answer. */
-export async function seedJson<T = unknown>(
-  args: readonly string[],
-  options: RunOptions = {},
-): Promise<{ readonly code: number | null; readonly answer: T }> {
+export async function seedJson<T = unknown>(args: readonly string[], options: RunOptions = {}): Promise<Answered<T>> {
   const { code, stdout, stderr } = await seed([...args, '--json'], options);
   if (stderr !== '') throw new Error(`seed ${args.join(' ')} wrote to stderr: ${stderr}`);
   return { code, answer: JSON.parse(stdout) as T };

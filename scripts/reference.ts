@@ -1,0 +1,277 @@
+/**
+ * Writes docs/reference/ from the code: commands, tools, error codes and the files of a home.
+ *
+ *   node scripts/reference.ts           writes the pages
+ *   node scripts/reference.ts --check   fails when a page is not what the code says
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Command } from 'commander';
+import * as z from 'zod';
+import { buildProgram } from '../src/cli/cli.ts';
+import { ERROR_CODES } from '../src/errors.ts';
+import { HOME_ENTRIES } from '../src/substrate/home/layout.ts';
+import type { Tool } from '../src/tools/define.ts';
+import { TOOLS } from '../src/tools/index.ts';
+
+const FOLDER = path.join(import.meta.dirname, '..', 'docs', 'reference');
+const NOTE = '<!-- Written by scripts/reference.ts from the code; change the code and run it again. -->';
+
+/** A cell of a Markdown table. */
+function cell(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('\n', ' ');
+}
+
+function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(headings), line(headings.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function page(title: string, parts: readonly string[]): string {
+  return `${[`# ${title}`, NOTE, ...parts].join('\n\n')}\n`;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Commands
+
+function sentence(text: string): string {
+  const [first = ''] = text;
+  return `${first.toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
+}
+
+/** What stands under the options in a command's help: examples and exit codes. */
+function helpBelow(command: Command): string {
+  let text = '';
+  command.configureOutput({
+    writeOut: (part) => {
+      text += part;
+    },
+  });
+  command.outputHelp();
+  return text;
+}
+
+function examplesOf(help: string): string[] {
+  const block = /Examples:\n((?: {2}.*\n)+)/.exec(help)?.[1] ?? '';
+  return block.split('\n').flatMap((line) => /^ {2}\$ (.*)$/.exec(line)?.[1] ?? []);
+}
+
+function exitsOf(help: string): string[][] {
+  const block = /Exit codes:\n((?: {2}\d.*(?:\n|$))+)/.exec(help)?.[1] ?? '';
+  return block.split('\n').flatMap((line) => {
+    const [, exit = '', meaning = ''] = /^ {2}(\d) {2}(.*)$/.exec(line) ?? [];
+    return exit === '' ? [] : [[exit, cell(meaning)]];
+  });
+}
+
+function optionRows(command: Command): string[][] {
+  return command.options
+    .filter(({ hidden }) => !hidden)
+    .map(({ flags, description, argChoices, mandatory }) => {
+      const choices = argChoices === undefined ? '' : ` (${argChoices.map(code).join(', ')})`;
+      return [code(flags), `${cell(description)}${choices}${mandatory ? '; required' : ''}`];
+    });
+}
+
+function usageOf(command: Command, names: readonly string[]): string {
+  const args = command.registeredArguments.map((argument) => {
+    const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
+    return argument.required ? `<${name}>` : `[${name}]`;
+  });
+  return [...names, '[options]', ...args].join(' ');
+}
+
+function commandSection(command: Command, names: readonly string[]): string {
+  const help = helpBelow(command);
+  const args = command.registeredArguments.map((argument) => {
+    const choices = argument.argChoices === undefined ? '' : ` (${argument.argChoices.map(code).join(', ')})`;
+    return [code(argument.name()), `${cell(argument.description)}${choices}`];
+  });
+  const examples = examplesOf(help);
+  const exits = exitsOf(help);
+  return [
+    `## ${names.join(' ')}`,
+    sentence(command.description()),
+    `\`\`\`sh\n${usageOf(command, names)}\n\`\`\``,
+    ...(args.length === 0 ? [] : [table(['Argument', 'Meaning'], args)]),
+    ...(command.options.length === 0 ? [] : [table(['Option', 'Meaning'], optionRows(command))]),
+    ...(examples.length === 0 ? [] : [`\`\`\`sh\n${examples.join('\n')}\n\`\`\``]),
+    ...(exits.length === 0 ? [] : [table(['Exit', 'Meaning'], exits)]),
+  ].join('\n\n');
+}
+
+function leaves(command: Command, names: readonly string[]): { command: Command; names: readonly string[] }[] {
+  if (command.commands.length === 0) return [{ command, names }];
+  return command.commands.flatMap((child) => leaves(child, [...names, child.name()]));
+}
+
+function cliPage(): string {
+  const program = buildProgram('');
+  const all = leaves(program, ['seed']);
+  const index = all.map(({ command, names }) => {
+    const anchor = names.join('-');
+    return [`[${code(names.join(' '))}](#${anchor})`, cell(sentence(command.description()))];
+  });
+  return page('The `seed` command', [
+    'From a checkout, `seed` is `npm run seed --`: `npm run seed -- status`.',
+    'Every command takes `--home <dir>`; without it the home is `SEED_HOME`, else the folder `sovereign-seed` where the platform keeps a program’s data. With `--json` a command prints one JSON value on standard output, errors included: `{"error": {"code", "message", "hint", "data"}}`. The codes are in [errors.md](errors.md).',
+    table(['Command', 'What it does'], index),
+    ...all.map(({ command, names }) => commandSection(command, names)),
+  ]);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Tools
+
+interface Schema {
+  readonly type?: string | readonly string[];
+  readonly description?: string;
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly default?: unknown;
+  readonly anyOf?: readonly Schema[];
+  readonly items?: Schema;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+}
+
+function limits({ minimum, maximum, minLength, maxLength, type }: Schema): string {
+  if (type === 'string' && maxLength !== undefined) return `, ${minLength ?? 0} to ${maxLength} characters`;
+  // The largest safe integer is no limit that anybody meets.
+  const top = maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum;
+  const bottom = minimum === Number.MIN_SAFE_INTEGER ? undefined : minimum;
+  if (bottom !== undefined && top !== undefined) return `, ${bottom} to ${top}`;
+  return bottom === undefined ? '' : `, from ${bottom}`;
+}
+
+/** A type in a few words. */
+function typeOf(schema: Schema): string {
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(' or ');
+  if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(typeOf))].join(' or ');
+  if (schema.type === 'array') {
+    const items = typeOf(schema.items ?? {});
+    return `array of ${items.includes(' or ') ? `(${items})` : items}`;
+  }
+  const type = Array.isArray(schema.type) ? schema.type.join(' or ') : (schema.type ?? 'any');
+  return `${String(type)}${limits(schema)}`;
+}
+
+function propertyRows({ properties = {}, required = [] }: Schema, optionals: boolean): string[][] {
+  return Object.entries(properties).map(([name, schema]) => {
+    const absent = schema.default === undefined ? 'optional' : `default ${JSON.stringify(schema.default)}`;
+    const presence = required.includes(name) && schema.default === undefined ? 'required' : absent;
+    const facts = [typeOf(schema), ...(optionals ? [presence] : [])].join('; ');
+    return [code(name), cell(facts), cell(schema.description ?? '')];
+  });
+}
+
+function fields(title: string, schema: Schema, optionals: boolean): string[] {
+  const rows = propertyRows(schema, optionals);
+  if (rows.length === 0) return optionals ? ['Takes no arguments.'] : [];
+  return [table([title, 'Form', 'Meaning'], rows)];
+}
+
+const SURFACES: Readonly<Record<Tool['surface'], string>> = {
+  daily: 'Shown to every agent',
+  full: 'Shown to agents that see the full set',
+  owner: 'At the owner’s own door only',
+};
+
+function toolSection(tool: Tool): string {
+  const scope = tool.scope === null ? 'no scope needed' : `scope \`${tool.scope}\``;
+  const effect = tool.access === 'read' ? 'reads only' : 'leaves a receipt';
+  const act = tool.ownerAct === true ? '; asks for the owner passphrase where one is set' : '';
+  const input = z.toJSONSchema(tool.input, { io: 'input', unrepresentable: 'any' }) as Schema;
+  const output = z.toJSONSchema(tool.output, { io: 'output', unrepresentable: 'any' }) as Schema;
+  return [
+    `## ${tool.name}`,
+    `**${tool.title}.** ${tool.description}`,
+    `${SURFACES[tool.surface]}; ${scope}; ${effect}${act}.`,
+    ...fields('Argument', input, true),
+    ...fields('Answer', output, false),
+  ].join('\n\n');
+}
+
+function toolsPage(): string {
+  const index = TOOLS.map((tool) => [
+    `[${code(tool.name)}](#${tool.name})`,
+    tool.surface,
+    tool.scope === null ? '' : code(tool.scope),
+    cell(tool.title),
+  ]);
+  return page('Tools', [
+    'What agents, helpers and the owner’s command can ask of a seed. Each goes through the same pipeline: scope, input, effect and receipt, output. A refusal has a code from [errors.md](errors.md), says what was wrong and what to do next.',
+    table(['Tool', 'Shown', 'Scope', 'What for'], index),
+    ...TOOLS.map(toolSection),
+  ]);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Errors and the home
+
+function errorsPage(): string {
+  const rows = Object.entries(ERROR_CODES).map(([name, { kind, status, meaning }]) => [
+    code(name),
+    kind,
+    String(status),
+    cell(meaning),
+  ]);
+  return page('Error codes', [
+    'An error has a stable code, a message for a person, a hint that says what to do next, and small typed data. `refused`: the seed decided against it, and a receipt says so. `failed`: it could not be done. The status is what the HTTP door answers with.',
+    table(['Code', 'Kind', 'HTTP', 'Meaning'], rows),
+  ]);
+}
+
+function homePage(): string {
+  const rows = Object.values(HOME_ENTRIES).map(({ path: name, kind, meaning, owner }) => [
+    code(name),
+    kind,
+    cell(meaning),
+    code(`src/${owner}`),
+  ]);
+  return page('The files of a home', [
+    'A home is one folder, closed to other users of the machine. Back it up as a whole and while no daemon serves it, or the parts will not fit together.',
+    table(['Name', 'Kind', 'What it is', 'Written by'], rows),
+  ]);
+}
+
+/** Every page of the reference by its file name. */
+export function referencePages(): Readonly<Record<string, string>> {
+  // The reference speaks of `seed`, whatever this process was started as.
+  delete process.env['SEED_COMMAND'];
+  return { 'cli.md': cliPage(), 'tools.md': toolsPage(), 'errors.md': errorsPage(), 'home.md': homePage() };
+}
+
+/** The pages that are missing or are not what the code says. */
+export function drift(folder: string = FOLDER): string[] {
+  return Object.entries(referencePages()).flatMap(([name, wanted]) => {
+    try {
+      return readFileSync(path.join(folder, name), 'utf8') === wanted ? [] : [name];
+    } catch {
+      return [name];
+    }
+  });
+}
+
+function main(argv: readonly string[]): number {
+  if (argv.includes('--check')) {
+    const stale = drift();
+    if (stale.length === 0) return 0;
+    process.stderr.write(`docs/reference: ${stale.join(', ')} not what the code says; run node scripts/reference.ts\n`);
+    return 1;
+  }
+  mkdirSync(FOLDER, { recursive: true });
+  for (const [name, text] of Object.entries(referencePages())) writeFileSync(path.join(FOLDER, name), text);
+  return 0;
+}
+
+if (import.meta.main) process.exitCode = main(process.argv.slice(2));

@@ -1,0 +1,69 @@
+/** What holds for every tool, whoever wrote it. */
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import * as z from 'zod';
+import { TOOLS } from '../../src/tools/index.ts';
+
+/** Hosts put their own prefix before a name and take 64 characters in all. */
+const NAME_CHARS_MAX = 48;
+/** Hosts cut descriptions at 2 KB. */
+const DESCRIPTION_BYTES_MAX = 1_024;
+
+test('names are unique, and each is a noun and a verb', () => {
+  const names = TOOLS.map(({ name }) => name);
+  expect(new Set(names).size).toBe(names.length);
+  for (const name of names) {
+    expect(name).toMatch(/^[a-z]+_[a-z_]+$/);
+    expect(name.length).toBeLessThanOrEqual(NAME_CHARS_MAX);
+  }
+});
+
+test.each(TOOLS)('$name says when to use it, in few words', ({ title, description, scope }) => {
+  expect(title).toMatch(/^[A-Z]/);
+  expect(description).toMatch(/^Use when /);
+  expect(description).toMatch(/\.$/);
+  expect(Buffer.byteLength(description)).toBeLessThanOrEqual(DESCRIPTION_BYTES_MAX);
+  if (scope !== null) expect(scope).toMatch(/^[a-z]+\.[a-z]+(?::[a-z0-9-]+)?$/);
+});
+
+test.each(TOOLS)('$name takes an object and nothing that it does not know', ({ input }) => {
+  const schema = z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' });
+  expect(schema.type).toBe('object');
+  expect(schema.additionalProperties).toBe(false);
+  const parsed = input.safeParse({ surely_not_an_argument: 1 });
+  expect(parsed.success).toBe(false);
+});
+
+test.each(TOOLS)('$name answers with an object', ({ output }) => {
+  expect(z.toJSONSchema(output, { unrepresentable: 'any' }).type).toBe('object');
+});
+
+/** Every place in a schema that takes a text or a list, by its path, with whether it has an end. */
+function open(schema: z.core.JSONSchema.BaseSchema, at: string): string[] {
+  const inside = [
+    ...Object.entries(schema.properties ?? {}).map(([name, part]) => [`${at}.${name}`, part] as const),
+    ...(schema.anyOf ?? []).map((part) => [at, part] as const),
+    ...(Array.isArray(schema.items) || schema.items === undefined ? [] : [[`${at}[]`, schema.items] as const]),
+  ];
+  const below = inside.flatMap(([name, part]) => (typeof part === 'boolean' ? [] : open(part, name)));
+  const isClosed = schema.enum !== undefined || schema.const !== undefined || schema.pattern !== undefined;
+  if (schema.type === 'string' && schema.maxLength === undefined && !isClosed) return [...below, at];
+  if (schema.type === 'array' && schema.maxItems === undefined) return [...below, at];
+  return below;
+}
+
+test.each(TOOLS)('$name: every text and every list that comes in has a limit', ({ name, input }) => {
+  expect(open(z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' }), name)).toEqual([]);
+});
+
+test('one tool a file or one file for a pair, and none is forgotten in the list', () => {
+  const folder = path.join(import.meta.dirname, '..', '..', 'src', 'tools');
+  const nouns = new Set(TOOLS.map(({ name }) => name.split('_')[0]));
+  const files = readdirSync(folder).filter((file) => nouns.has(file.split('-')[0] ?? '') && file.includes('-'));
+  const listed = new Set(TOOLS.map(({ name }) => `${name.replaceAll('_', '-')}.ts`));
+  const helpers = new Set(['receipt-schema.ts', 'grant-view.ts']);
+  const unlisted = files.filter((file) => !listed.has(file) && !helpers.has(file));
+  // A file that holds a pair is named after the one, or after what both do.
+  expect(unlisted.filter((file) => !['request-decide.ts', 'seed-halt.ts'].includes(file))).toEqual([]);
+});
