@@ -264,6 +264,8 @@ function serve(
     },
     { transport, legacy: 'serve', onerror: () => {} },
   );
+  // Held since the first line, so that nothing came before there was somebody to take it.
+  socket.resume();
   socket.once('close', () => {
     handle.close().catch((error: unknown) => onDefect(toSeedError(error)));
   });
