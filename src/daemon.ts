@@ -18,13 +18,12 @@ import { SEED } from './substrate/actor.ts';
 import { eraseDueContent } from './substrate/content.ts';
 import { sampleGrowth } from './substrate/health.ts';
 import { homePath } from './substrate/home/layout.ts';
-import type { LogFile } from './substrate/home/log-file.ts';
 import { openLogFile } from './substrate/home/log-file.ts';
-import type { HomeLock } from './substrate/home/lock.ts';
 import { lockHome } from './substrate/home/lock.ts';
 import { readSettings } from './substrate/home/settings.ts';
 import { prepareSocketFolder, socketPaths } from './substrate/home/sockets.ts';
 import { systemSources } from './substrate/sources.ts';
+import type { SqliteDriver } from './substrate/store/connection.ts';
 import { chooseDriver } from './substrate/store/connection.ts';
 import type { Substrate } from './substrate/substrate.ts';
 import { openSubstrate } from './substrate/substrate.ts';
@@ -53,6 +52,25 @@ export interface Serving {
   readonly stop: () => void;
 }
 
+/** What was opened, to be closed in the reverse order, whatever one of them does. */
+class Opened {
+  readonly #steps: (() => Promise<void> | void)[] = [];
+
+  add(close: () => Promise<void> | void): void {
+    this.#steps.push(close);
+  }
+
+  async close(onError: (error: SeedError) => void): Promise<void> {
+    for (const close of this.#steps.splice(0).toReversed()) {
+      try {
+        await close();
+      } catch (error) {
+        onError(toSeedError(error));
+      }
+    }
+  }
+}
+
 /**
  * Serves a home until it is stopped: lock, log against the checkpoint outside, doors.
  *
@@ -63,65 +81,110 @@ export async function serve(config: Config): Promise<Serving> {
   const { home } = config;
   const driver = chooseDriver(config.sqlite);
   const lock = await lockHome(home, { driver, role: 'daemon', waitMs: COMMAND_WAIT_MS });
-  const file = openLogFile(homePath(home, 'log'));
-  const log = pino({ base: { pid: process.pid } }, file);
+  const opened = new Opened();
+  opened.add(() => lock.release());
+  let tell: (error: SeedError) => void = () => {};
   try {
-    return await openAll({ config, lock, file, log, driver });
+    const file = openLogFile(homePath(home, 'log'));
+    const log = pino({ base: { pid: process.pid } }, file);
+    opened.add(() => {
+      log.info('stopped');
+      file.close();
+    });
+    tell = (error) => log.error({ code: error.code, cause: causeOf(error) }, error.message);
+    return await openAll({ config, opened, log, driver, tell, dropped: () => file.dropped() });
   } catch (error) {
-    log.error({ code: toSeedError(error).code }, toSeedError(error).message);
-    file.close();
-    lock.release();
+    tell(toSeedError(error));
+    await opened.close(tell);
     throw error;
   }
 }
 
-async function openAll(parts: {
-  config: Config;
-  lock: HomeLock;
-  file: LogFile;
-  log: Logger;
-  driver: ReturnType<typeof chooseDriver>;
-}): Promise<Serving> {
-  const { config, lock, file, log, driver } = parts;
+/** Where a defect came from; only defects carry a stack into the log. */
+function causeOf({ code, cause }: SeedError): string | undefined {
+  return code === 'internal' && cause instanceof Error ? cause.stack : undefined;
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly opened: Opened;
+  readonly log: Logger;
+  readonly driver: SqliteDriver;
+  readonly tell: (error: SeedError) => void;
+  readonly dropped: () => number;
+}
+
+async function openAll(parts: Parts): Promise<Serving> {
+  const { config, opened, log, driver, tell } = parts;
   const { home, version } = config;
-  const settings = readSettings(home);
-  const audience = audienceOf(config, settings.port);
-  const sockets = socketPaths(home, settings.sockets);
-  if (settings.sockets !== null) prepareSocketFolder(settings.sockets);
-  const onBackgroundError = (error: SeedError): void => {
-    log.error({ code: error.code }, error.message);
-  };
   const substrate = await openSubstrate({
     home,
     driver,
     sources: systemSources,
     fault: faultOf(config),
-    onBackgroundError,
+    onBackgroundError: tell,
   });
+  opened.add(() => substrate.close());
+  await noteStart(substrate, version);
+  opened.add(() => noteStop(substrate));
   const stopping = Promise.withResolvers<void>();
-  const open: { doors: Doors | null } = { doors: null };
+  const { daemon, doors } = await openSeed(parts, substrate, stopping.resolve);
+  opened.add(() => doors.close(DRAIN_MS));
+  const housekeeping = keepHouse(substrate, tell);
+  opened.add(() => clearInterval(housekeeping));
+  log.info({ home, seed: substrate.seed, version, node: process.version, store: substrate.driver }, 'serving');
+  const stopped = stopping.promise.then(() => {
+    log.info('stopping');
+    return opened.close(tell);
+  });
+  const { size } = await substrate.log();
+  const { url } = daemon.doors;
+  const { httpProblem } = doors;
+  return {
+    pid: process.pid,
+    home,
+    seed: substrate.seed,
+    receipts: size,
+    url,
+    httpProblem,
+    distrust: substrate.distrust,
+    stopped,
+    stop: daemon.stop,
+  };
+}
+
+/** The pipeline and the doors in front of it. */
+async function openSeed(
+  { config, tell, dropped }: Parts,
+  substrate: Substrate,
+  stop: () => void,
+): Promise<{ daemon: Daemon; doors: Doors }> {
+  const { home, version, publicUrl } = config;
+  const { port, sockets: folder } = readSettings(home);
+  const sockets = socketPaths(home, folder);
+  if (folder !== null) prepareSocketFolder(folder);
+  // Known once the doors are open, which need the pipeline, which needs this.
+  let doors: Doors | null = null;
   const daemon: Daemon = {
     pid: process.pid,
     version,
     role: 'daemon',
     startedAt: systemSources.now(),
-    // Known once the doors are open, which need the pipeline, which needs this.
     get doors() {
-      const problem = open.doors?.httpProblem ?? null;
-      const url = open.doors === null || problem !== null ? null : audience;
+      const problem = doors?.httpProblem ?? null;
+      const url = doors === null || problem !== null ? null : audienceOf(config, port);
       return { owner: sockets.owner, url, problem: problem?.message ?? null };
     },
-    agents: () => open.doors?.connectedAgents() ?? [],
-    droppedLogLines: () => file.dropped(),
-    stop: () => stopping.resolve(),
+    agents: () => doors?.connectedAgents() ?? [],
+    droppedLogLines: dropped,
+    stop,
   };
-  await noteStart(substrate, version);
-  const membrane = new Membrane(substrate, keyOpener(config, substrate, settings.port));
+  const membrane = new Membrane(substrate, keyOpener(config, substrate, port));
   const keys = keysOf(config, substrate, membrane.work);
   const call = createCall({ tools: TOOLS, substrate, daemon, keys });
-  open.doors = await openDoors({
-    port: settings.port,
-    publicUrl: config.publicUrl,
+  doors = await openDoors({
+    port,
+    publicUrl,
     sockets,
     substrate,
     membrane,
@@ -129,35 +192,10 @@ async function openAll(parts: {
     tools: TOOLS,
     call,
     version,
-    stop: daemon.stop,
-    onDefect: onBackgroundError,
+    stop,
+    onDefect: tell,
   });
-  const { doors } = open;
-  const housekeeping = keepHouse(substrate, onBackgroundError);
-  log.info({ home, seed: substrate.seed, version, node: process.version, store: substrate.driver }, 'serving');
-
-  const stopped = stopping.promise.then(async () => {
-    log.info('stopping');
-    clearInterval(housekeeping);
-    await doors.close(DRAIN_MS);
-    await noteStop(substrate);
-    await substrate.close();
-    log.info('stopped');
-    file.close();
-    lock.release();
-  });
-  const { size } = await substrate.log();
-  return {
-    pid: process.pid,
-    home,
-    seed: substrate.seed,
-    receipts: size,
-    url: daemon.doors.url,
-    httpProblem: doors.httpProblem,
-    distrust: substrate.distrust,
-    stopped,
-    stop: daemon.stop,
-  };
+  return { daemon, doors };
 }
 
 /** Opens keys for every address under which this seed is reached. */

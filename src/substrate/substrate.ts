@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs';
 import { SeedError, toSeedError } from '../errors.ts';
 import type { Signer } from '../formats/checkpoint.ts';
+import { parseReceipt } from '../formats/receipt.ts';
 import type { RootChain } from '../formats/root.ts';
 import { OWNER } from './actor.ts';
 import { homePath } from './home/layout.ts';
@@ -19,6 +20,7 @@ import { loadRoot } from './identity/root.ts';
 import { assertContinues, HeldCheckpoint, readHeld } from './receipts/held.ts';
 import type { LogState } from './receipts/log.ts';
 import { emptyLog, readLogState } from './receipts/log.ts';
+import { getReceiptLine } from './receipts/query.ts';
 import type { Sources } from './sources.ts';
 import type { SqliteDriver } from './store/connection.ts';
 import { openSqliteReader, openSqliteStore } from './store/sqlite.ts';
@@ -222,11 +224,30 @@ function databaseMissing(path: string): SeedError {
   });
 }
 
+/** A home has one from its first receipt on; without it an older copy of the log would pass for it. */
+function checkpointMissing(path: string, size: number): SeedError {
+  return new SeedError('log_rolled_back', `The checkpoint kept outside the log is missing (${path}).`, {
+    hint: 'Put the file back. If it is lost, take the log as it is with `seed receipts accept-rollback`.',
+    data: { size },
+  });
+}
+
+/** The first receipt says whether a passphrase was set: taking its file away must not undo it. */
+async function assertPassphraseKept(store: Store, state: LogState, home: string): Promise<void> {
+  if (state.size === 0 || existsSync(passphrasePath(home))) return;
+  const { action, detail } = parseReceipt(await store.read((db) => getReceiptLine(db, 0)));
+  if (action !== 'seed.init' || detail['passphrase'] !== 'set') return;
+  throw new SeedError('home_damaged', `An owner passphrase was set, and its file ${passphrasePath(home)} is missing.`, {
+    hint: 'Restore the file from a backup of the home.',
+  });
+}
+
 async function findDistrust(store: Store, state: LogState, root: RootChain, home: string): Promise<SeedError | null> {
   const path = homePath(home, 'checkpoint');
   try {
     const held = readHeld(path);
     if (held !== null) await store.read((db) => assertContinues(db, { state, held, root, path }));
+    else if (state.size > 0) throw checkpointMissing(path, state.size);
     return null;
   } catch (error) {
     return toSeedError(error);
@@ -257,6 +278,7 @@ export async function openSubstrate(options: SubstrateOptions): Promise<Substrat
   try {
     const state = (await store.read(readLogState)) ?? emptyLog(root.chain.seed);
     assertSameSeed(state, root.chain, home);
+    await assertPassphraseKept(store, state, home);
     const distrust = await findDistrust(store, state, root.chain, home);
     return new LiveSubstrate(options, { store, state, distrust, root, signer });
   } catch (error) {

@@ -16,5 +16,9 @@ export async function readSwitch(db: ReadHandle, name: Switch): Promise<boolean>
 
 export async function writeSwitch(tx: WriteHandle, name: Switch, on: boolean): Promise<void> {
   const value = on ? 'on' : 'off';
-  await tx.run('INSERT INTO substrate_switches (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value', name, value);
+  await tx.run(
+    'INSERT INTO substrate_switches (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+    name,
+    value,
+  );
 }

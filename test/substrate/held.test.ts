@@ -24,14 +24,15 @@ async function rolledBack(dir: ReturnType<typeof scratch>, more: number): Promis
   await seed.substrate.close();
   const database = homePath(seed.home, 'database');
   copyFileSync(database, dir.at('old.db'));
+  copyFileSync(homePath(seed.home, 'checkpoint'), dir.at('old-checkpoint'));
   const later = await openAgain(seed.home);
   await note(later, 5);
   await later.substrate.close();
   const held = readFileSync(homePath(seed.home, 'checkpoint'), 'utf8');
   copyFileSync(dir.at('old.db'), database);
   if (more === 0) return seed.home;
-  // Whoever puts it back goes on with it unnoticed, the outside checkpoint out of the way.
-  rmSync(homePath(seed.home, 'checkpoint'));
+  // Whoever puts it back goes on with it unnoticed, the outside checkpoint of that time beside it.
+  copyFileSync(dir.at('old-checkpoint'), homePath(seed.home, 'checkpoint'));
   const other = await openAgain(seed.home, { sources: testSources('other', Date.UTC(2026, 10, 22)) });
   await note(other, more);
   await other.substrate.close();
@@ -98,10 +99,21 @@ describe('the checkpoint outside the database', () => {
     expect(await codeOf(seed.substrate.operate(NOTE, async () => {}))).toBe('log_forked');
   });
 
-  it('is what finds it out: without it the same log is trusted (the control)', async () => {
+  it('is missed: a home always has one, and without it an older log would pass', async () => {
     using dir = scratch();
     const home = await rolledBack(dir, 0);
     rmSync(homePath(home, 'checkpoint'));
+    await using seed = await openAgain(home);
+    expect(seed.substrate.distrust).toMatchObject({ code: 'log_rolled_back' });
+    expect(await codeOf(seed.substrate.operate(NOTE, async () => {}))).toBe('log_rolled_back');
+    await seed.substrate.acceptLog();
+    expect(statSync(homePath(home, 'checkpoint')).size).toBeGreaterThan(0);
+  });
+
+  it('is what finds it out: with its own older copy beside it the same log is trusted (the control)', async () => {
+    using dir = scratch();
+    const home = await rolledBack(dir, 0);
+    copyFileSync(dir.at('old-checkpoint'), homePath(home, 'checkpoint'));
     await using seed = await openAgain(home);
     expect(seed.substrate.distrust).toBeNull();
     // It is kept again from the next receipt on.

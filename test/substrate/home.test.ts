@@ -128,6 +128,8 @@ describe('a folder that is not a home', () => {
   });
 });
 
+const WORDS = 'correct horse battery staple';
+
 describe('a home that is damaged', () => {
   const open = (home: string): Promise<string> => codeOf(openAgain(home).then(({ substrate }) => substrate.close()));
 
@@ -182,6 +184,16 @@ describe('a home that is damaged', () => {
     }
   });
 
+  it('passphrase file taken away, where one was set; where none was, there is nothing to miss', async () => {
+    using dir = scratch();
+    await makeHome(dir.at('home'), { passphrase: WORDS });
+    expect(await open(dir.at('home'))).toBe('none');
+    rmSync(passphrasePath(dir.at('home')));
+    expect(await open(dir.at('home'))).toBe('home_damaged');
+    await makeHome(dir.at('plain'));
+    expect(await open(dir.at('plain'))).toBe('none');
+  });
+
   it('database of another seed', async () => {
     using dir = scratch();
     await makeHome(dir.at('one'));
@@ -199,8 +211,6 @@ describe('a home that is damaged', () => {
 });
 
 describe('the owner passphrase', () => {
-  const WORDS = 'correct horse battery staple';
-
   it('is asked for where one was set, and only the right one passes', async () => {
     using dir = scratch();
     await makeHome(dir.at('home'), { passphrase: WORDS });

@@ -148,7 +148,9 @@ interface ForceRow extends Row {
 export async function assertGrantInForce(db: ReadHandle, id: string, now: number): Promise<void> {
   const row = await db.get<ForceRow>('SELECT expires_at FROM substrate_grants WHERE id = ?', id);
   if (row !== undefined && (row.expires_at === null || row.expires_at > now)) return;
-  throw new SeedError('key_revoked', 'The key was removed by the owner, or has expired.', { hint: 'Ask the owner for a new one.' });
+  throw new SeedError('key_revoked', 'The key was removed by the owner, or has expired.', {
+    hint: 'Ask the owner for a new one.',
+  });
 }
 
 interface UseRow extends Row {
