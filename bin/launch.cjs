@@ -7,7 +7,9 @@ const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
 const root = path.join(__dirname, '..');
-const cli = path.join(root, 'dist', 'cli', 'cli.js');
+// What clients start comes in by its own door: it needs none of the other commands.
+const entry = process.argv[2] === 'mcp' ? path.join('mcp', 'main.js') : 'cli.js';
+const cli = path.join(root, 'dist', 'cli', entry);
 
 async function launch() {
   if (!existsSync(cli)) {

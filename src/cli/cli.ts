@@ -7,11 +7,14 @@ import { readCommand, readConfig } from '../config.ts';
 import { SeedError, toSeedError } from '../errors.ts';
 import { addAgents } from './commands/agents.ts';
 import { addConfig } from './commands/config.ts';
+import { addConnect } from './commands/connect.ts';
+import { addDisconnect } from './commands/disconnect.ts';
 import { addDown } from './commands/down.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addHalt } from './commands/halt.ts';
 import { addInit } from './commands/init.ts';
 import { addKey } from './commands/key.ts';
+import { addMcp } from './commands/mcp.ts';
 import { addReceipts } from './commands/receipts.ts';
 import { addRequests } from './commands/requests.ts';
 import { addStatus } from './commands/status.ts';
@@ -44,6 +47,9 @@ export function buildProgram(version: string): Command {
     addAgents,
     addHalt,
     addConfig,
+    addConnect,
+    addDisconnect,
+    addMcp,
   ];
   for (const add of commands) add(program);
   return program;

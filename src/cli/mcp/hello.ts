@@ -1,0 +1,159 @@
+/** The first line each way on `agent.sock`, before any MCP: who connects, and who answers. */
+import type { Socket } from 'node:net';
+import { connect } from 'node:net';
+import type { ErrorCode } from '../../errors.ts';
+import { ERROR_CODES, SeedError } from '../../errors.ts';
+import { splitLines } from './lines.ts';
+
+export const TOOL_SETS = ['daily', 'all'] as const;
+
+export interface Hello {
+  /** The name asked for; null leaves it to the daemon. */
+  readonly as: string | null;
+  /** The client's own name and version. */
+  readonly client: string | null;
+  readonly version: string;
+  readonly tools: (typeof TOOL_SETS)[number];
+}
+
+export interface Welcome {
+  readonly name: string;
+  readonly renamed: boolean;
+  readonly version: string;
+  readonly seed: string;
+}
+
+/** A connection to a daemon that has said hello. */
+export interface DaemonConnection {
+  readonly socket: Socket;
+  readonly welcome: Welcome;
+  /** Hands over the lines from now on; those that came meanwhile first. */
+  readonly onLine: (handler: LineHandler) => void;
+}
+
+interface LineHandler {
+  readonly onLine: (line: Buffer) => void;
+  readonly onTooLong: (head: string, tail: string) => void;
+}
+
+/** How it went: served, nobody there, or an older daemon that makes room. */
+export type Greeting =
+  | { readonly kind: 'welcome'; readonly connection: DaemonConnection }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'restarting'; readonly version: string };
+
+const HELLO_MS_MAX = 5_000;
+const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'EAGAIN']);
+
+/**
+ * Connects and says hello.
+ *
+ * @throws SeedError what the daemon refused with, or `daemon_failed`
+ */
+export function greet(
+  path: string,
+  hello: Hello,
+  { lineBytesMax, signal }: { lineBytesMax: number; signal: AbortSignal },
+): Promise<Greeting> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    const early: Buffer[] = [];
+    let handler: LineHandler = {
+      onLine: (line) => (settled ? early.push(line) : answer(line)),
+      onTooLong: () => fail(daemonFailed('What answers on the socket is not a seed.')),
+    };
+    let settled = false;
+    const settle = (): boolean => {
+      if (settled) return false;
+      settled = true;
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+      socket.off('error', onError);
+      socket.off('close', onClose);
+      return true;
+    };
+    const fail = (error: SeedError): void => {
+      if (!settle()) return;
+      socket.on('error', () => {});
+      socket.destroy();
+      reject(error);
+    };
+    const onError = (error: NodeJS.ErrnoException): void => {
+      if (!NOBODY.has(error.code ?? ''))
+        fail(daemonFailed(`The socket ${path} cannot be used (${error.code}).`, error));
+      else if (settle()) resolve({ kind: 'absent' });
+    };
+    // A daemon that stops closes what it has not greeted yet.
+    const onClose = (): void => {
+      if (settle()) resolve({ kind: 'absent' });
+    };
+    const onAbort = (): void => fail(daemonFailed('Stopped before the seed answered.'));
+    const timer = setTimeout(() => fail(daemonFailed('The seed does not answer.')), HELLO_MS_MAX);
+    const answer = (line: Buffer): void => {
+      const parsed = parseAnswer(line);
+      if (parsed instanceof SeedError) fail(parsed);
+      else if (settle()) {
+        if ('restarting' in parsed) {
+          socket.on('error', () => {});
+          socket.destroy();
+          resolve({ kind: 'restarting', version: parsed.version });
+          return;
+        }
+        const onLine = (next: LineHandler): void => {
+          handler = next;
+          for (const waiting of early.splice(0)) next.onLine(waiting);
+        };
+        resolve({ kind: 'welcome', connection: { socket, welcome: parsed, onLine } });
+      }
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.on('error', onError);
+    socket.on('close', onClose);
+    socket.on(
+      'data',
+      splitLines(lineBytesMax, {
+        onLine: (line) => handler.onLine(line),
+        onTooLong: (head, tail) => handler.onTooLong(head, tail),
+      }),
+    );
+    socket.write(`${JSON.stringify({ seed_hello: 1, ...hello })}\n`);
+  });
+}
+
+function daemonFailed(message: string, cause?: unknown): SeedError {
+  return new SeedError('daemon_failed', message, { hint: 'Look at `seed status` and `seed doctor`.', cause });
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function parseAnswer(line: Buffer): Welcome | { restarting: true; version: string } | SeedError {
+  let value: unknown;
+  try {
+    value = JSON.parse(line.toString('utf8'));
+  } catch {
+    return daemonFailed('What answers on the socket is not a seed.');
+  }
+  const answer = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  if (answer['seed_hello'] !== 1)
+    return daemonFailed('What answers on the socket does not speak this seed’s language.');
+  const { error } = answer;
+  if (typeof error === 'object' && error !== null) {
+    const { code, message, hint } = error as Record<string, unknown>;
+    const known = (typeof code === 'string' && code in ERROR_CODES ? code : 'internal') as ErrorCode;
+    return new SeedError(known, text(message), { hint: text(hint) });
+  }
+  const version = text(answer['version']);
+  if (answer['restarting'] === true) return { restarting: true, version };
+  return { name: text(answer['name']), renamed: answer['renamed'] === true, version, seed: text(answer['seed']) };
+}
+
+/** Whether one version comes before another, by its three numbers. */
+export function isOlder(version: string, than: string): boolean {
+  const numbers = (each: string): number[] => each.split(/[.+-]/, 3).map(Number);
+  const left = numbers(version);
+  const right = numbers(than);
+  const at = [0, 1, 2].find((index) => left[index] !== right[index]);
+  return at !== undefined && (left[at] ?? 0) < (right[at] ?? 0);
+}
