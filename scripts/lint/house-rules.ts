@@ -150,7 +150,10 @@ const floors: Rule = {
           const names = `${FLOORS[here]?.name} may not import ${FLOORS[floor]?.name}`;
           context.report({ node, message: `${names}: an arrow may skip a floor, never turn round.` });
         } else if (there === 'src/config.ts' && !/^src\/((?:main|daemon)\.ts$|cli\/)/.test(file)) {
-          context.report({ node, message: 'Only main.ts, daemon.ts and cli/ read the configuration; hand the value in.' });
+          context.report({
+            node,
+            message: 'Only main.ts, daemon.ts and cli/ read the configuration; hand the value in.',
+          });
         }
       }),
     };
