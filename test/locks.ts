@@ -71,19 +71,19 @@ export const LOCKS: readonly Lock[] = [
     id: 'LOCK-MEMBRANE-1',
     statement:
       "Inbound only: the seed holds public keys and hashes of whom it lets in; its only outbound credentials are those of policy's model targets, each bound to one origin.",
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-MEMBRANE-2',
     statement:
       'Deleting a key cuts it off at once, with every key issued under it: the next request is refused, open streams are closed, its running work is cancelled and settled.',
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-MEMBRANE-3',
     statement:
       'Through any door, no actor can mint, widen or lengthen a key beyond its own, and none can approve its own request.',
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-MIND-1',

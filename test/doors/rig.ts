@@ -6,6 +6,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
+import type { Call } from '../../src/doors/call.ts';
 import { createCall } from '../../src/doors/call.ts';
 import type { Doors } from '../../src/doors/open.ts';
 import { openDoors } from '../../src/doors/open.ts';
@@ -40,6 +41,8 @@ export interface Rig extends AsyncDisposable {
   readonly sources: TestSources;
   readonly substrate: Substrate;
   readonly membrane: Membrane;
+  /** The pipeline, for a call by an actor that a door let in earlier. */
+  readonly call: Call;
   readonly doors: Doors;
   readonly port: number;
   readonly sockets: { readonly owner: string; readonly agent: string };
@@ -105,6 +108,7 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     sources,
     substrate,
     membrane,
+    call,
     doors,
     port,
     sockets,
