@@ -22,6 +22,9 @@ export function discoveryDocument(path: string, { port, publicUrl }: Reach): obj
   if (path === '/.well-known/oauth-authorization-server') {
     return {
       issuer: base,
+      // No grant type here uses it, so it could be left out, but the MCP SDK's client asks for it
+      // (its schema of RFC 8414); nobody answers there.
+      authorization_endpoint: `${base}/oauth/authorize`,
       token_endpoint: `${base}/oauth/token`,
       response_types_supported: [],
       grant_types_supported: ['client_credentials'],
