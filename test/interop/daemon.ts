@@ -39,7 +39,12 @@ interface Ready {
 /** Starts the daemon of a home, which is made if it is not there, and waits until it serves. */
 export async function startDaemon(home: string): Promise<TestDaemon> {
   const child = startNode([SEED_COMMAND, 'up', '--home', home, '--json'], { env: { SEED_PORT: '0' } });
-  await child.line((line) => line.startsWith('}'));
+  try {
+    await child.line((line) => line === '}');
+  } catch (error) {
+    await child[Symbol.asyncDispose]();
+    throw error;
+  }
   const { url } = JSON.parse(child.lines.join('\n')) as Ready;
   const sockets = socketPaths(home, readSettings(home).sockets);
   const owner = (tool: string, input: unknown): Promise<unknown> =>
