@@ -43,7 +43,8 @@ export type Greeting =
   | { readonly kind: 'restarting'; readonly version: string };
 
 const HELLO_MS_MAX = 5_000;
-const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'EAGAIN']);
+/** Codes of a socket that nobody serves, or that somebody is just leaving. */
+const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'EAGAIN', 'ECONNRESET', 'EPIPE']);
 
 /**
  * Connects and says hello.
