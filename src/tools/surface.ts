@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import type { Actor } from '../substrate/actor.ts';
 import type { Tool } from './define.ts';
+import { ReceiptView } from './receipt-schema.ts';
 
 /** One entry of `tools/list` (MCP, "Tool"). */
 export interface ToolView {
@@ -23,16 +24,32 @@ interface ObjectSchema {
   readonly [keyword: string]: unknown;
 }
 
-/** JSON Schema without what only costs tokens: the dialect (MCP's default) and bounds of safe integers. */
+/** What stands for a receipt in the list: spelled out, it would be most of the list's tokens. */
+const RECEIPT = { type: 'object', description: 'A receipt' } as const;
+
+/**
+ * JSON Schema without what only costs tokens: the dialect (MCP's default), bounds of safe integers,
+ * and of answers that nothing else is in them, and each part of a receipt.
+ */
 function toSchema(schema: z.ZodType, io: 'input' | 'output'): ObjectSchema {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
+  const {
+    $schema: _dialect,
+    $defs,
+    ...rest
+  } = z.toJSONSchema(schema, {
     io,
-    override: ({ jsonSchema }) => {
+    override: ({ zodSchema, jsonSchema }) => {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+      if (io === 'output' && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+      if (zodSchema !== ReceiptView) return;
+      for (const keyword of Object.keys(jsonSchema)) delete jsonSchema[keyword];
+      Object.assign(jsonSchema, RECEIPT);
     },
   });
-  return { type: 'object', ...rest } as ObjectSchema;
+  // Definitions that only a receipt referred to go with it.
+  const isReferred = JSON.stringify(rest).includes('"$ref":"#/$defs/');
+  return { type: 'object', ...rest, ...(isReferred ? { $defs } : {}) } as ObjectSchema;
 }
 
 /** A tool as `tools/list` shows it. */
