@@ -1,0 +1,85 @@
+/** The halt: everybody but the owner is shut out, now, and stays out until the owner says otherwise. */
+import { expect, test } from 'vitest';
+import type { Rig } from '../doors/rig.ts';
+import {
+  askOwner,
+  askToken,
+  asOwner,
+  callOverHttp,
+  connectAgent,
+  issue,
+  listen,
+  openRig,
+  outcome,
+  ownKey,
+  signJwt,
+} from '../doors/rig.ts';
+import { until } from '../support/child.ts';
+import { scratch } from '../support/scratch.ts';
+
+test('[LOCK-MEMBRANE-2] a halt shuts everybody out, cuts what is open, and outlasts a restart', async () => {
+  using folder = scratch();
+  const first = await openRig(folder.at('home'));
+  const { port, sources } = first;
+  const bearer = await issue(first, 'bearer');
+  const own = ownKey();
+  const { id } = await issue(first, 'signer', ['seed.status'], { public_key: own.publicKey });
+  const assertion = (jti: string): string => {
+    const now = Math.floor(sources.time / 1_000);
+    const claims = { iss: id, sub: id, aud: `http://127.0.0.1:${port}`, jti, iat: now, exp: now + 60 };
+    return signJwt({ alg: 'EdDSA' }, claims, own.privateKey);
+  };
+  const given = await askToken(first, assertion('before'));
+  const { access_token: token } = JSON.parse(given.text) as { access_token: string };
+  const stream = await listen(first, bearer.key);
+  const agent = await connectAgent(first, 'cursor');
+  expect(outcome(await agent.call('seed_start'))).toBe('ok');
+  expect(await enterAll(first)).toEqual(['ok', 'ok']);
+
+  const halted = await asOwner<{ cut: number }>(first, 'seed_halt');
+  expect(halted.cut).toBe(2);
+  await until(() => stream.ended() && agent.closed(), 'what was open to be cut');
+  await expectShut(first);
+  await first.close();
+
+  const second = await openRig(folder.at('home'), { port, sources });
+  await expectShut(second);
+  // The owner's own door works, all of it.
+  expect((await askOwner(second, 'seed_status')).result).toMatchObject({ halted: true });
+  expect((await askOwner(second, 'key_issue', { name: 'new', scopes: ['seed.status'] })).error).toBeUndefined();
+  await asOwner(second, 'seed_resume');
+  expect(await enterAll(second)).toEqual(['ok', 'ok']);
+  expect((await askToken(second, assertion('after'))).status).toBe(200);
+  const back = await connectAgent(second, 'cursor');
+  expect(back.welcome).toMatchObject({ name: 'cursor' });
+  expect(outcome(await back.call('seed_start'))).toBe('ok');
+  back.close();
+  await second.close();
+
+  async function enterAll(rig: Rig): Promise<string[]> {
+    return Promise.all([bearer.key, token].map(async (key) => outcome(await callOverHttp(rig, key, 'seed_start'))));
+  }
+
+  async function expectShut(rig: Rig): Promise<void> {
+    expect(await enterAll(rig)).toEqual(['halted', 'halted']);
+    expect((await callOverHttp(rig, bearer.key, 'seed_start')).status).toBe(503);
+    expect((await askToken(rig, assertion('during'))).status).toBe(401);
+    expect((await listen(rig, bearer.key)).events.join('')).not.toContain('acknowledged');
+    expect((await connectAgent(rig, 'cursor')).welcome).toMatchObject({ error: { code: 'halted' } });
+    expect((await connectAgent(rig, 'never-seen')).welcome).toMatchObject({ error: { code: 'halted' } });
+  }
+});
+
+test('[LOCK-MEMBRANE-2] halting and resuming race with calls: after a halt is answered nobody is let in', async () => {
+  using folder = scratch();
+  await using rig = await openRig(folder.at('home'));
+  const { key } = await issue(rig, 'busy');
+  for (let round = 0; round < 10; round++) {
+    const running = Array.from({ length: 10 }, () => callOverHttp(rig, key, 'seed_start').then(outcome, () => 'cut'));
+    await asOwner(rig, 'seed_halt');
+    expect(outcome(await callOverHttp(rig, key, 'seed_start'))).toBe('halted');
+    for (const result of await Promise.all(running)) expect(['ok', 'halted', 'cut']).toContain(result);
+    await asOwner(rig, 'seed_resume');
+    expect(outcome(await callOverHttp(rig, key, 'seed_start'))).toBe('ok');
+  }
+});
