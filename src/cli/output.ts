@@ -41,6 +41,18 @@ export function printLine(text = ''): void {
   process.stdout.write(`${text}\n`);
 }
 
+/**
+ * Many lines at once, for output of any length: resolves when they are written and the event loop
+ * has turned, so that neither they nor what waits for a turn (a signal, say) pile up.
+ */
+export async function printLines(lines: readonly string[]): Promise<void> {
+  const text = lines.map((line) => `${line}\n`).join('');
+  await new Promise<void>((resolve) => {
+    // What a failed write means is the business of `watchOutput`.
+    process.stdout.write(text, () => setImmediate(resolve));
+  });
+}
+
 /** One JSON value, indented, on stdout. */
 export function printJson(value: unknown): void {
   printLine(JSON.stringify(value, null, 2));

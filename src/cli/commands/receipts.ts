@@ -5,7 +5,7 @@ import type { Receipt } from '../../formats/receipt.ts';
 import { OUTCOMES } from '../../formats/receipt.ts';
 import { homePath } from '../../substrate/home/layout.ts';
 import { ask, withSeed } from '../ask.ts';
-import { EXIT, printJson, printLine, progressLine, spokenExample } from '../output.ts';
+import { EXIT, printJson, printLine, printLines, progressLine, spokenExample } from '../output.ts';
 import { csvHeadings, csvLine, receiptBlock, receiptTable } from '../receipt-text.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf, parsePath } from './shared.ts';
@@ -126,7 +126,11 @@ interface Page {
 }
 
 /** All pages up to `limit` receipts, one after the other. */
-async function eachPage(options: ListOptions, limit: number, onPage: (page: Page) => void): Promise<void> {
+async function eachPage(
+  options: ListOptions,
+  limit: number,
+  onPage: (page: Page) => void | Promise<void>,
+): Promise<void> {
   const { from, to, actor, action, outcome, oldest } = options;
   const filter = { from, to, actor, action, outcome, order: oldest === true ? 'oldest' : 'newest' };
   await withSeed(configOf(options), { access: 'read' }, async (question) => {
@@ -137,7 +141,7 @@ async function eachPage(options: ListOptions, limit: number, onPage: (page: Page
         tool: 'receipt_list',
         input: { ...filter, limit: Math.min(left, PAGE_LIMIT), cursor },
       });
-      onPage(page);
+      await onPage(page);
       left -= page.receipts.length;
       cursor = page.next_cursor;
     } while (cursor !== null && left > 0);
@@ -148,9 +152,7 @@ async function listReceipts(options: ListOptions): Promise<void> {
   const limit = options.limit ?? (options.csv === true ? Number.POSITIVE_INFINITY : 20);
   if (options.csv === true) {
     printLine(csvHeadings());
-    await eachPage(options, limit, ({ receipts }) => {
-      for (const receipt of receipts) printLine(csvLine(receipt));
-    });
+    await eachPage(options, limit, ({ receipts }) => printLines(receipts.map(csvLine)));
     return;
   }
   const receipts: Receipt[] = [];
