@@ -8,8 +8,6 @@ import { chmodSync, rmSync } from 'node:fs';
 import type { Server as NetServer, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Server } from '@modelcontextprotocol/server';
-import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio';
 import { SeedError, toSeedError } from '../errors.ts';
 import type { Membrane } from '../membrane/membrane.ts';
 import { SEED } from '../substrate/actor.ts';
@@ -23,14 +21,15 @@ import { agentName, Hello, isNewer } from './hello.ts';
 import type { Welcome } from './hello.ts';
 import * as limits from './limits.ts';
 import type { BuildServer } from './mcp.ts';
+import type { Connection } from './mcp-socket.ts';
 import type { Door } from './owner.ts';
-import { mayRead } from './resources.ts';
 
 export interface AgentDoorOptions {
   readonly path: string;
   readonly substrate: Substrate;
   readonly membrane: Membrane;
-  readonly buildServer: BuildServer;
+  /** What builds a server for a session; loaded with the first client. */
+  readonly servers: () => Promise<BuildServer>;
   readonly version: string;
   /** Stops the daemon, so that a newer one can take over. */
   readonly stop: () => void;
@@ -41,16 +40,6 @@ export interface AgentDoor extends Door {
   readonly notify: (uri: string) => void;
   /** Names of the agents that are connected. */
   readonly connected: () => string[];
-}
-
-/** One connection that was let in. */
-interface Connection {
-  readonly grant: Grant;
-  readonly socket: Socket;
-  /** Calls that are not answered yet. */
-  readonly calls: Set<Promise<unknown>>;
-  /** Told when a resource changes; knows what its client listens to. */
-  notify: (uri: string) => void;
 }
 
 /** Opens the door; the process must hold the home's lock. */
@@ -140,7 +129,7 @@ function reply(socket: Socket, line: Welcome): void {
 }
 
 async function welcome(options: AgentDoorOptions, connections: Map<string, Connection>, socket: Socket): Promise<void> {
-  const { substrate, membrane, version } = options;
+  const { substrate, membrane, version, servers, onDefect } = options;
   const hello = parseHello(
     await readFirstLine(socket, { bytesMax: limits.HELLO_BYTES_MAX, waitMs: limits.HELLO_MS_MAX }),
   );
@@ -162,13 +151,13 @@ async function welcome(options: AgentDoorOptions, connections: Map<string, Conne
     release();
     if (connections.get(name) === connection) connections.delete(name);
   });
+  const [{ serveConnection }, buildServer] = await Promise.all([import('./mcp-socket.ts'), servers()]);
   await membrane.readmit(grant);
   const renamed = name !== wanted;
   reply(socket, { seed_hello: 1, name, renamed, version, seed: substrate.seed });
-  serve(options, connection, {
-    surface: hello.tools === 'all' ? 'full' : grant.surface,
-    greeting: renamed ? `You are ${name} here: ${wanted} is connected already.` : '',
-  });
+  const surface = hello.tools === 'all' ? 'full' : grant.surface;
+  const greeting = renamed ? `You are ${name} here: ${wanted} is connected already.` : '';
+  serveConnection({ membrane, buildServer, onDefect }, connection, { surface, greeting });
 }
 
 function parseHello(line: string): Hello {
@@ -229,63 +218,4 @@ async function findOrAdmit(substrate: Substrate, name: string): Promise<Grant> {
     return grant;
   });
   return value;
-}
-
-function serve(
-  { membrane, buildServer, onDefect }: AgentDoorOptions,
-  connection: Connection,
-  { surface, greeting }: { surface: 'daily' | 'full'; greeting: string },
-): void {
-  const { grant, socket, calls } = connection;
-  const subscriptions = new Set<string>();
-  const look = () => membrane.readmit(grant);
-  const admit = async () => {
-    const admitted = await look();
-    membrane.noteUse(grant);
-    return admitted;
-  };
-  const onCall = (call: Promise<unknown>): void => {
-    calls.add(call);
-    void call.finally(() => calls.delete(call));
-  };
-  // Each answer that waits for the socket listens to it.
-  socket.setMaxListeners(0);
-  socket.on('data', () => cutUnread(socket));
-  const transport = new StdioServerTransport(socket, socket, { maxBufferSize: limits.SOCKET_MESSAGE_BYTES_MAX });
-  const handle = serveStdio(
-    ({ era }) => {
-      const server = buildServer({ surface, canNotify: true, greeting, admit, subscriptions, onCall });
-      connection.notify = (uri) => {
-        if (era === 'legacy' && !subscriptions.has(uri)) return;
-        cutUnread(socket);
-        void tell(server, uri, look);
-      };
-      return server;
-    },
-    { transport, legacy: 'serve', onerror: () => {} },
-  );
-  // Held since the first line, so that nothing came before there was somebody to take it.
-  socket.resume();
-  socket.once('close', () => {
-    handle.close().catch((error: unknown) => onDefect(toSeedError(error)));
-  });
-}
-
-/** A client that does not read what it asked for must not fill the memory. */
-function cutUnread(socket: Socket): void {
-  if (socket.writableLength > limits.SOCKET_UNREAD_BYTES_MAX) socket.destroy();
-}
-
-/** In the modern era the SDK knows who listens to what; what may be read is looked up anew. */
-async function tell(
-  server: Server,
-  uri: string,
-  admit: () => Promise<{ actor: Parameters<typeof mayRead>[1] }>,
-): Promise<void> {
-  try {
-    const { actor } = await admit();
-    if (mayRead(uri, actor)) await server.sendResourceUpdated({ uri });
-  } catch {
-    // The connection is going, or its grant is gone: then it is cut anyway.
-  }
 }

@@ -95,7 +95,7 @@ export function createCall({ tools, substrate, daemon, keys }: PipelineOptions):
    */
   async function receiptRead(tool: Tool, { actor, onRead }: CallRequest): Promise<void> {
     if (!canWrite(substrate)) throw readOnly();
-    const { seq } = await substrate.operate({ action: toolAction(tool), actor }, async () => {});
+    const { seq } = await substrate.operate({ action: toolAction(tool), actor, quiet: true }, async () => {});
     onRead?.(seq);
   }
 }

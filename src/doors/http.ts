@@ -6,9 +6,7 @@
  */
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import { toNodeHandler } from '@modelcontextprotocol/node';
-import type { AuthInfo, McpHttpHandler, McpRequestContext, Server } from '@modelcontextprotocol/server';
-import { createMcpHandler } from '@modelcontextprotocol/server';
+import type { AuthInfo } from '@modelcontextprotocol/server';
 import { ERROR_CODES, SeedError, toSeedError } from '../errors.ts';
 import type { Admitted, Membrane } from '../membrane/membrane.ts';
 import type { RefusalCounter } from '../membrane/refusals.ts';
@@ -17,8 +15,11 @@ import { TokenRefusal } from '../membrane/token-endpoint.ts';
 import { readFormBody, readJsonBody } from './body.ts';
 import type { Reach } from './http-guard.ts';
 import { createGuard } from './http-guard.ts';
+import type { Lazy } from './lazy.ts';
+import { lazily } from './lazy.ts';
 import * as limits from './limits.ts';
-import type { BuildServer, McpSession } from './mcp.ts';
+import type { BuildServer } from './mcp.ts';
+import type { HttpMcp } from './mcp-http.ts';
 import { discoveryDocument } from './oauth-metadata.ts';
 import type { Door } from './owner.ts';
 import { closeServer } from './owner.ts';
@@ -27,7 +28,8 @@ import { mayRead } from './resources.ts';
 export interface HttpDoorOptions extends Reach {
   readonly membrane: Membrane;
   readonly refusals: RefusalCounter;
-  readonly buildServer: BuildServer;
+  /** What builds a server for a session; loaded with the first client. */
+  readonly servers: () => Promise<BuildServer>;
   readonly token: (form: unknown) => Promise<TokenAnswer>;
   /** Whether the owner turned OAuth discovery on. */
   readonly oauth: () => Promise<boolean>;
@@ -41,8 +43,6 @@ export interface HttpDoor extends Door {
   readonly notify: (uri: string) => void;
 }
 
-type NodeHandler = ReturnType<typeof toNodeHandler>;
-
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -54,13 +54,7 @@ interface Exchange {
  * @throws SeedError `daemon_failed` when the port is taken: whoever has it must not collect keys
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
-  const mcp = createMcpHandler((context) => serverFor(options.buildServer, context), {
-    legacy: 'stateless',
-    maxRequestBodySize: limits.HTTP_BODY_BYTES_MAX,
-    onerror: () => {
-      // What a client did wrong is in its answer; defects reach onDefect through the pipeline.
-    },
-  });
+  const mcp = lazily(async () => (await import('./mcp-http.ts')).createHttpMcp(await options.servers()));
   const door = new McpEndpoint(options, mcp);
   const guard = createGuard(options);
   const server = createServer({
@@ -78,11 +72,11 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   });
   await listen(server, options.port);
   return {
-    notify: (uri) => mcp.notify.resourceUpdated(uri),
+    notify: (uri) => mcp.peek()?.notify(uri),
     close: async (waitMs) => {
       const drained = closeServer(server, waitMs);
       // Streams never end by themselves; whoever held one comes back when the seed does.
-      await mcp.close();
+      await mcp.peek()?.close();
       await drained;
     },
   };
@@ -108,20 +102,6 @@ function listen(server: HttpServer, port: number): Promise<void> {
     });
     server.listen(port, '127.0.0.1', resolve);
   });
-}
-
-function serverFor(buildServer: BuildServer, { era, authInfo }: McpRequestContext): Server {
-  const admitted = authInfo?.extra?.['admitted'] as Admitted | undefined;
-  if (admitted === undefined) throw new Error('A request reached the server without passing the membrane.');
-  const session: McpSession = {
-    surface: admitted.grant.surface,
-    canNotify: era === 'modern',
-    greeting: '',
-    // The membrane looked at the grant for this very request; an operation looks again.
-    admit: () => Promise.resolve(admitted),
-    subscriptions: new Set(),
-  };
-  return buildServer(session);
 }
 
 async function answer(
@@ -186,15 +166,27 @@ async function token({ request, response }: Exchange, { token: give, refusals }:
   }
 }
 
+/** What the adapter takes; it fails on a method that the web's `Request` forbids, such as TRACE. */
+const METHODS = new Set(['GET', 'POST', 'DELETE']);
+
+function notAllowed(response: ServerResponse): void {
+  response.setHeader('allow', 'POST');
+  json(response, 405, {
+    jsonrpc: '2.0',
+    id: null,
+    error: { code: -32_000, message: 'Messages are sent by POST.', data: { code: 'invalid_input' } },
+  });
+}
+
 /** The part of the door that speaks MCP, to those whom the membrane lets in. */
 class McpEndpoint {
   readonly #options: HttpDoorOptions;
-  readonly #handle: NodeHandler;
+  readonly #mcp: Lazy<HttpMcp>;
   readonly #streams = new Map<string, number>();
 
-  constructor(options: HttpDoorOptions, handler: McpHttpHandler) {
+  constructor(options: HttpDoorOptions, mcp: Lazy<HttpMcp>) {
     this.#options = options;
-    this.#handle = toNodeHandler(handler);
+    this.#mcp = mcp;
   }
 
   async serve({ request, response }: Exchange): Promise<void> {
@@ -206,14 +198,19 @@ class McpEndpoint {
     response.once('close', release);
     // Registered first, looked at again after: a removal in between is seen by one of the two.
     const admitted = await membrane.readmit(first.grant);
+    if (!METHODS.has(request.method ?? '')) {
+      notAllowed(response);
+      return;
+    }
     const body = request.method === 'POST' ? await readJsonBody(request, limits.HTTP_BODY_BYTES_MAX) : undefined;
     if (Array.isArray(body) && body.length > limits.BATCH_MAX) throw tooMany('messages in a batch');
     const stream = narrowListen(body, admitted);
     if (stream) this.#countStream(admitted.grant.id, response);
     limitTime(response, stream);
     // The adapter reads the caller off the request; their optional fields differ in type alone.
-    const caller = Object.assign(request, { auth: describeCaller(admitted) }) as Parameters<NodeHandler>[0];
-    await this.#handle(caller, response, body);
+    const caller = Object.assign(request, { auth: describeCaller(admitted) }) as Parameters<HttpMcp['handle']>[0];
+    const { handle } = await this.#mcp.get();
+    await handle(caller, response, body);
   }
 
   #countStream(grant: string, response: ServerResponse): void {

@@ -12,10 +12,10 @@ import type { Tool } from '../tools/define.ts';
 import type { AgentDoor } from './agent.ts';
 import { openAgentDoor } from './agent.ts';
 import type { Call } from './call.ts';
-import type { HttpDoor } from './http.ts';
+import type { HttpDoor, HttpDoorOptions } from './http.ts';
 import { openHttpDoor } from './http.ts';
 import type { Reach } from './http-guard.ts';
-import { createServerBuilder } from './mcp.ts';
+import { lazily } from './lazy.ts';
 import { openOwnerDoor } from './owner.ts';
 
 /** Changes of one resource are told at most this often. */
@@ -47,12 +47,11 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const { substrate, membrane, sockets, call, onDefect } = options;
   const refusals = new RefusalCounter(substrate, onDefect);
   const checkpoint = async (): Promise<string> => (await substrate.log()).checkpoint;
-  const reads = new Set<number>();
-  const buildServer = createServerBuilder({ ...options, checkpoint, call: notingReads(call, reads) });
+  const servers = lazily(async () => (await import('./mcp.ts')).createServerBuilder({ ...options, checkpoint })).get;
   const owner = await openOwnerDoor({ path: sockets.owner, call, onDefect });
-  const agents = await openAgentDoor({ ...options, path: sockets.agent, buildServer });
-  const http = await openHttp({ ...options, refusals, buildServer });
-  const stopTelling = await tellChanges(substrate, reads, [agents, ...('door' in http ? [http.door] : [])]);
+  const agents = await openAgentDoor({ ...options, path: sockets.agent, servers });
+  const http = await openHttp({ ...options, refusals, servers });
+  const stopTelling = tellChanges(substrate, [agents, ...('door' in http ? [http.door] : [])]);
   const sweep = setInterval(() => {
     membrane.sweep().catch((error: unknown) => onDefect(toSeedError(error)));
   }, SWEEP_MS).unref();
@@ -71,7 +70,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   };
 }
 
-type HttpParts = DoorsOptions & { refusals: RefusalCounter; buildServer: ReturnType<typeof createServerBuilder> };
+type HttpParts = DoorsOptions & Pick<HttpDoorOptions, 'refusals' | 'servers'>;
 
 /** A port that somebody else has shuts this one door, not the seed. */
 async function openHttp(parts: HttpParts): Promise<{ door: HttpDoor } | { problem: SeedError }> {
@@ -92,42 +91,15 @@ async function openHttp(parts: HttpParts): Promise<{ door: HttpDoor } | { proble
   }
 }
 
-/** The pipeline, keeping the numbers of the receipts that reads leave. */
-function notingReads(call: Call, reads: Set<number>): Call {
-  return (request) => {
-    const onRead = (receipt: number): void => {
-      reads.add(receipt);
-      request.onRead?.(receipt);
-    };
-    return call({ ...request, onRead });
-  };
-}
-
 /** Every receipt changes these; bursts are told once. */
 const CHANGING = ['seed://checkpoint', 'seed://status'];
 
-/**
- * Tells of changes, but not of receipts that only say what was read: a helper that reads whenever
- * it is told would otherwise be told of its own reading, for ever.
- */
-async function tellChanges(
-  substrate: Substrate,
-  reads: Set<number>,
-  doors: readonly (AgentDoor | HttpDoor)[],
-): Promise<() => void> {
+function tellChanges(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor)[]): () => void {
   let timer: NodeJS.Timeout | null = null;
-  let told = (await substrate.log()).size;
-  const tell = async (): Promise<void> => {
-    const { size } = await substrate.log();
-    let changed = false;
-    for (; told < size; told++) if (!reads.has(told)) changed = true;
-    for (const receipt of reads) if (receipt < told) reads.delete(receipt);
-    if (changed) for (const door of doors) for (const uri of CHANGING) door.notify(uri);
-  };
-  const unsubscribe = substrate.onCommit(() => {
+  const unsubscribe = substrate.onChange(() => {
     timer ??= setTimeout(() => {
       timer = null;
-      void tell();
+      for (const door of doors) for (const uri of CHANGING) door.notify(uri);
     }, NOTIFY_MS).unref();
   });
   return () => {

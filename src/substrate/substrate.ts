@@ -63,8 +63,8 @@ export interface Substrate extends SubstrateReader {
   maintain<T>(fn: (tx: WriteHandle) => Promise<T>): Promise<T>;
   /** Overwrites what was erased, in the database file and its journal. */
   scrub(): Promise<void>;
-  /** Calls `listener` after each commit that added receipts; the returned function takes it back. */
-  onCommit(listener: () => void): () => void;
+  /** Calls `listener` after each operation that was not quiet; the returned function takes it back. */
+  onChange(listener: () => void): () => void;
   /** Puts the newest checkpoint outside the database now. */
   flushCheckpoint(): void;
   /** Takes the log as it is for the truth, with a receipt that says what was lost. */
@@ -104,6 +104,7 @@ class LiveSubstrate implements Substrate {
   readonly #writer: Writer;
   readonly #held: HeldCheckpoint;
   readonly #listeners = new Set<() => void>();
+  readonly #tellChange: () => void;
   #distrust: SeedError | null;
 
   constructor(options: SubstrateOptions, { store, state, distrust, root, signer }: Parts) {
@@ -123,11 +124,13 @@ class LiveSubstrate implements Substrate {
     const onCommit = ({ checkpoint }: LogState): void => {
       // An untrusted log must not replace the evidence against it.
       if (this.#distrust === null) this.#held.keep(checkpoint);
+    };
+    this.#tellChange = () => {
       for (const listener of this.#listeners) {
         try {
           listener();
         } catch (error) {
-          // What is committed is committed: a listener must not stop the writer.
+          // What is committed is committed: whoever asked for it gets its answer.
           onBackgroundError(toSeedError(error));
         }
       }
@@ -149,7 +152,11 @@ class LiveSubstrate implements Substrate {
 
   async operate<T>(options: OperateOptions, fn: (op: Operation) => Promise<T>): Promise<Receipted<T>> {
     if (this.#distrust !== null) throw this.#distrust;
-    return this.#writer.operate(options, fn);
+    try {
+      return await this.#writer.operate(options, fn);
+    } finally {
+      if (options.quiet !== true) this.#tellChange();
+    }
   }
 
   async maintain<T>(fn: (tx: WriteHandle) => Promise<T>): Promise<T> {
@@ -161,7 +168,7 @@ class LiveSubstrate implements Substrate {
     return this.#store.scrub();
   }
 
-  onCommit(listener: () => void): () => void {
+  onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

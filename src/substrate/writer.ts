@@ -41,6 +41,11 @@ export interface OperateOptions {
   /** `noun.verb`, as it stands in the receipt. */
   readonly action: string;
   readonly actor: Actor;
+  /**
+   * For what only says that something was read: listeners are not told. One that reads whenever it
+   * is told would otherwise be told of its own reading, for ever.
+   */
+  readonly quiet?: boolean;
 }
 
 /** What an operation resolves to, once it is durable. */
