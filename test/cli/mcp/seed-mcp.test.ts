@@ -58,11 +58,17 @@ function startPipe(args: readonly string[] = []): Child {
   return startNode([LAUNCHER, 'mcp', '--home', home, ...args], { env: ENV });
 }
 
+/** The answer of a command about this home. */
+async function seedJson<T>(...args: readonly string[]): Promise<T> {
+  await using command = startNode([LAUNCHER, ...args, '--json', '--home', home]);
+  await command.ended;
+  return JSON.parse(command.lines.join('')) as T;
+}
+
 /** How often a daemon has served the home, by its receipts. */
 async function countStarts(): Promise<number> {
-  await using list = startNode([LAUNCHER, 'receipts', 'list', '--action', 'seed.start', '--json', '--home', home]);
-  await list.ended;
-  return (JSON.parse(list.lines.join('')) as { receipts: unknown[] }).receipts.length;
+  const { receipts } = await seedJson<{ receipts: unknown[] }>('receipts', 'list', '--action', 'seed.start');
+  return receipts.length;
 }
 
 async function answerOf(pipe: Child, id: number): Promise<Wire> {
@@ -193,6 +199,28 @@ test('a daemon that was stopped in good order stays down until the client wants 
   expect(await answerOf(pipe, 2)).toHaveProperty('result');
   expect(daemonPid()).not.toBeNull();
   expect(await countStarts()).toBe(2);
+});
+
+test('over HTTP with a key, until the owner removes it', async () => {
+  await using pipe = startPipe();
+  pipe.tell(JSON.stringify(initialize(1)));
+  await answerOf(pipe, 1);
+  const { key } = await seedJson<{ key: string }>('key', 'issue', 'helper', '--profile', 'helper');
+  const { url } = await seedJson<{ url: string }>('status');
+  const keyFile = join(folder, 'key');
+  writeFileSync(keyFile, key, { mode: 0o600 });
+  await using bridge = startNode([LAUNCHER, 'mcp', '--url', url, '--key-file', keyFile]);
+  bridge.tell(JSON.stringify(initialize(1)));
+  expect(await answerOf(bridge, 1)).toMatchObject({ result: { serverInfo: { name: 'sovereign-seed' } } });
+  const start = { name: 'seed_start', arguments: {} };
+  bridge.tell(JSON.stringify(request(2, 'tools/call', start)));
+  expect(await answerOf(bridge, 2)).toMatchObject({ result: { structuredContent: { you: { name: 'helper' } } } });
+  await seedJson('key', 'revoke', 'helper');
+  bridge.tell(JSON.stringify(request(3, 'tools/call', start)));
+  expect(await answerOf(bridge, 3)).toMatchObject({ error: { data: { code: 'key_revoked' } } });
+  expect(bridge.lines.join('') + bridge.errors()).not.toContain(key);
+  bridge.kill('SIGTERM');
+  expect(await bridge.ended).toEqual({ code: 0, signal: null });
 });
 
 test('an older daemon is replaced by this version’s own', async () => {
