@@ -289,6 +289,12 @@ describe('paths', () => {
     expect(await statuses()).toEqual([404, 404, 404]);
   });
 
+  test.each(['PUT', 'PATCH', 'HEAD', 'OPTIONS', 'TRACE', 'GET', 'DELETE'])('%s /mcp is not allowed', async (method) => {
+    const answer = await post({ method, body: '' });
+    expect([answer.status, answer.headers.allow]).toEqual([405, 'POST']);
+    await expectOpen();
+  });
+
   test('the owner’s calls are not served here', async () => {
     const body = JSON.stringify({ tool: 'key_list', input: {} });
     for (const path of ['/call', '/mcp/call', '//call', '/./call'])
