@@ -7,10 +7,11 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ground } from './ground.ts';
+import { mcp } from './mcp.ts';
 import type { Bench, BenchReport } from './report.ts';
 import { renderReport, reportJson } from './report.ts';
 
-const BENCHES: Readonly<Record<string, Bench>> = { ground };
+const BENCHES: Readonly<Record<string, Bench>> = { ground, mcp };
 
 const RECEIPTS = 100_000;
 const RECEIPTS_FULL = 1_000_000;
