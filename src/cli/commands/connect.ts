@@ -5,7 +5,7 @@ import type { Client, ClientName, Scope } from '../connect/clients.ts';
 import { CLIENT_NAMES, CLIENTS, clientFile, isClientName, SCOPES } from '../connect/clients.ts';
 import type { ServerEntry } from '../connect/command-line.ts';
 import { isTemporary, serverEntry, shellLine } from '../connect/command-line.ts';
-import { printJson, printLine } from '../output.ts';
+import { printJson, printLine, spoken } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -150,7 +150,9 @@ async function showHttp(options: ConnectOptions): Promise<void> {
   printLine(`  address  ${url}`);
   printLine('  header   Authorization: Bearer KEY');
   printLine();
-  printLine('KEY is what `seed key issue NAME --profile helper` shows once; `seed key revoke NAME` shuts it out.');
+  printLine(
+    spoken('KEY is what `seed key issue NAME --profile helper` shows once; `seed key revoke NAME` shuts it out.'),
+  );
   printLine(
     `For a client that starts programs only: seed mcp --url ${url} --key-file FILE, with the key in FILE (chmod 600).`,
   );
