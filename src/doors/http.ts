@@ -5,7 +5,6 @@
  * registered under its grant before the grant is looked at, so a removal in between cuts it off.
  */
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
-import { createServer } from 'node:http';
 import type { AuthInfo } from '@modelcontextprotocol/server';
 import { ERROR_CODES, SeedError, toSeedError } from '../errors.ts';
 import type { Admitted, Membrane } from '../membrane/membrane.ts';
@@ -23,6 +22,7 @@ import type { HttpMcp } from './mcp-http.ts';
 import { discoveryDocument } from './oauth-metadata.ts';
 import type { Door } from './owner.ts';
 import { closeServer } from './owner.ts';
+import { createServer } from './node-http.ts';
 import { mayRead } from './resources.ts';
 
 export interface HttpDoorOptions extends Reach {

@@ -6,12 +6,12 @@
  */
 import { chmodSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer } from 'node:http';
 import * as z from 'zod';
 import { SeedError, toSeedError } from '../errors.ts';
 import { OWNER } from '../substrate/actor.ts';
 import type { Call } from './call.ts';
 import { readJsonBody } from './body.ts';
+import { createServer } from './node-http.ts';
 
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
 const REQUEST_MS_MAX = 30_000;
