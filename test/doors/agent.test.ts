@@ -318,6 +318,25 @@ test('300 calls in flight under one key over HTTP are served', async () => {
   expect(new Set(answers.map(outcome))).toEqual(new Set(['ok']));
 });
 
+test('a client that asks and does not read is cut before its answers fill the memory', async () => {
+  const [greedy, other] = [await connectAgent(rig, 'greedy'), await connectAgent(rig, 'patient')];
+  greedy.socket.pause();
+  const ask = JSON.stringify({
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'tools/call',
+    params: { name: 'receipt_list', arguments: { limit: 200 } },
+  });
+  const { work } = rig.membrane;
+  const before = work.grants().length;
+  await until(() => {
+    for (let i = 0; i < 20 && greedy.socket.writable; i++) greedy.send(ask);
+    return work.grants().length < before;
+  }, 'the greedy one to be cut');
+  expect(outcome(await other.call('seed_start'))).toBe('ok');
+  for (const each of [greedy, other]) each.close();
+});
+
 test('nothing of all this was a defect', () => {
   expect(rig.defects).toEqual([]);
 });
