@@ -10,11 +10,10 @@ import type { JSONRPCMessage } from '@modelcontextprotocol/client';
 import { SdkHttpError, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
 import { SeedError } from '../../errors.ts';
 import { isReadableByOthers, readKeyFile } from './key-file.ts';
-import { splitLines } from './lines.ts';
+import { LINE_BYTES_MAX, splitLines } from './lines.ts';
 import type { Id, Message } from './message.ts';
 import { errorLine, garbageLine, idAtEnds, jsonLine, member, readMessage, tooLongLine } from './message.ts';
 
-const LINE_BYTES_MAX = 10 * 1024 * 1024;
 const IN_FLIGHT_MAX = 1_000;
 const LAST_ANSWERS_MS_MAX = 5_000;
 const REOPEN_MS = { first: 250, max: 30_000 } as const;

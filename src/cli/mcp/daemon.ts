@@ -103,7 +103,7 @@ function noAnswer(ms: number): SeedError {
   });
 }
 
-export function createDaemonFinder(config: Config, lineBytesMax: number, say: (text: string) => void): DaemonFinder {
+export function createDaemonFinder(config: Config, say: (text: string) => void): DaemonFinder {
   const { home } = config;
   /** The version of a daemon that made room for this one; it is asked to only once. */
   let replaced: string | null = null;
@@ -141,8 +141,7 @@ export function createDaemonFinder(config: Config, lineBytesMax: number, say: (t
         const path = agentSocket(home);
         // Said a second time, the own version would send an older daemon away again and again.
         const version = replaced ?? hello.version;
-        const greeting =
-          path === null ? null : await greet(path, { ...hello, version }, { lineBytesMax, signal }).catch(asPassing);
+        const greeting = path === null ? null : await greet(path, { ...hello, version }, signal).catch(asPassing);
         if (greeting instanceof SeedError) refusal = greeting;
         else if (greeting?.kind === 'welcome') {
           isFresh = false;

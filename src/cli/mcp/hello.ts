@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import type { ErrorCode } from '../../errors.ts';
 import { ERROR_CODES, SeedError } from '../../errors.ts';
-import { splitLines } from './lines.ts';
+import { LINE_BYTES_MAX, splitLines } from './lines.ts';
 
 export const TOOL_SETS = ['daily', 'all'] as const;
 
@@ -51,11 +51,7 @@ const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'EAGAIN', 'ECONNRE
  *
  * @throws SeedError what the daemon refused with, or `daemon_failed`
  */
-export function greet(
-  path: string,
-  hello: Hello,
-  { lineBytesMax, signal }: { lineBytesMax: number; signal: AbortSignal },
-): Promise<Greeting> {
+export function greet(path: string, hello: Hello, signal: AbortSignal): Promise<Greeting> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     const early: Buffer[] = [];
@@ -112,7 +108,7 @@ export function greet(
     socket.on('close', onClose);
     socket.on(
       'data',
-      splitLines(lineBytesMax, {
+      splitLines(LINE_BYTES_MAX, {
         onLine: (line) => handler.onLine(line),
         onTooLong: (head, tail) => handler.onTooLong(head, tail),
       }),

@@ -1,5 +1,7 @@
 /** Lines out of a stream of bytes, none longer than a limit. */
 
+/** The longest message in either direction. */
+export const LINE_BYTES_MAX: number = 10 * 1024 * 1024;
 /** How much of each end of a line that is too long is kept, to find the request's id in. */
 const END_BYTES = 256;
 const NEWLINE = 0x0a;

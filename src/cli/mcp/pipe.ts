@@ -11,11 +11,10 @@ import type { Conversation } from './conversation.ts';
 import { createConversation } from './conversation.ts';
 import { createDaemonFinder } from './daemon.ts';
 import type { DaemonConnection, Hello } from './hello.ts';
-import { splitLines } from './lines.ts';
+import { LINE_BYTES_MAX, splitLines } from './lines.ts';
 import type { Message } from './message.ts';
 import { clientInfoOf, errorLine, garbageLine, idAtEnds, readMessage, slug, tooLongLine } from './message.ts';
 
-export const LINE_BYTES_MAX: number = 10 * 1024 * 1024;
 const WAITING_MAX = 1_000;
 const WAITING_BYTES_MAX = 32 * 1024 * 1024;
 const WRITE_BYTES_MAX = 4 * 1024 * 1024;
@@ -104,7 +103,7 @@ class Pipe {
       version: config.version,
       tools,
     };
-    const finder = createDaemonFinder(config, LINE_BYTES_MAX, say);
+    const finder = createDaemonFinder(config, say);
     let mayStart = true;
     let named = hello.as;
     let said = '';
