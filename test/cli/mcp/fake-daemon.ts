@@ -54,7 +54,10 @@ export async function startFakeDaemon(path: string, options: FakeDaemonOptions =
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket)).on('error', () => {});
     let connection: FakeConnection | null = null;
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    // A pipe that has gone is not this daemon's fault; readline passes the socket's errors on.
+    lines.on('error', () => {});
+    lines.on('line', (line) => {
       const message = JSON.parse(line) as Wire;
       if (connection === null) {
         connection = open(socket, message);
