@@ -181,13 +181,28 @@ describe('names', () => {
   });
 
   test('of a connection that went while its grant was made are free again', async () => {
-    for (let i = 0; i < 20; i++) {
-      const hasty = dial(rig);
-      hasty.socket.write(`${hello(`hasty-${i}`)}\n`, () => hasty.socket.destroy());
-    }
-    // Their grants are made in the order in which they came; this one's comes last.
-    const last = await connectAgent(rig, 'hasty-last');
-    last.close();
+    const { substrate } = rig;
+    const operate = substrate.operate.bind(substrate);
+    const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    substrate.operate = async (options, fn) => {
+      if (options.action === 'agent.admit') {
+        reached.resolve();
+        await gate.promise;
+      }
+      return operate(options, fn);
+    };
+    const hasty = dial(rig);
+    hasty.send(hello('hasty'));
+    await reached.promise;
+    hasty.close();
+    await until(() => !rig.doors.connectedAgents().includes('hasty'), 'the connection to be gone');
+    substrate.operate = operate;
+    gate.resolve();
+    await until(async () => (await grantOf('hasty')) !== undefined, 'its grant to be made');
+    // Made for nobody: whoever comes now has the name.
+    const next = await connectAgent(rig, 'hasty');
+    expect(next.welcome).toMatchObject({ name: 'hasty', renamed: false });
+    next.close();
     await until(() => rig.doors.connectedAgents().length === 0, 'all names to be free');
     expect(rig.membrane.work.grants()).toEqual([]);
   });

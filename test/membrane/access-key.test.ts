@@ -259,6 +259,8 @@ describe('[LOCK-MEMBRANE-1] the times of a key', () => {
       expect(await enter(longer)).toBe('ok');
       rig.sources.time += 61_000;
       expect(await enter(longer)).toBe('key_revoked');
+      // What runs no operation is refused as well: at the door.
+      expect((await rpc(rig, longer, { method: 'tools/list' })).status).toBe(401);
     } finally {
       rig.sources.time = before;
     }

@@ -169,8 +169,28 @@ describe('[LOCK-MEMBRANE-1] a used assertion', () => {
     const said = assertion();
     const answers = await Promise.all(Array.from({ length: 20 }, () => token(said)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(answers.filter(({ status, error }) => status === 401 && error === 'invalid_client')).toHaveLength(19);
     expect((await token(said)).status).toBe(401);
     await expectGood();
+  });
+
+  test('is taken once by those who found it unused at the same moment: the transaction looks again', async () => {
+    const { substrate } = rig;
+    const operate = substrate.operate.bind(substrate);
+    const both = Promise.withResolvers<void>();
+    let arrived = 0;
+    substrate.operate = async (options, fn) => {
+      if (options.action === 'membrane.token' && ++arrived === 2) both.resolve();
+      await both.promise;
+      return operate(options, fn);
+    };
+    try {
+      const said = assertion();
+      const answers = await Promise.all([token(said), token(said)]);
+      expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 401]);
+    } finally {
+      substrate.operate = operate;
+    }
   });
 
   test('is refused in every spelling: the jti counts, not the text', async () => {
