@@ -59,7 +59,7 @@ function sorted(samples: readonly number[]): number[] {
 }
 
 /** The value below which a share of the samples lies (nearest rank). */
-export function quantile(samples: readonly number[], share: number): number {
+function quantile(samples: readonly number[], share: number): number {
   const values = sorted(samples);
   return values[Math.min(values.length - 1, Math.floor(share * values.length))] ?? Number.NaN;
 }
@@ -87,7 +87,7 @@ export function ratioOf(name: string, over: Measure, under: Measure): Ratio {
 }
 
 /** `reached` in the median round, only in the `best` one, or `missed`. */
-export function verdictOf({ atLeast, atMost, best: top, median: middle }: Goal): 'reached' | 'best' | 'missed' {
+function verdictOf({ atLeast, atMost, best: top, median: middle }: Goal): 'reached' | 'best' | 'missed' {
   const holds = (value: number): boolean =>
     (atLeast === undefined || value >= atLeast) && (atMost === undefined || value <= atMost);
   if (holds(middle)) return 'reached';

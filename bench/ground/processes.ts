@@ -4,13 +4,14 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { callOwnerDoor } from '../../src/cli/owner-client.ts';
 import { SeedError } from '../../src/errors.ts';
 import { readSettings } from '../../src/substrate/home/settings.ts';
 import { socketPaths } from '../../src/substrate/home/sockets.ts';
 
 const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'bin', 'seed.cjs');
-const CHILD = path.join(import.meta.dirname, 'child.ts');
+const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
 const READY_MS_MAX = 60_000;
 /** Long enough for what a daemon does once after its start. */
 const SETTLE_MS = 4_000;

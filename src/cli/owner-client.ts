@@ -69,7 +69,7 @@ function fromWire({
   return new SeedError(known, message, { hint, data: data as ErrorData });
 }
 
-export function absent(): SeedError {
+function absent(): SeedError {
   return new SeedError('daemon_absent', 'No daemon serves this home.', { hint: 'Start it with `seed up`.' });
 }
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Child } from '../support/child.ts';
 import { startNode } from '../support/child.ts';
 
-export const PROJECT: string = path.resolve(import.meta.dirname, '..', '..');
+const PROJECT = path.resolve(import.meta.dirname, '..', '..');
 export const LAUNCHER: string = path.join(PROJECT, 'bin', 'seed.cjs');
 const PTY = path.join(import.meta.dirname, 'terminal.py');
 const RUN_MS_MAX = 25_000;
