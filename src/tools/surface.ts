@@ -52,6 +52,18 @@ function toSchema(schema: z.ZodType, io: 'input' | 'output'): ObjectSchema {
   return { type: 'object', ...rest, ...(isReferred ? { $defs } : {}) } as ObjectSchema;
 }
 
+/** What `doors/mcp.ts` answers with when a tool refuses or fails. */
+const REFUSED = { required: ['code', 'message', 'hint'] } as const;
+
+/**
+ * An answer or a refusal: many clients (all that are built on the SDK's older line) hold what comes
+ * with `isError` against this schema too, and would show their own complaint instead of the refusal.
+ */
+function toOutputSchema(schema: z.ZodType): ObjectSchema {
+  const { type, $defs, ...answer } = toSchema(schema, 'output');
+  return { type, anyOf: [answer, REFUSED], ...($defs === undefined ? {} : { $defs }) };
+}
+
 /** A tool as `tools/list` shows it. */
 export function viewTool(tool: Tool): ToolView {
   const reads = tool.access === 'read';
@@ -60,7 +72,7 @@ export function viewTool(tool: Tool): ToolView {
     title: tool.title,
     description: tool.description,
     inputSchema: toSchema(tool.input, 'input'),
-    outputSchema: toSchema(tool.output, 'output'),
+    outputSchema: toOutputSchema(tool.output),
     annotations: {
       readOnlyHint: reads,
       destructiveHint: tool.annotations?.destructive ?? false,

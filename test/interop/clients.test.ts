@@ -61,6 +61,18 @@ describe.each(COMBINATIONS)('$kind over $way', ({ kind, way }) => {
     await expect(client.call('no_such_tool')).rejects.toMatchObject({ code: -32_602 });
   });
 
+  test('holds refusals against the schemas it was given, and takes them', async () => {
+    await using client = await arrive();
+    // Clients check answers of the tools that they have listed.
+    const tools = await client.tools();
+    for (const tool of tools) {
+      const wrong = await client.call(tool, { surely_not_an_argument: 1 });
+      expect({ tool, ...wrong }).toMatchObject({ tool, isError: true, structured: { code: 'invalid_input' } });
+    }
+    const { structured } = await client.call('receipt_get', { seq: 999_999_999 });
+    expect(structured).toMatchObject({ code: 'not_found' });
+  });
+
   test('reads resources, one of a template, and none that is not there', async () => {
     await using client = await arrive();
     const status = await client.read('seed://status');
