@@ -83,7 +83,7 @@ export function viewTool(tool: Tool): ToolView {
 }
 
 /** Whether an actor may call a tool through a client's door at all. */
-export function isOpenTo(tool: Tool, actor: Actor): boolean {
+function isOpenTo(tool: Tool, actor: Actor): boolean {
   return tool.surface !== 'owner' && (tool.scope === null || actor.scopes.has(tool.scope));
 }
 

@@ -56,7 +56,7 @@ export interface TestClient extends AsyncDisposable {
 }
 
 /** What a local agent may do from the start; keys over HTTP get the same here. */
-export const AGENT_SCOPES: readonly Scope[] = ['seed.status', 'receipt.read', 'receipt.note'];
+const AGENT_SCOPES: readonly Scope[] = ['seed.status', 'receipt.read', 'receipt.note'];
 
 /** Connects a client to a daemon under a name of its own. */
 export async function connect(daemon: TestDaemon, kind: Kind, way: Way, name: string): Promise<TestClient> {
