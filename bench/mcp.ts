@@ -26,7 +26,7 @@ const RECEIPTED_RATIO_MIN = 0.7;
 
 const TEXT = 'x'.repeat(100);
 const BARE: ToolCall = { name: 'trivial', input: { text: TEXT } };
-/** Any agent may call it, and for an agent it leaves no receipt; a helper's reads are on record. */
+/** Free of receipts on the socket; over HTTP helpers read on record, so there it costs a commit as well. */
 const READ: ToolCall = { name: 'seed_start', input: {} };
 const RECEIPTED: ToolCall = { name: 'receipt_note', input: { text: TEXT } };
 
