@@ -15,7 +15,7 @@ import { startWatched } from './watched.ts';
 const LONG = process.env['SEED_TEST_LONG'] !== undefined;
 /** Inputs of each kind. */
 const INPUTS = LONG
-  ? { http: 60_000, rpc: 40_000, agent: 20_000, owner: 5_000 }
+  ? { http: 50_000, rpc: 40_000, agent: 20_000, owner: 5_000 }
   : { http: 900, rpc: 700, agent: 400, owner: 100 };
 const CLIENTS = 24;
 /** Heap that may come to stay: caches fill up to their bounds. */
