@@ -105,3 +105,37 @@ export function toSeedError(thrown: unknown): SeedError {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new SeedError('internal', message, { hint: 'This is a defect; the log has the details.', cause: thrown });
 }
+
+/** An error as every door and command writes it. */
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
+  readonly data: ErrorData;
+}
+
+/** An error for others to read; what a defect says stays with the owner (`outside: false`). */
+export function toWire({ code, message, hint, data }: SeedError, { outside }: { outside: boolean }): WireError {
+  const hidden = outside && code === 'internal';
+  return { code, message: hidden ? 'Something went wrong inside the seed.' : message, hint, data };
+}
+
+/** An error that somebody else wrote; what is not in the form of one is `internal`. */
+export function fromWire(value: unknown): SeedError {
+  const { code, message, hint, data } = (typeof value === 'object' && value !== null ? value : {}) as Record<
+    keyof WireError,
+    unknown
+  >;
+  const known = typeof code === 'string' && Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'internal';
+  const text = typeof message === 'string' && message !== '' ? message : 'The seed failed without saying why.';
+  const facts =
+    typeof data === 'object' && data !== null ? Object.entries(data).filter(([, fact]) => isFact(fact)) : [];
+  return new SeedError(known, text, {
+    hint: typeof hint === 'string' ? hint : '',
+    data: Object.fromEntries(facts),
+  });
+}
+
+function isFact(value: unknown): boolean {
+  return value === null || ['string', 'number', 'boolean'].includes(typeof value);
+}

@@ -20,6 +20,8 @@ export interface AskOptions {
   readonly access: 'read' | 'write';
   /** An owner act asks for the passphrase before anything is tried, where one is set. */
   readonly ownerAct?: boolean;
+  /** How long a daemon has to take a call. */
+  readonly waitMs?: number;
 }
 
 /** Runs one tool and resolves to its answer, in the caller's word for its form. */
@@ -32,7 +34,7 @@ export async function ask<T>(config: Config, { tool, input, ...options }: Questi
 
 /** Several questions; without a daemon the home is opened once for all of them. */
 export async function withSeed<T>(config: Config, options: AskOptions, use: (ask: Ask) => Promise<T>): Promise<T> {
-  const session = new Session(config, options.access);
+  const session = new Session(config, options);
   try {
     const typed = options.ownerAct === true && (await wantsPassphrase(config)) ? await askPassphrase() : undefined;
     return await use(async (question) => (await session.ask(question, typed)) as never);
@@ -44,11 +46,13 @@ export async function withSeed<T>(config: Config, options: AskOptions, use: (ask
 class Session {
   readonly #config: Config;
   readonly #access: AskOptions['access'];
+  readonly #waitMs: AskOptions['waitMs'];
   #local: LocalSeed | null = null;
 
-  constructor(config: Config, access: AskOptions['access']) {
+  constructor(config: Config, { access, waitMs }: AskOptions) {
     this.#config = config;
     this.#access = access;
+    this.#waitMs = waitMs;
   }
 
   async ask({ tool, input = {} }: Question, passphrase: string | undefined): Promise<unknown> {
@@ -57,7 +61,8 @@ class Session {
     try {
       if (this.#local === null) {
         try {
-          return await callOwnerDoor(ownerSocketOf(this.#config), { tool, input, passphrase }, progress.show);
+          const options = { home: this.#config.home, ...(this.#waitMs === undefined ? {} : { waitMs: this.#waitMs }) };
+          return await callOwnerDoor(ownerSocketOf(this.#config), { tool, input, passphrase }, progress.show, options);
         } catch (error) {
           if (!(error instanceof SeedError) || error.code !== 'daemon_absent') throw error;
         }

@@ -1,6 +1,7 @@
 /** What the command prints: text for a person, or JSON for a program. Nobody else writes to stdout. */
 import { readCommand } from '../config.ts';
 import type { SeedError } from '../errors.ts';
+import { toWire } from '../errors.ts';
 
 /** The exit codes of every command. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unproven: 3, absent: 4 } as const;
@@ -59,9 +60,11 @@ export function printJson(value: unknown): void {
 }
 
 /** An error: what, and what to do; on stderr, or as JSON on stdout where a program reads it. */
-export function printError({ code, message, hint, data }: SeedError, json: boolean): void {
-  if (json) printJson({ error: { code, message: spoken(message), hint: spoken(hint), data } });
-  else process.stderr.write(`seed: ${printable(spoken(message))}\n      ${printable(spoken(hint))}\n`);
+export function printError(error: SeedError, json: boolean): void {
+  const wire = toWire(error, { outside: false });
+  const [message, hint] = [spoken(wire.message), spoken(wire.hint)];
+  if (json) printJson({ error: { ...wire, message, hint } });
+  else process.stderr.write(`seed: ${printable(message)}\n      ${printable(hint)}\n`);
 }
 
 /**

@@ -8,7 +8,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import type { Server as NetServer, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { SeedError, toSeedError } from '../errors.ts';
+import { SeedError, toSeedError, toWire } from '../errors.ts';
 import type { Membrane } from '../membrane/membrane.ts';
 import { SEED } from '../substrate/actor.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
@@ -55,7 +55,7 @@ export async function openAgentDoor(options: AgentDoorOptions): Promise<AgentDoo
     welcome(options, connections, socket).catch((thrown: unknown) => {
       const error = toSeedError(thrown);
       if (error.code === 'internal') options.onDefect(error);
-      reply(socket, { seed_hello: 1, error: { code: error.code, message: error.message, hint: error.hint } });
+      reply(socket, { seed_hello: 1, error: toWire(error, { outside: true }) });
       dismiss(socket);
     });
   });

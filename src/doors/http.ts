@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { AuthInfo } from '@modelcontextprotocol/server';
-import { ERROR_CODES, SeedError, toSeedError } from '../errors.ts';
+import { ERROR_CODES, SeedError, toSeedError, toWire } from '../errors.ts';
 import type { Admitted, Membrane } from '../membrane/membrane.ts';
 import type { RefusalCounter } from '../membrane/refusals.ts';
 import type { TokenAnswer } from '../membrane/token-endpoint.ts';
@@ -282,8 +282,7 @@ async function refuse({ request, response }: Exchange, error: SeedError, options
   if (error.code === 'busy' || error.code === 'halted') response.setHeader('retry-after', '5');
   // What is still arriving is not worth waiting for.
   if (!request.complete) response.setHeader('connection', 'close');
-  const { code, hint } = error;
-  const message = code === 'internal' ? 'Something went wrong inside the seed.' : error.message;
+  const { code, message, hint } = toWire(error, { outside: true });
   if (request.url === '/mcp')
     json(response, status, {
       jsonrpc: '2.0',

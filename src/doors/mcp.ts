@@ -5,7 +5,7 @@
 import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
 import { ProtocolError, ProtocolErrorCode, Server } from '@modelcontextprotocol/server';
 import type { SeedError } from '../errors.ts';
-import { toSeedError } from '../errors.ts';
+import { toSeedError, toWire } from '../errors.ts';
 import type { Admitted } from '../membrane/membrane.ts';
 import type { Tool } from '../tools/define.ts';
 import type { ToolView } from '../tools/surface.ts';
@@ -91,8 +91,8 @@ async function admitted(session: McpSession): Promise<Admitted> {
   try {
     return await session.admit();
   } catch (thrown) {
-    const error = toSeedError(thrown);
-    throw new ProtocolError(ProtocolErrorCode.InvalidRequest, `${error.message} ${error.hint}`, { code: error.code });
+    const { code, message, hint } = toWire(toSeedError(thrown), { outside: true });
+    throw new ProtocolError(ProtocolErrorCode.InvalidRequest, `${message} ${hint}`, { code });
   }
 }
 
@@ -130,8 +130,7 @@ async function callTool(
 
 /** A refusal or failure as an answer that a model can act on. What a defect says stays in the log. */
 function errorResult(error: SeedError): CallToolResult {
-  const { code, hint, data } = error;
-  const message = code === 'internal' ? 'Something went wrong inside the seed.' : error.message;
+  const { code, message, hint, data } = toWire(error, { outside: true });
   return {
     isError: true,
     content: [{ type: 'text', text: `${code}: ${message} ${hint}` }],
@@ -184,10 +183,7 @@ function addResources(server: Server, { call, onDefect }: McpOptions, session: M
       const error = toSeedError(thrown);
       if (error.code === 'not_found') throw noResource(params.uri);
       if (error.code === 'internal') onDefect(error);
-      throw new ProtocolError(
-        ProtocolErrorCode.InternalError,
-        error.code === 'internal' ? 'Something went wrong inside the seed.' : error.message,
-      );
+      throw new ProtocolError(ProtocolErrorCode.InternalError, toWire(error, { outside: true }).message);
     }
   });
   if (!session.canNotify) return;

@@ -7,7 +7,8 @@
 import { chmodSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import * as z from 'zod';
-import { SeedError, toSeedError } from '../errors.ts';
+import type { WireError } from '../errors.ts';
+import { SeedError, toSeedError, toWire } from '../errors.ts';
 import { OWNER } from '../substrate/actor.ts';
 import type { Call } from './call.ts';
 import { readJsonBody } from './body.ts';
@@ -29,9 +30,7 @@ const CallBody = z.strictObject({
 export type OwnerLine =
   | { readonly progress: { readonly done: number; readonly total: number; readonly what: string } }
   | { readonly result: unknown }
-  | {
-      readonly error: { readonly code: string; readonly message: string; readonly hint: string; readonly data: object };
-    };
+  | { readonly error: WireError };
 
 export interface Door {
   /** Takes no more calls and resolves when those under way are answered, or after `waitMs`. */
@@ -99,6 +98,8 @@ async function serve(
     if (request.method !== 'POST' || request.url !== '/call') throw noSuchPage();
     const { tool, input, passphrase } = CallBody.parse(await readJsonBody(request, BODY_BYTES_MAX));
     response.writeHead(200, HEADERS);
+    // Sent now, not with the first line: whoever waits learns that the call is under way.
+    response.flushHeaders();
     const result = await call({
       tool,
       input,
@@ -112,7 +113,7 @@ async function serve(
     const error = thrown instanceof z.ZodError ? badBody() : toSeedError(thrown);
     if (error.code === 'internal') onDefect(error);
     if (!response.headersSent) response.writeHead(400, HEADERS);
-    send({ error: { code: error.code, message: error.message, hint: error.hint, data: error.data } });
+    send({ error: toWire(error, { outside: false }) });
   }
   response.end();
 }

@@ -3,11 +3,13 @@ import type { Command } from 'commander';
 import type { Config } from '../../config.ts';
 import { SeedError } from '../../errors.ts';
 import { printJson, printLine } from '../output.ts';
-import { callOwnerDoor } from '../owner-client.ts';
+import { callOwnerDoor, SHORT_WAIT_MS } from '../owner-client.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
 const STOP_WAIT_MS = 20_000;
+/** After a signal: a daemon that did not take a call may not take that either. */
+const SIGNAL_WAIT_MS = 10_000;
 
 export function addDown(program: Command): void {
   const command = program.command('down').description('stop the daemon in good order; nothing to stop is no error');
@@ -31,19 +33,21 @@ async function stopDaemon(config: Config): Promise<number | null> {
   const { chooseDriver } = await import('../../substrate/store/connection.ts');
   const driver = chooseDriver(config.sqlite);
   let pid: number | null = null;
+  let waitMs = STOP_WAIT_MS;
   try {
-    const answer = (await callOwnerDoor(ownerSocketOf(config), { tool: 'seed_stop', input: {} }, () => {})) as {
-      pid: number;
-    };
+    const call = { tool: 'seed_stop', input: {} };
+    const options = { waitMs: SHORT_WAIT_MS, home: config.home };
+    const answer = (await callOwnerDoor(ownerSocketOf(config), call, () => {}, options)) as { pid: number };
     pid = answer.pid;
   } catch (error) {
     if (!(error instanceof SeedError) || !['daemon_absent', 'daemon_failed'].includes(error.code)) throw error;
     pid = await signalDaemon(config.home, isLocked(config.home, driver));
+    waitMs = SIGNAL_WAIT_MS;
   }
   if (pid === null) return null;
-  const deadline = performance.now() + STOP_WAIT_MS;
+  const deadline = performance.now() + waitMs;
   while (isLocked(config.home, driver)) {
-    if (performance.now() > deadline) throw tooSlow(pid);
+    if (performance.now() > deadline) throw tooSlow(pid, waitMs);
     await delay(25);
   }
   return pid;
@@ -54,12 +58,17 @@ async function signalDaemon(home: string, locked: boolean): Promise<number | nul
   const { readHolder } = await import('../../substrate/home/lock.ts');
   const holder = locked ? readHolder(home) : null;
   if (holder?.role !== 'daemon') return null;
-  process.kill(holder.pid, 'SIGTERM');
+  try {
+    process.kill(holder.pid, 'SIGTERM');
+  } catch (error) {
+    // Gone meanwhile is what was wanted.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
   return holder.pid;
 }
 
-function tooSlow(pid: number): SeedError {
-  return new SeedError('daemon_failed', `The daemon (pid ${pid}) has not stopped within ${STOP_WAIT_MS / 1_000} s.`, {
+function tooSlow(pid: number, waitMs: number): SeedError {
+  return new SeedError('daemon_failed', `The daemon (pid ${pid}) has not stopped within ${waitMs / 1_000} s.`, {
     hint: `If it hangs, \`kill -9 ${pid}\` loses nothing that was acknowledged.`,
     data: { pid },
   });

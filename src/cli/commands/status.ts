@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ask } from '../ask.ts';
 import { EXIT, printJson, printLine, spoken } from '../output.ts';
+import { SHORT_WAIT_MS } from '../owner-client.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -33,7 +34,11 @@ export function addStatus(program: Command): void {
 }
 
 async function status(options: CommonOptions): Promise<void> {
-  const facts = await ask<Status>(configOf(options), { tool: 'seed_status', access: 'read' });
+  const facts = await ask<Status>(configOf(options), {
+    tool: 'seed_status',
+    access: 'read',
+    waitMs: SHORT_WAIT_MS,
+  });
   process.exitCode = facts.serving ? EXIT.ok : EXIT.absent;
   if (options.json === true) {
     printJson(facts);

@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../../config.ts';
-import type { ErrorCode } from '../../errors.ts';
-import { ERROR_CODES, SeedError } from '../../errors.ts';
+import { fromWire, SeedError } from '../../errors.ts';
 import { homePath } from '../../substrate/home/layout.ts';
 import { socketPaths } from '../../substrate/home/sockets.ts';
 import type { DaemonConnection, Hello } from './hello.ts';
@@ -82,10 +81,8 @@ function readStart(file: number): string {
 /** What `seed up --json` said when it failed, as the error that it was. */
 function explain(said: string): SeedError | null {
   try {
-    const { error } = JSON.parse(said) as { error?: { code?: string; message?: string; hint?: string } };
-    if (error?.message === undefined) return null;
-    const known = (error.code !== undefined && error.code in ERROR_CODES ? error.code : 'internal') as ErrorCode;
-    return new SeedError(known, error.message, { hint: error.hint ?? '' });
+    const { error } = JSON.parse(said) as { error?: unknown };
+    return error === undefined ? null : fromWire(error);
   } catch {
     return said === '' ? null : cannotStart(said.slice(0, 500));
   }

@@ -1,8 +1,7 @@
 /** The first line each way on `agent.sock`, before any MCP: who connects, and who answers. */
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
-import type { ErrorCode } from '../../errors.ts';
-import { ERROR_CODES, SeedError } from '../../errors.ts';
+import { fromWire, SeedError } from '../../errors.ts';
 import { LINE_BYTES_MAX, splitLines } from './lines.ts';
 
 export const TOOL_SETS = ['daily', 'all'] as const;
@@ -136,11 +135,7 @@ function parseAnswer(line: Buffer): Welcome | { restarting: true; version: strin
   if (answer['seed_hello'] !== 1)
     return daemonFailed('What answers on the socket does not speak this seed’s language.');
   const { error } = answer;
-  if (typeof error === 'object' && error !== null) {
-    const { code, message, hint } = error as Record<string, unknown>;
-    const known = (typeof code === 'string' && code in ERROR_CODES ? code : 'internal') as ErrorCode;
-    return new SeedError(known, text(message), { hint: text(hint) });
-  }
+  if (typeof error === 'object' && error !== null) return fromWire(error);
   const version = text(answer['version']);
   if (answer['restarting'] === true) return { restarting: true, version };
   return { name: text(answer['name']), renamed: answer['renamed'] === true, version, seed: text(answer['seed']) };

@@ -1,5 +1,6 @@
 /** JSON-RPC lines as far as a pipe must understand them, and the few that it writes itself. */
 import type { SeedError } from '../../errors.ts';
+import { toWire } from '../../errors.ts';
 
 export type Id = string | number;
 
@@ -67,7 +68,7 @@ export function jsonLine(value: object): Buffer {
 
 /** An answer to a request that nobody else will answer. */
 export function errorLine(id: Id | null, error: SeedError): Buffer {
-  const { code, message, hint } = error;
+  const { code, message, hint } = toWire(error, { outside: true });
   return jsonLine({ id, error: { code: SERVER_ERROR, message: `${message} ${hint}`, data: { code, hint } } });
 }
 
