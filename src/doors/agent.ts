@@ -4,7 +4,6 @@
  * A connection names its agent in a first line. The name is a grant of its own, made the first time
  * it is seen; a second window of the same client gets the next free name.
  */
-import { chmodSync, rmSync } from 'node:fs';
 import type { Server as NetServer, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -20,6 +19,7 @@ import { readFirstLine } from './first-line.ts';
 import { agentName, Hello, isNewer } from './hello.ts';
 import type { Welcome } from './hello.ts';
 import * as limits from './limits.ts';
+import { listenOnSocket } from './listen.ts';
 import type { BuildServer } from './mcp.ts';
 import type { Connection } from './mcp-socket.ts';
 import type { Door } from './owner.ts';
@@ -44,7 +44,6 @@ export interface AgentDoor extends Door {
 
 /** Opens the door; the process must hold the home's lock. */
 export async function openAgentDoor(options: AgentDoorOptions): Promise<AgentDoor> {
-  rmSync(options.path, { force: true });
   const connections = new Map<string, Connection>();
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -60,8 +59,7 @@ export async function openAgentDoor(options: AgentDoorOptions): Promise<AgentDoo
     });
   });
   server.maxConnections = limits.CONNECTIONS_MAX;
-  await listen(server, options.path);
-  chmodSync(options.path, 0o600);
+  await listenOnSocket(server, options.path, options.onDefect);
   return {
     connected: () => [...connections.keys()].toSorted(),
     notify: (uri) => {
@@ -69,20 +67,6 @@ export async function openAgentDoor(options: AgentDoorOptions): Promise<AgentDoo
     },
     close: (waitMs) => drain(server, { sockets, connections, waitMs }),
   };
-}
-
-function listen(server: NetServer, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      reject(
-        new SeedError('daemon_failed', `The socket ${path} cannot be opened.`, {
-          hint: 'Check that the folder is yours and writable.',
-          cause,
-        }),
-      );
-    });
-    server.listen(path, resolve);
-  });
 }
 
 /** Takes nobody new, lets calls under way be answered, and hangs up; after `waitMs` whatever they do. */
@@ -141,6 +125,7 @@ async function welcome(options: AgentDoorOptions, connections: Map<string, Conne
   }
   const wanted = agentName(hello);
   const name = reserveName(wanted, connections, socket);
+  await membrane.assertOpen();
   const grant = await findOrAdmit(substrate, name);
   // Gone meanwhile: its `close` has passed, and the name may be another connection's by now.
   if (socket.destroyed) return;

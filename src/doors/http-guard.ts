@@ -20,8 +20,6 @@ export interface Reach {
 export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessage) => void {
   const hosts = new Set([...LOOPBACK.map((name) => `${name}:${port}`), ...(port === 80 ? LOOPBACK : [])]);
   if (publicUrl !== null) hosts.add(publicUrl.host);
-  const origins = new Set(LOOPBACK.map((name) => `http://${name}:${port}`));
-  if (publicUrl !== null) origins.add(publicUrl.origin);
   return ({ headers, url }) => {
     if (!hosts.has((headers.host ?? '').toLowerCase())) {
       throw new SeedError('forbidden', 'This door does not answer to that name.', {
@@ -31,7 +29,7 @@ export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessa
             : `Use ${publicUrl.origin}.`,
       });
     }
-    if (headers.origin !== undefined && !isAllowedOrigin(headers.origin, origins)) {
+    if (headers.origin !== undefined && !isAllowedOrigin(headers.origin, publicUrl)) {
       throw new SeedError('forbidden', 'A page of that origin may not use this door.', {
         hint: 'Use an MCP client, not a web page.',
       });
@@ -44,9 +42,7 @@ export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessa
   };
 }
 
-/** A tool on another loopback port, such as the Inspector's page, is the owner's own. */
-function isAllowedOrigin(origin: string, origins: ReadonlySet<string>): boolean {
-  if (origins.has(origin.toLowerCase())) return true;
-  const match = /^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i.exec(origin);
-  return match !== null;
+/** A tool on whichever loopback port, such as the Inspector's page, is the owner's own. */
+function isAllowedOrigin(origin: string, publicUrl: URL | null): boolean {
+  return origin === publicUrl?.origin || /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i.test(origin);
 }

@@ -4,19 +4,22 @@
  * Every request passes the guard, then the membrane, then the SDK. What a request holds open is
  * registered under its grant before the grant is looked at, so a removal in between cuts it off.
  */
-import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthInfo } from '@modelcontextprotocol/server';
 import { ERROR_CODES, SeedError, toSeedError, toWire } from '../errors.ts';
 import type { Admitted, Membrane } from '../membrane/membrane.ts';
 import type { RefusalCounter } from '../membrane/refusals.ts';
 import type { TokenAnswer } from '../membrane/token-endpoint.ts';
 import { TokenRefusal } from '../membrane/token-endpoint.ts';
+import type { Actor } from '../substrate/actor.ts';
+import type { Grant } from '../substrate/identity/grants.ts';
 import { readFormBody, readJsonBody } from './body.ts';
 import type { Reach } from './http-guard.ts';
 import { createGuard } from './http-guard.ts';
 import type { Lazy } from './lazy.ts';
 import { lazily } from './lazy.ts';
 import * as limits from './limits.ts';
+import { listenOnPort } from './listen.ts';
 import type { BuildServer } from './mcp.ts';
 import type { HttpMcp } from './mcp-http.ts';
 import { discoveryDocument } from './oauth-metadata.ts';
@@ -28,6 +31,8 @@ import { mayRead } from './resources.ts';
 export interface HttpDoorOptions extends Reach {
   readonly membrane: Membrane;
   readonly refusals: RefusalCounter;
+  /** Puts on record what somebody who was let in was refused; resolves to the error as it is told. */
+  readonly leaveRefusal: (action: string, actor: Actor, error: SeedError) => Promise<SeedError>;
   /** What builds a server for a session; loaded with the first client. */
   readonly servers: () => Promise<BuildServer>;
   readonly token: (form: unknown) => Promise<TokenAnswer>;
@@ -70,7 +75,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
       response.destroy();
     });
   });
-  await listen(server, options.port);
+  await listenOnPort(server, options.port, options.onDefect);
   return {
     notify: (uri) => mcp.peek()?.notify(uri),
     close: async (waitMs) => {
@@ -80,28 +85,6 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
       await drained;
     },
   };
-}
-
-function listen(server: HttpServer, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const taken = cause.code === 'EADDRINUSE';
-      reject(
-        new SeedError(
-          'daemon_failed',
-          taken
-            ? `Port ${port} is taken by another program; the HTTP door stays shut.`
-            : `Port ${port} cannot be opened.`,
-          {
-            hint: 'Stop that program, or make keys for another port: change "port" in config.json and restart.',
-            data: { port },
-            cause,
-          },
-        ),
-      );
-    });
-    server.listen(port, '127.0.0.1', resolve);
-  });
 }
 
 async function answer(
@@ -122,7 +105,7 @@ async function answer(
   } catch (thrown) {
     const error = toSeedError(thrown);
     if (error.code === 'internal') options.onDefect(error);
-    options.refusals.count('http', error.code);
+    if (error.kind === 'refused') options.refusals.count('http', error.code);
     await refuse({ request, response }, error, options);
   }
 }
@@ -189,15 +172,32 @@ class McpEndpoint {
     this.#mcp = mcp;
   }
 
-  async serve({ request, response }: Exchange): Promise<void> {
+  /** @throws SeedError for a stranger; whoever was let in is answered, and on record, here */
+  async serve(exchange: Exchange): Promise<void> {
+    const { membrane, leaveRefusal, onDefect } = this.#options;
+    const { actor, grant } = await membrane.admitKey(bearer(exchange.request));
+    try {
+      await this.#serveAdmitted(exchange, grant);
+    } catch (thrown) {
+      // Cut off, or hung up, while it was still arriving: nothing was asked.
+      if (exchange.response.destroyed) return;
+      const error = toSeedError(thrown);
+      if (error.code === 'internal') onDefect(error);
+      await refuse(exchange, await leaveRefusal('membrane.call', actor, error), this.#options);
+    }
+  }
+
+  async #serveAdmitted({ request, response }: Exchange, grant: Grant): Promise<void> {
     const { membrane } = this.#options;
-    const key = bearer(request);
-    const first = await membrane.admitKey(key);
-    if (membrane.work.count(first.grant.id) >= limits.REQUESTS_PER_KEY_MAX) throw tooMany('requests');
-    const release = membrane.work.register(first.grant.id, () => response.destroy());
+    if (membrane.work.count(grant.id) >= limits.REQUESTS_PER_KEY_MAX) throw tooMany('requests');
+    const release = membrane.work.register(grant.id, () => response.destroy());
     response.once('close', release);
+    if (response.destroyed) {
+      release();
+      return;
+    }
     // Registered first, looked at again after: a removal in between is seen by one of the two.
-    const admitted = await membrane.readmit(first.grant);
+    const admitted = await membrane.readmit(grant);
     if (!METHODS.has(request.method ?? '')) {
       notAllowed(response);
       return;
@@ -205,7 +205,7 @@ class McpEndpoint {
     const body = request.method === 'POST' ? await readJsonBody(request, limits.HTTP_BODY_BYTES_MAX) : undefined;
     if (Array.isArray(body) && body.length > limits.BATCH_MAX) throw tooMany('messages in a batch');
     const stream = narrowListen(body, admitted);
-    if (stream) this.#countStream(admitted.grant.id, response);
+    if (stream) this.#countStream(grant.id, response);
     limitTime(response, stream);
     // The adapter reads the caller off the request; their optional fields differ in type alone.
     const caller = Object.assign(request, { auth: describeCaller(admitted) }) as Parameters<HttpMcp['handle']>[0];
@@ -307,7 +307,7 @@ async function challenge(
   const parts =
     headers.authorization === undefined
       ? []
-      : ['error="invalid_token"', `error_description="${message.replace(/["\\]/g, '')}"`];
+      : ['error="invalid_token"', `error_description="${message.replace(/[^ !#-[\]-~]/g, '')}"`];
   if (await options.oauth()) parts.push(`resource_metadata="${metadataUrl(options)}"`);
   return parts.length === 0 ? 'Bearer' : `Bearer ${parts.join(', ')}`;
 }

@@ -16,7 +16,9 @@ import type { HttpDoor, HttpDoorOptions } from './http.ts';
 import { openHttpDoor } from './http.ts';
 import type { Reach } from './http-guard.ts';
 import { lazily } from './lazy.ts';
+import type { Door } from './owner.ts';
 import { openOwnerDoor } from './owner.ts';
+import { RefusalReceipts } from './refusal-receipts.ts';
 
 /** Changes of one resource are told at most this often. */
 const NOTIFY_MS = 250;
@@ -48,26 +50,33 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const refusals = new RefusalCounter(substrate, onDefect);
   const checkpoint = async (): Promise<string> => (await substrate.log()).checkpoint;
   const servers = lazily(async () => (await import('./mcp.ts')).createServerBuilder({ ...options, checkpoint })).get;
-  const owner = await openOwnerDoor({ path: sockets.owner, call, onDefect });
-  const agents = await openAgentDoor({ ...options, path: sockets.agent, servers });
-  const http = await openHttp({ ...options, refusals, servers });
-  const stopTelling = tellChanges(substrate, [agents, ...('door' in http ? [http.door] : [])]);
-  const sweep = setInterval(() => {
-    membrane.sweep().catch((error: unknown) => onDefect(toSeedError(error)));
-  }, SWEEP_MS).unref();
-  return {
-    httpProblem: 'problem' in http ? http.problem : null,
-    connectedAgents: agents.connected,
-    close: async (waitMs) => {
-      clearInterval(sweep);
-      stopTelling();
-      const doors = [owner, agents, ...('door' in http ? [http.door] : [])];
-      await Promise.all(doors.map((door) => door.close(waitMs)));
-      // What was only counted may be lost; the stop goes on.
-      for (const flush of [() => refusals.flush(), () => membrane.flushUse()])
-        await flush().catch((error: unknown) => onDefect(toSeedError(error)));
-    },
-  };
+  const opened: Door[] = [];
+  try {
+    opened.push(await openOwnerDoor({ path: sockets.owner, call, onDefect }));
+    const agents = await openAgentDoor({ ...options, path: sockets.agent, servers });
+    opened.push(agents);
+    const http = await openHttp({ ...options, refusals, servers });
+    if ('door' in http) opened.push(http.door);
+    const stopTelling = tellChanges(substrate, [agents, ...('door' in http ? [http.door] : [])]);
+    const sweep = setInterval(() => {
+      membrane.sweep().catch((error: unknown) => onDefect(toSeedError(error)));
+    }, SWEEP_MS).unref();
+    return {
+      httpProblem: 'problem' in http ? http.problem : null,
+      connectedAgents: agents.connected,
+      close: async (waitMs) => {
+        clearInterval(sweep);
+        stopTelling();
+        await Promise.all(opened.map((door) => door.close(waitMs)));
+        // What was only counted may be lost; the stop goes on.
+        for (const flush of [() => refusals.flush(), () => membrane.flushUse()])
+          await flush().catch((error: unknown) => onDefect(toSeedError(error)));
+      },
+    };
+  } catch (error) {
+    await Promise.all(opened.map((door) => door.close(0)));
+    throw error;
+  }
 }
 
 type HttpParts = DoorsOptions & Pick<HttpDoorOptions, 'refusals' | 'servers'>;
@@ -76,10 +85,12 @@ type HttpParts = DoorsOptions & Pick<HttpDoorOptions, 'refusals' | 'servers'>;
 async function openHttp(parts: HttpParts): Promise<{ door: HttpDoor } | { problem: SeedError }> {
   const { substrate, keys, port, publicUrl, onDefect } = parts;
   const issuerUrls = [`http://127.0.0.1:${port}`, ...(publicUrl === null ? [] : [publicUrl.origin])];
+  const onRecord = new RefusalReceipts(substrate);
   try {
     const door = await openHttpDoor({
       ...parts,
       token: createTokenEndpoint({ substrate, keys, issuerUrls }),
+      leaveRefusal: (action, actor, error) => onRecord.leave(action, actor, error),
       oauth: () => substrate.read((db) => readSwitch(db, 'oauth')),
       unhealthy: () => substrate.distrust?.code ?? null,
     });

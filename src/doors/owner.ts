@@ -4,7 +4,6 @@
  * `POST /call` with `{tool, input, passphrase?}`; the answer is JSON lines: any number of
  * `{progress}`, then one `{result}` or one `{error}`.
  */
-import { chmodSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import * as z from 'zod';
 import type { WireError } from '../errors.ts';
@@ -12,6 +11,7 @@ import { SeedError, toSeedError, toWire } from '../errors.ts';
 import { OWNER } from '../substrate/actor.ts';
 import type { Call } from './call.ts';
 import { readJsonBody } from './body.ts';
+import { listenOnSocket } from './listen.ts';
 import { createServer } from './node-http.ts';
 
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
@@ -46,30 +46,13 @@ export interface OwnerDoorOptions {
 
 /** Opens the door at a socket path; the process must hold the home's lock. */
 export async function openOwnerDoor(options: OwnerDoorOptions): Promise<Door> {
-  // Whatever is there is left over: only the holder of the lock may listen here.
-  rmSync(options.path, { force: true });
   const server = createServer({ requestTimeout: REQUEST_MS_MAX }, (request, response) => {
     void serve(options, request, response);
   });
-  await listen(server, options.path);
-  chmodSync(options.path, 0o600);
+  await listenOnSocket(server, options.path, options.onDefect);
   return {
     close: (waitMs) => closeServer(server, waitMs),
   };
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      reject(
-        new SeedError('daemon_failed', `The socket ${path} cannot be opened.`, {
-          hint: 'Check that the folder is yours and writable.',
-          cause,
-        }),
-      );
-    });
-    server.listen(path, resolve);
-  });
 }
 
 /** Closes a server: idle connections at once, busy ones when they are done or after `waitMs`. */

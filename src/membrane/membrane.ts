@@ -3,10 +3,9 @@
  *
  * Inbound only. It holds public keys and rows of grants; no credential of anybody it lets in.
  */
-import { SeedError } from '../errors.ts';
 import type { Actor } from '../substrate/actor.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
-import { findGrant, isInForce, noteGrantUse } from '../substrate/identity/grants.ts';
+import { findGrant, isInForce, keyRevoked, noteGrantUse, seedHalted } from '../substrate/identity/grants.ts';
 import type { Substrate } from '../substrate/substrate.ts';
 import { readSwitch } from '../substrate/switches.ts';
 import type { OpenAccessKey } from './access-key.ts';
@@ -63,10 +62,15 @@ export class Membrane {
       grant: await findGrant(db, id),
       halted: await readSwitch(db, 'halted'),
     }));
-    if (grant === null || grant.door !== door || !isInForce(grant, now)) throw revoked();
-    if (halted)
-      throw new SeedError('halted', 'The owner has halted the seed.', { hint: 'Wait until the owner resumes it.' });
+    if (grant === null || grant.door !== door || !isInForce(grant, now)) throw keyRevoked();
+    if (halted) throw seedHalted();
     return { grant, actor: actorOf(grant) };
+  }
+
+  /** @throws SeedError `halted`, or why the log is not trusted: then nobody new is even looked at */
+  async assertOpen(): Promise<void> {
+    if (this.#substrate.distrust !== null) throw this.#substrate.distrust;
+    if (await this.#substrate.read((db) => readSwitch(db, 'halted'))) throw seedHalted();
   }
 
   /** Cuts off what is open under grants that ended without being revoked: expired, or removed by hand. */
@@ -107,10 +111,4 @@ export class Membrane {
       for (const [id, { lastSeen, calls }] of gathered) await noteGrantUse(tx, id, lastSeen, calls);
     });
   }
-}
-
-function revoked(): SeedError {
-  return new SeedError('key_revoked', 'The key was removed by the owner, or has expired.', {
-    hint: 'Ask the owner for a new one.',
-  });
 }

@@ -38,7 +38,7 @@ export class RefusalCounter {
     if (counts.size === 0 || this.#substrate.distrust !== null) return;
     this.#counts = new Map();
     await this.#substrate.operate({ action: 'membrane.refuse', actor: SEED }, async (op) => {
-      op.receipt({ outcome: 'refused', code: 'unauthenticated', detail: Object.fromEntries(counts) });
+      op.receipt({ outcome: 'refused', detail: Object.fromEntries(counts) });
     });
   }
 }

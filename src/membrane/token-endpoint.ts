@@ -194,7 +194,7 @@ async function remember(substrate: Substrate, grant: Grant, claims: Assertion): 
   await substrate.operate({ action: 'membrane.token', actor: actorOf(grant) }, async (op) => {
     op.receipt({ subject: { type: 'key', id: grant.id } });
     // First: counted with what has expired, a full table would stay full for ever.
-    await op.run('DELETE FROM substrate_assertions WHERE expires_at < ?', op.now - SKEW_S * 1_000);
+    await op.run('DELETE FROM substrate_assertions WHERE expires_at < ?', op.now - (SKEW_S + 1) * 1_000);
     const row = await op.get<SeenRow>(
       'SELECT EXISTS (SELECT 1 FROM substrate_assertions WHERE id = ?) AS seen, (SELECT count(*) FROM substrate_assertions) AS remembered',
       id,

@@ -31,12 +31,10 @@ export function checkHome(home: string): Finding {
     const names = missing.map((name) => HOME_ENTRIES[name].path).join(', ');
     return bad('home', `${names} missing in ${home}.`, 'Restore the home from a backup.');
   }
-  const open = (['keys', 'owner', 'credentials'] as const).filter(
-    (name) => (statSync(homePath(home, name)).mode & 0o077) !== 0,
-  );
+  const folders = [home, ...(['keys', 'owner', 'credentials'] as const).map((name) => homePath(home, name))];
+  const open = folders.filter((path) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0);
   if (open.length === 0) return good('home', `${home} is complete and closed to others.`);
-  const paths = open.map((name) => homePath(home, name)).join(' ');
-  return bad('home', 'Other users of this machine can look into private folders.', `chmod 700 ${paths}`);
+  return bad('home', 'Other users of this machine can look into private folders.', `chmod 700 ${open.join(' ')}`);
 }
 
 /** The private keys: there, and readable for the owner alone. */

@@ -105,6 +105,7 @@ class LiveSubstrate implements Substrate {
   readonly #held: HeldCheckpoint;
   readonly #listeners = new Set<() => void>();
   readonly #tellChange: () => void;
+  readonly #onBackgroundError: (error: SeedError) => void;
   #distrust: SeedError | null;
 
   constructor(options: SubstrateOptions, { store, state, distrust, root, signer }: Parts) {
@@ -118,6 +119,7 @@ class LiveSubstrate implements Substrate {
     this.driver = store.driver;
     this.#store = store;
     this.#distrust = distrust;
+    this.#onBackgroundError = onBackgroundError;
     this.#held = new HeldCheckpoint(homePath(home, 'checkpoint'), (error) => {
       onBackgroundError(toSeedError(error));
     });
@@ -174,7 +176,12 @@ class LiveSubstrate implements Substrate {
   }
 
   flushCheckpoint(): void {
-    this.#held.flush();
+    try {
+      this.#held.flush();
+    } catch (error) {
+      // What it was to keep safe is done and durable; the next commit tries again.
+      this.#onBackgroundError(toSeedError(error));
+    }
   }
 
   async acceptLog(): Promise<Receipted<void>> {
@@ -256,8 +263,11 @@ async function findDistrust(store: Store, state: LogState, root: RootChain, home
     if (held !== null) await store.read((db) => assertContinues(db, { state, held, root, path }));
     else if (state.size > 0) throw checkpointMissing(path, state.size);
     return null;
-  } catch (error) {
-    return toSeedError(error);
+  } catch (thrown) {
+    const error = toSeedError(thrown);
+    // A disk that cannot be read is no reason to distrust what stands on it.
+    if (!['log_rolled_back', 'log_forked', 'home_damaged'].includes(error.code)) throw error;
+    return error;
   }
 }
 

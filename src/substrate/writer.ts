@@ -191,7 +191,8 @@ export class Writer {
   async #commitGroup(jobs: readonly Job[]): Promise<void> {
     const { store, signer, fault, onCommit } = this.#options;
     const answers: ((sealed: LogState) => void)[] = [];
-    let sealed = this.#state;
+    // Written in a closure, which the type checker does not follow.
+    let sealed = null as LogState | null;
     try {
       await this.#settleDoubt();
       const log = new LogWriter(this.#state, signer);
@@ -205,22 +206,25 @@ export class Writer {
       for (const job of jobs) job.reject(failure);
       return;
     }
-    const grown = sealed.size > this.#state.size;
-    this.#state = sealed;
+    const state = sealed ?? this.#state;
+    const grown = state.size > this.#state.size;
+    this.#state = state;
     fault('group.answer');
-    for (const answer of answers) answer(sealed);
-    if (grown) onCommit(sealed);
+    for (const answer of answers) answer(state);
+    if (grown) onCommit(state);
   }
 
   /** Finds out at once, if it can, what a failed commit left, and tells the callers. */
-  async #afterLostGroup(error: SeedError, candidate: LogState): Promise<SeedError> {
+  async #afterLostGroup(error: SeedError, sealed: LogState | null): Promise<SeedError> {
     if (error.code !== 'commit_unknown') return error;
-    this.#doubt = { candidate };
-    const before = this.#state.size;
+    const before = this.#state;
+    this.#doubt = { candidate: sealed ?? before };
     let holds: 'yes' | 'no' | 'unknown' = 'unknown';
     try {
       await this.#settleDoubt();
-      holds = this.#state.size > before ? 'yes' : 'no';
+      // A group that added no receipt left the head as it was: whether it holds cannot be seen there.
+      const telling = sealed === null || sealed.size > before.size;
+      if (telling) holds = this.#state.size > before.size ? 'yes' : 'no';
     } catch {
       // The file cannot be read either; every later write tries again first, and says why it fails.
     }
@@ -239,8 +243,9 @@ export class Writer {
     await store.reopen();
     const found = await store.read(readLogState);
     if (found?.checkpoint === candidate.checkpoint) {
+      const grown = candidate.size > this.#state.size;
       this.#state = candidate;
-      this.#options.onCommit(candidate);
+      if (grown) this.#options.onCommit(candidate);
     } else if ((found?.checkpoint ?? '') !== this.#state.checkpoint) {
       throw new SeedError('log_forked', 'The log on disk is not the one this process wrote.', {
         hint: 'Stop the daemon; another program may have replaced the database.',

@@ -23,7 +23,7 @@ export const keyShow = defineTool({
         (await findGrantByName(db, 'agent', key));
       if (grant === null)
         throw new SeedError('not_found', `There is no key "${key}".`, { hint: 'See `seed key list`.' });
-      const { receipts } = await listReceipts(db, { actor: grant.name }, { limit: 10 });
+      const { receipts } = await listReceipts(db, { grant: grant.id }, { limit: 10 });
       return { grant: await viewGrant(db, grant), receipts: receipts as z.infer<typeof ReceiptView>[] };
     }),
 });

@@ -38,7 +38,8 @@ export const receiptExport = defineTool({
       await write(intent.seq + 1, intent.checkpoint);
     } catch (thrown) {
       const error = toSeedError(thrown);
-      await settle(error.code);
+      // Where even that cannot be written, the next start settles it; what went wrong first is said.
+      await settle(error.code).catch(() => {});
       throw error;
     }
     await settle(null);

@@ -2,10 +2,15 @@ import * as z from 'zod';
 import { putContent } from '../substrate/content.ts';
 import { defineTool } from './define.ts';
 
+/** What the seed itself does is named with these: a note must not look like it. */
+const OWN_NOUNS =
+  /^(?:agent|bus|coherence|config|credential|group|handoff|key|log|membrane|memory|mind|policy|receipt|request|route|schedule|seed|session|store|target|task|tool)\./;
+
 const Name = z
   .string()
   .regex(/^[a-z_]+\.[a-z_.]+$/, 'a name such as deploy.finished')
-  .max(100);
+  .max(100)
+  .refine((name) => !OWN_NOUNS.test(name), 'a name that the seed does not use itself, such as deploy.finished');
 
 export const receiptNote = defineTool({
   name: 'receipt_note',

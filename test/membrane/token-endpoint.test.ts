@@ -261,7 +261,7 @@ describe('[LOCK-MEMBRANE-1] a used assertion', () => {
         key.privateKey,
       );
     expect((await askToken(full, sign('too many'))).status).toBe(400);
-    full.sources.time += 31_000;
+    full.sources.time += 32_000;
     expect((await askToken(full, sign('room again'))).status).toBe(200);
     await full.close();
     own[Symbol.dispose]();

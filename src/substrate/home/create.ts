@@ -5,7 +5,7 @@
  * the last, so that a start after a crash in between knows that the rest is its own to remove. The
  * home's lock is held all the while.
  */
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { SeedError } from '../../errors.ts';
 import { OWNER } from '../actor.ts';
@@ -43,8 +43,8 @@ export function homeState(home: string): HomeState {
   const names = listFolder(home);
   if (names.includes(HOME_ENTRIES.settings.path)) return 'finished';
   // The lock's files are made before anything else, by whoever looks first.
-  const locks = new Set([homePath(home, 'lock'), homePath(home, 'holder')].map((path) => path.slice(home.length + 1)));
-  if (names.every((name) => locks.has(name) || name === 'lock.db-journal' || name === 'lock.json.new')) return 'absent';
+  const locks = [HOME_ENTRIES.lock.path, HOME_ENTRIES.holder.path];
+  if (names.every((name) => isHomeName(name) && locks.some((lock) => name.startsWith(lock)))) return 'absent';
   if (names.includes(HOME_ENTRIES.unfinished.path) && names.every(isHomeName)) return 'unfinished';
   // Finished while the names were read: the settings appear before `.unfinished` goes.
   return existsSync(homePath(home, 'settings')) ? 'finished' : 'foreign';
@@ -114,7 +114,10 @@ function assertUsable(home: string): void {
 /** Creates the folder and resolves to the topmost one that was not there, or null. */
 function makeFolder(home: string): string | null {
   try {
-    return mkdirSync(home, { recursive: true, mode: 0o700 }) ?? null;
+    const made = mkdirSync(home, { recursive: true, mode: 0o700 }) ?? null;
+    // A folder that was there may be open to others; a home is not.
+    chmodSync(home, 0o700);
+    return made;
   } catch (error) {
     throw unwritable(home, error);
   }

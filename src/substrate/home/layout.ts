@@ -82,9 +82,14 @@ export function homePath(folder: string, entry: HomeEntryName): string {
   return join(folder, HOME_ENTRIES[entry].path);
 }
 
+/** What SQLite puts beside a database, and `replaceFileDurably` beside a file. */
+const BESIDE_DATABASE = ['-wal', '-shm', '-journal'];
+const BESIDE_FILE = ['.new'];
+
 /** Names that may stand in a home's folder; anything else was not put there by a seed. */
 export function isHomeName(name: string): boolean {
-  return Object.values(HOME_ENTRIES).some(
-    ({ path }) => name === path || name.startsWith(`${path}-`) || name === `${path}.new`,
-  );
+  return Object.values(HOME_ENTRIES).some(({ path, kind }) => {
+    const beside = path.endsWith('.db') ? BESIDE_DATABASE : kind === 'file' ? BESIDE_FILE : [];
+    return name === path || beside.some((ending) => name === `${path}${ending}`);
+  });
 }

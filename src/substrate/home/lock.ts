@@ -5,13 +5,13 @@
  * the process dies, however it dies, so nothing ever needs cleaning. The small file beside it only
  * says who, for the message to whoever comes second.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { SeedError } from '../../errors.ts';
 import type { Connection, SqliteDriver } from '../store/connection.ts';
 import { openConnection, sqliteCode, storeError } from '../store/connection.ts';
-import { replaceFileDurably } from './files.ts';
+import { fileError, replaceFileDurably } from './files.ts';
 import { homePath } from './layout.ts';
 
 const Holder = z.object({ pid: z.int().positive(), role: z.enum(['daemon', 'command']) });
@@ -53,6 +53,8 @@ function tryLock(home: string, driver: SqliteDriver): Connection | null {
   const path = homePath(home, 'lock');
   let db: Connection | null = null;
   try {
+    // Closed to others from the start: whoever can read it can hold it against its owner.
+    closeSync(openSync(path, 'a', 0o600));
     db = openConnection(driver, path);
     const opened = identity(path);
     db.exec('BEGIN EXCLUSIVE');
@@ -63,7 +65,7 @@ function tryLock(home: string, driver: SqliteDriver): Connection | null {
   } catch (error) {
     db?.close();
     if (sqliteCode(error) === 'SQLITE_BUSY') return null;
-    throw storeError(error, path);
+    throw fileError(storeError(error, path), path, 'home_unwritable');
   }
 }
 
@@ -108,7 +110,9 @@ export async function lockHome(
   };
 }
 
-function lockedBy(home: string, holder: Holder | null): SeedError {
+function lockedBy(home: string, last: Holder | null): SeedError {
+  // Whoever took it last may be gone, and something else hold the file.
+  const holder = last !== null && isAlive(last.pid) ? last : null;
   const who = holder === null ? 'Another process' : `A ${holder.role} with pid ${holder.pid}`;
   return new SeedError('home_locked', `${who} has the home ${home}.`, {
     hint: holder?.role === 'command' ? 'Try again when it is done.' : 'Use that daemon, or stop it with `seed down`.',

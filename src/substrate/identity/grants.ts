@@ -138,19 +138,34 @@ export async function deleteGrantFamily(tx: WriteHandle, id: string): Promise<st
 
 interface ForceRow extends Row {
   readonly expires_at: number | null;
+  readonly halted: number;
 }
 
 /**
  * Checks, inside the operation's own transaction, that the acting grant is still in force.
  *
- * @throws SeedError `key_revoked`
+ * @throws SeedError `key_revoked` or `halted`
  */
 export async function assertGrantInForce(db: ReadHandle, id: string, now: number): Promise<void> {
-  const row = await db.get<ForceRow>('SELECT expires_at FROM substrate_grants WHERE id = ?', id);
-  if (row !== undefined && (row.expires_at === null || row.expires_at > now)) return;
-  throw new SeedError('key_revoked', 'The key was removed by the owner, or has expired.', {
+  const row = await db.get<ForceRow>(
+    `SELECT expires_at, EXISTS (SELECT 1 FROM substrate_switches WHERE name = 'halted' AND value = 'on') AS halted
+     FROM substrate_grants WHERE id = ?`,
+    id,
+  );
+  if (row === undefined || (row.expires_at !== null && row.expires_at <= now)) throw keyRevoked();
+  if (row.halted === 1) throw seedHalted();
+}
+
+/** What a grant that is gone is told, at every door. */
+export function keyRevoked(): SeedError {
+  return new SeedError('key_revoked', 'The key was removed by the owner, or has expired.', {
     hint: 'Ask the owner for a new one.',
   });
+}
+
+/** What everybody but the owner is told while the seed is halted. */
+export function seedHalted(): SeedError {
+  return new SeedError('halted', 'The owner has halted the seed.', { hint: 'Wait until the owner resumes it.' });
 }
 
 interface UseRow extends Row {

@@ -7,7 +7,7 @@
 import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { SeedError } from '../../errors.ts';
 import { verifierKey } from '../../formats/note.ts';
 import { originOf } from '../../formats/checkpoint.ts';
@@ -38,8 +38,10 @@ type Source = Pick<SubstrateReader, 'read' | 'root' | 'rootFiles' | 'seed'>;
 export async function exportLog(source: Source, request: ExportRequest): Promise<void> {
   const out = resolve(request.out);
   await assertFree(out);
-  const draft = join(dirname(out), `.${out.slice(dirname(out).length + 1)}.partial-${process.pid}`);
+  const draft = join(dirname(out), `.${basename(out)}.partial`);
   try {
+    // Left by a process that was killed over it.
+    await rm(draft, { recursive: true, force: true });
     await mkdir(join(draft, 'root'), { recursive: true });
     await writeReceipts(source, join(draft, 'receipts.jsonl'), request);
     await writeSmall(join(draft, 'checkpoint'), request.checkpoint);

@@ -101,6 +101,8 @@ export class LogWriter {
    *   no open intent; nothing is appended then
    */
   async append(tx: Transaction, draft: ReceiptDraft, now: number): Promise<number> {
+    // After a receipt that was counted and not stored no other may close the gap.
+    this.#assertWhole();
     const time = laterOf(isoTime(now), this.#time);
     const seq = this.nextSeq;
     const receipt: Receipt = { v: 1, seed: this.#before.seed, seq, prev: this.#prev, time, ...draft };
@@ -108,10 +110,11 @@ export class LogWriter {
     const line = encodeReceipt(receipt);
     const bytes = Buffer.from(line);
     await tx.run(
-      'INSERT INTO substrate_receipts (seq, bytes, actor, action, outcome, of_seq) VALUES (?, ?, ?, ?, ?, ?)',
+      'INSERT INTO substrate_receipts (seq, bytes, actor, grant_id, action, outcome, of_seq) VALUES (?, ?, ?, ?, ?, ?, ?)',
       seq,
       line,
       draft.actor.id,
+      draft.actor.grant,
       draft.action,
       draft.outcome,
       draft.of,
@@ -128,9 +131,13 @@ export class LogWriter {
     return seq;
   }
 
+  #assertWhole(): void {
+    if (this.#halfDone) throw new Error('A receipt was counted but not stored; the group must not commit.');
+  }
+
   /** Signs a checkpoint over everything appended and writes the log's head. */
   async seal(tx: Transaction): Promise<LogState> {
-    if (this.#halfDone) throw new Error('A receipt was counted but not stored; the group must not commit.');
+    this.#assertWhole();
     const { seed, size } = this.#before;
     if (this.#range.size === size) return this.#before;
     const tree = { origin: originOf(seed), size: this.#range.size, root: this.#range.root() };

@@ -6,6 +6,8 @@ import type { ReadHandle, Row, Value } from '../store/store.ts';
 
 /** What to look for; everything given must hold. */
 export interface ReceiptFilter {
+  /** The grant acted under; unlike the actor's name it never changes. */
+  readonly grant?: string | undefined;
   readonly actor?: string | undefined;
   readonly action?: string | undefined;
   readonly outcome?: Outcome | undefined;
@@ -98,6 +100,10 @@ export async function listReceipts(
     if (wanted === undefined) continue;
     terms.push(`${column} = ?`);
     params.push(wanted);
+  }
+  if (filter.grant !== undefined) {
+    terms.push('grant_id = ?');
+    params.push(filter.grant);
   }
   // Said again in the words of the partial index, which the planner does not derive by itself.
   if (filter.outcome !== undefined && filter.outcome !== 'ok') terms.push("outcome <> 'ok'");

@@ -398,7 +398,8 @@ async function readOnce<T>(db: Connection, path: string, fn: (db: ReadHandle) =>
     try {
       return await guard.run(() => fn(new SqliteHandle(db, guard)));
     } finally {
-      db.exec('COMMIT');
+      // Nothing was written; what matters is that no view stays open, whatever went wrong in it.
+      db.exec('ROLLBACK');
     }
   } catch (error) {
     throw storeError(error, path);
