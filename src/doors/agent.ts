@@ -16,8 +16,9 @@ import { PROFILES } from '../substrate/identity/scopes.ts';
 import { newId } from '../substrate/sources.ts';
 import type { Substrate } from '../substrate/substrate.ts';
 import { readFirstLine } from './first-line.ts';
-import { agentName, Hello, isNewer } from './hello.ts';
-import type { Welcome } from './hello.ts';
+import type { Hello, Welcome } from './hello.ts';
+import { agentName, isNewer } from './hello.ts';
+import { HelloLine } from './hello-schema.ts';
 import * as limits from './limits.ts';
 import { listenOnSocket } from './listen.ts';
 import type { BuildServer } from './mcp.ts';
@@ -147,7 +148,7 @@ async function welcome(options: AgentDoorOptions, connections: Map<string, Conne
 
 function parseHello(line: string): Hello {
   try {
-    return Hello.parse(JSON.parse(line));
+    return HelloLine.parse(JSON.parse(line));
   } catch (cause) {
     throw new SeedError('invalid_input', 'A connection begins with a line that names the agent.', {
       hint: 'Connect with `seed mcp --as NAME`.',

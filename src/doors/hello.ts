@@ -1,50 +1,44 @@
 /**
  * The first line on the local socket, in each direction, before MCP begins: which agent this is,
- * and which versions meet.
+ * and which versions meet. Both ends share this file, so it loads nothing; the door checks what it
+ * is told with `hello-schema.ts`.
  */
-import * as z from 'zod';
-import { GrantName } from '../tools/grant-view.ts';
+import type { WireError } from '../errors.ts';
+import { isAgentName, isReserved, slug } from '../substrate/identity/names.ts';
+
+export const TOOL_SETS = ['daily', 'all'] as const;
 
 /** What a client's pipe says. */
-export const Hello = z.object({
-  seed_hello: z.literal(1),
+export interface Hello {
+  readonly seed_hello: 1;
   /** The agent's name, as the owner configured it; null lets the client's own name decide. */
-  as: z.string().max(200).nullable(),
+  readonly as: string | null;
   /** The client program's own name and version. */
-  client: z.string().max(200).nullable(),
-  version: z.string().max(40),
-  tools: z.enum(['daily', 'all']),
-});
-export type Hello = z.infer<typeof Hello>;
+  readonly client: string | null;
+  readonly version: string;
+  readonly tools: (typeof TOOL_SETS)[number];
+}
+
+/** Who connects, as the daemon has let it in. */
+export interface Welcomed {
+  readonly seed_hello: 1;
+  readonly name: string;
+  readonly renamed: boolean;
+  readonly version: string;
+  readonly seed: string;
+}
 
 /** What the daemon answers. */
 export type Welcome =
-  | {
-      readonly seed_hello: 1;
-      readonly name: string;
-      readonly renamed: boolean;
-      readonly version: string;
-      readonly seed: string;
-    }
+  | Welcomed
   | { readonly seed_hello: 1; readonly restarting: true; readonly version: string }
-  | {
-      readonly seed_hello: 1;
-      readonly error: { readonly code: string; readonly message: string; readonly hint: string };
-    };
+  | { readonly seed_hello: 1; readonly error: WireError };
 
-/** Leaves room for the number of a second window. */
-const NAME_CHARS_MAX = 60;
-
-/** A name that keys and agents can have, from whatever a client calls itself; one that can be is kept as it is. */
-export function agentName(hello: Pick<Hello, 'as' | 'client'>): string {
-  if (hello.as !== null && hello.as.length <= NAME_CHARS_MAX && GrantName.safeParse(hello.as).success) return hello.as;
-  const raw = hello.as ?? hello.client ?? '';
-  const name = raw
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 32)
-    .replace(/^-+|-+$/g, '');
-  return name === '' ? 'agent' : name;
+/** A name that agents can have, from whatever a client calls itself; one that can be is kept as it is. */
+export function agentName({ as, client }: Pick<Hello, 'as' | 'client'>): string {
+  if (as !== null && isAgentName(as)) return as;
+  const name = slug(as ?? client ?? '');
+  return name === null || isReserved(name) ? 'agent' : name;
 }
 
 /** Whether version `a` is newer than `b`, by their numbers. */

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import type { Grant } from '../substrate/identity/grants.ts';
 import { readGrantUse } from '../substrate/identity/grants.ts';
+import { GRANT_NAME, GRANT_NAME_RULE, isReserved, RESERVED_RULE } from '../substrate/identity/names.ts';
 import { isoTime } from '../substrate/sources.ts';
 import type { ReadHandle } from '../substrate/substrate.ts';
 
@@ -35,10 +36,11 @@ export async function viewGrant(db: ReadHandle, grant: Grant): Promise<GrantView
   };
 }
 
-/** Names of keys and agents: short, and the same in every place they are shown. */
+/** A name that a key or an agent can be given. */
 export const GrantName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'lower-case letters, digits, dots, dashes; at most 64');
+  .regex(GRANT_NAME, GRANT_NAME_RULE)
+  .refine((name) => !isReserved(name), RESERVED_RULE);
 
 /** A lifetime in seconds. */
 export const LifetimeSeconds = z

@@ -13,7 +13,10 @@ export function addMcp(program: Command): void {
   program
     .command('mcp')
     .description('serve one MCP client on standard input and output; this is what clients start')
-    .option('--as <name>', 'the agent’s name here: lower-case letters, digits, dashes (default: the client’s own name)')
+    .option(
+      '--as <name>',
+      'the agent’s name here: lower-case letters, digits, dots, dashes (default: the client’s own)',
+    )
     .option('--home <dir>', 'the home’s folder')
     .addOption(new Option('--tools <set>', 'which tools the client sees').choices(['daily', 'all']).default('daily'))
     .option('--url <url>', 'a seed elsewhere, at its /mcp address')

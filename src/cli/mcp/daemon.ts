@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../../config.ts';
+import type { Hello } from '../../doors/hello.ts';
+import { isNewer } from '../../doors/hello.ts';
 import { fromWire, SeedError } from '../../errors.ts';
 import { homePath } from '../../substrate/home/layout.ts';
 import { socketPaths } from '../../substrate/home/sockets.ts';
-import type { DaemonConnection, Hello } from './hello.ts';
-import { greet, isOlder } from './hello.ts';
+import type { DaemonConnection } from './hello.ts';
+import { greet } from './hello.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../../bin/seed.cjs', import.meta.url));
 const START_MS_MAX = 10_000;
@@ -118,7 +120,7 @@ export function createDaemonFinder(config: Config, say: (text: string) => void):
 
   const welcomed = (connection: DaemonConnection): DaemonConnection => {
     const { version } = connection.welcome;
-    if (!saidOlder && isOlder(version, config.version)) {
+    if (!saidOlder && isNewer(config.version, version)) {
       saidOlder = true;
       say(`the running seed is version ${version}, older than this ${config.version}; restart it with \`seed down\``);
     }

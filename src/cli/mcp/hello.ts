@@ -2,30 +2,13 @@
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { fromWire, SeedError } from '../../errors.ts';
+import type { Hello, Welcome, Welcomed } from '../../doors/hello.ts';
 import { LINE_BYTES_MAX, splitLines } from './lines.ts';
-
-export const TOOL_SETS = ['daily', 'all'] as const;
-
-export interface Hello {
-  /** The name asked for; null leaves it to the daemon. */
-  readonly as: string | null;
-  /** The client's own name and version. */
-  readonly client: string | null;
-  readonly version: string;
-  readonly tools: (typeof TOOL_SETS)[number];
-}
-
-export interface Welcome {
-  readonly name: string;
-  readonly renamed: boolean;
-  readonly version: string;
-  readonly seed: string;
-}
 
 /** A connection to a daemon that has said hello. */
 export interface DaemonConnection {
   readonly socket: Socket;
-  readonly welcome: Welcome;
+  readonly welcome: Welcomed;
   /** Hands over the lines from now on; those that came meanwhile first. */
   readonly onLine: (handler: LineHandler) => void;
 }
@@ -112,7 +95,7 @@ export function greet(path: string, hello: Hello, signal: AbortSignal): Promise<
         onTooLong: (head, tail) => handler.onTooLong(head, tail),
       }),
     );
-    socket.write(`${JSON.stringify({ seed_hello: 1, ...hello })}\n`);
+    socket.write(`${JSON.stringify(hello)}\n`);
   });
 }
 
@@ -124,7 +107,9 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-function parseAnswer(line: Buffer): Welcome | { restarting: true; version: string } | SeedError {
+type Answer = Exclude<Welcome, { readonly error: unknown }>;
+
+function parseAnswer(line: Buffer): Answer | SeedError {
   let value: unknown;
   try {
     value = JSON.parse(line.toString('utf8'));
@@ -132,20 +117,10 @@ function parseAnswer(line: Buffer): Welcome | { restarting: true; version: strin
     return daemonFailed('What answers on the socket is not a seed.');
   }
   const answer = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
-  if (answer['seed_hello'] !== 1)
-    return daemonFailed('What answers on the socket does not speak this seed’s language.');
-  const { error } = answer;
+  const { seed_hello: spoken, error, name, renamed, seed } = answer;
+  if (spoken !== 1) return daemonFailed('What answers on the socket does not speak this seed’s language.');
   if (typeof error === 'object' && error !== null) return fromWire(error);
   const version = text(answer['version']);
-  if (answer['restarting'] === true) return { restarting: true, version };
-  return { name: text(answer['name']), renamed: answer['renamed'] === true, version, seed: text(answer['seed']) };
-}
-
-/** Whether one version comes before another, by its three numbers. */
-export function isOlder(version: string, than: string): boolean {
-  const numbers = (each: string): number[] => each.split(/[.+-]/, 3).map(Number);
-  const left = numbers(version);
-  const right = numbers(than);
-  const at = [0, 1, 2].find((index) => left[index] !== right[index]);
-  return at !== undefined && (left[at] ?? 0) < (right[at] ?? 0);
+  if (answer['restarting'] === true) return { seed_hello: 1, restarting: true, version };
+  return { seed_hello: 1, name: text(name), renamed: renamed === true, version, seed: text(seed) };
 }

@@ -4,8 +4,9 @@
  */
 import { parseArgs } from 'node:util';
 import { readConfig } from '../../config.ts';
+import { TOOL_SETS } from '../../doors/hello.ts';
 import { SeedError, toSeedError } from '../../errors.ts';
-import { TOOL_SETS } from './hello.ts';
+import { AGENT_NAME_CHARS_MAX, isAgentName } from '../../substrate/identity/names.ts';
 
 export interface McpCommandOptions {
   readonly as?: string | undefined;
@@ -70,8 +71,9 @@ async function serve({ as, home, tools, url, keyFile }: McpCommandOptions, signa
     const { runBridge } = await import('./bridge.ts');
     return runBridge({ url, keyFile, stdin, stdout, say, signal });
   }
-  if (as !== undefined && !/^[a-z0-9-]{1,32}$/.test(as)) {
-    throw invalid('--as takes a name of 1 to 32 lower-case letters, digits and dashes.', 'as');
+  if (as !== undefined && !isAgentName(as)) {
+    const rule = 'lower-case letters, digits, dots, dashes and underscores, and not owner or seed';
+    throw invalid(`--as takes a name of 1 to ${AGENT_NAME_CHARS_MAX} ${rule}.`, 'as');
   }
   const { runPipe } = await import('./pipe.ts');
   return runPipe({

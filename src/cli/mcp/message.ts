@@ -103,15 +103,3 @@ export function clientInfoOf(message: Message): ClientInfo | null {
     version: typeof version === 'string' ? version.slice(0, TEXT_LENGTH_MAX) : '',
   };
 }
-
-/** A name for an agent: lower-case letters, digits and dashes, 32 at most; null when nothing is left. */
-export function slug(text: string): string | null {
-  const plain = text
-    .normalize('NFKD')
-    .toLowerCase()
-    .replace(/\p{M}/gu, '')
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 32)
-    .replace(/^-+|-+$/g, '');
-  return plain === '' ? null : plain;
-}

@@ -6,14 +6,16 @@
  */
 import type { Readable, Writable } from 'node:stream';
 import type { Config } from '../../config.ts';
+import type { Hello } from '../../doors/hello.ts';
 import { SeedError, toSeedError } from '../../errors.ts';
+import { slug } from '../../substrate/identity/names.ts';
 import type { Conversation } from './conversation.ts';
 import { createConversation } from './conversation.ts';
 import { createDaemonFinder } from './daemon.ts';
-import type { DaemonConnection, Hello } from './hello.ts';
+import type { DaemonConnection } from './hello.ts';
 import { LINE_BYTES_MAX, splitLines } from './lines.ts';
 import type { Message } from './message.ts';
-import { clientInfoOf, errorLine, garbageLine, idAtEnds, readMessage, slug, tooLongLine } from './message.ts';
+import { clientInfoOf, errorLine, garbageLine, idAtEnds, readMessage, tooLongLine } from './message.ts';
 
 const WAITING_MAX = 1_000;
 const WAITING_BYTES_MAX = 32 * 1024 * 1024;
@@ -98,6 +100,7 @@ class Pipe {
     if (first === undefined) return 0;
     const info = clientInfoOf(first.message);
     const hello: Hello = {
+      seed_hello: 1,
       as: as ?? (info === null ? null : slug(info.name)),
       client: info === null ? null : `${info.name} ${info.version}`.trim(),
       version: config.version,

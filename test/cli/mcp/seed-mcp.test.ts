@@ -242,6 +242,8 @@ test('an older daemon is replaced by this version’s own', async () => {
 
 test.each([
   [['--as', 'No Spaces'], 2],
+  [['--as', 'owner'], 2],
+  [['--as', 'x'.repeat(61)], 2],
   [['--tools', 'some'], 2],
   [['--url', 'http://seed.example/mcp'], 2],
   [['--frobnicate'], 2],
