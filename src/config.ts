@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { SeedError } from './errors.ts';
+import { parsePublicUrl } from './substrate/switches.ts';
 
 export interface Config {
   /** The program's version. */
@@ -15,7 +16,7 @@ export interface Config {
   readonly sqlite: 'native' | 'node' | null;
   /** The user's own runtime folder, where the platform has one. */
   readonly runtimeFolder: string | null;
-  /** The address behind a proxy, pinned by the owner; null serves loopback alone. */
+  /** The address behind a proxy to pin now; null leaves what was pinned before. */
   readonly publicUrl: URL | null;
   /** How the user calls the program, for texts that say what to type: `seed`, or `npm run seed --`. */
   readonly command: string;
@@ -53,15 +54,11 @@ function readPort(env: Environment): number | null {
   throw invalid('SEED_PORT', 'a port from 0 to 65535');
 }
 
-/** Only the origin counts: MCP stands at /mcp under it. */
 function readPublicUrl(behindProxy: boolean, env: Environment): URL | null {
   if (!behindProxy) return null;
-  const url = URL.parse(env['SEED_PUBLIC_URL'] ?? '');
-  if (url?.protocol === 'https:' && url.pathname === '/' && url.search === '' && url.username === '') return url;
-  throw invalid(
-    'SEED_PUBLIC_URL',
-    'an https address without a path, such as https://seed.example.org, when --behind-proxy is given',
-  );
+  const url = parsePublicUrl(env['SEED_PUBLIC_URL'] ?? '');
+  if (url !== null) return url;
+  throw invalid('SEED_PUBLIC_URL', 'an https address without a path, such as https://seed.example.org');
 }
 
 function readDriver(env: Environment): Config['sqlite'] {

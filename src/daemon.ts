@@ -16,7 +16,7 @@ import { assertHome, audienceOf, COMMAND_WAIT_MS, faultOf, keysOf, loopbackUrl }
 import type { OpenAccessKey } from './membrane/access-key.ts';
 import { createAccessKeyOpener } from './membrane/access-key.ts';
 import { Membrane } from './membrane/membrane.ts';
-import { SEED } from './substrate/actor.ts';
+import { OWNER, SEED } from './substrate/actor.ts';
 import { eraseDueContent } from './substrate/content.ts';
 import { sampleGrowth } from './substrate/health.ts';
 import { homePath } from './substrate/home/layout.ts';
@@ -30,6 +30,7 @@ import type { SqliteDriver } from './substrate/store/connection.ts';
 import { chooseDriver } from './substrate/store/connection.ts';
 import type { Substrate } from './substrate/substrate.ts';
 import { openSubstrate } from './substrate/substrate.ts';
+import { readPublicUrl, writePublicUrl } from './substrate/switches.ts';
 import type { Daemon } from './tools/daemon.ts';
 import { TOOLS } from './tools/index.ts';
 
@@ -167,7 +168,8 @@ async function openSeed(
   substrate: Substrate,
   stop: () => void,
 ): Promise<{ daemon: Daemon; doors: Doors }> {
-  const { home, version, publicUrl } = config;
+  const { home, version } = config;
+  const publicUrl = await pinPublicUrl(config, substrate);
   const { port, sockets: folder } = readSettings(home);
   const sockets = socketPaths(home, folder);
   if (folder !== null) prepareSocketFolder(folder);
@@ -180,15 +182,15 @@ async function openSeed(
     startedAt: systemSources.now(),
     get doors() {
       const problem = doors?.httpProblem ?? null;
-      const url = doors === null || problem !== null ? null : audienceOf(config, port);
+      const url = doors === null || problem !== null ? null : audienceOf(publicUrl, port);
       return { owner: sockets.owner, url, problem: problem?.message ?? null };
     },
     agents: () => doors?.connectedAgents() ?? [],
     droppedLogLines: dropped,
     stop,
   };
-  const membrane = new Membrane(substrate, keyOpener(config, substrate, port));
-  const keys = keysOf(config, substrate, membrane.work);
+  const membrane = new Membrane(substrate, keyOpener(publicUrl, substrate, port));
+  const keys = await keysOf(config, substrate, membrane.work);
   const call = createCall({ tools: TOOLS, substrate, daemon, keys });
   doors = await openDoors({
     port,
@@ -206,9 +208,22 @@ async function openSeed(
   return { daemon, doors };
 }
 
+/** Pins the address that this start names, so that every later one, whoever starts it, answers to it too. */
+async function pinPublicUrl({ publicUrl }: Config, substrate: Substrate): Promise<URL | null> {
+  const pinned = await substrate.read(readPublicUrl);
+  if (publicUrl === null || publicUrl.origin === pinned?.origin) return pinned;
+  if (substrate.distrust === null) {
+    await substrate.operate({ action: 'config.set', actor: OWNER }, (op) => {
+      op.receipt({ detail: { name: 'public-url', value: publicUrl.origin } });
+      return writePublicUrl(op, publicUrl);
+    });
+  }
+  return publicUrl;
+}
+
 /** Opens keys for every address under which this seed is reached. */
-function keyOpener(config: Config, { root, seed }: Substrate, port: number): OpenAccessKey {
-  const audiences = [...new Set([audienceOf(config, port), `${loopbackUrl(port)}/mcp`])];
+function keyOpener(publicUrl: URL | null, { root, seed }: Substrate, port: number): OpenAccessKey {
+  const audiences = [...new Set([audienceOf(publicUrl, port), `${loopbackUrl(port)}/mcp`])];
   return createAccessKeyOpener({
     issuerKeys: root.issuerKeys,
     issuer: originOf(seed),

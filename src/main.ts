@@ -20,6 +20,7 @@ import { systemSources } from './substrate/sources.ts';
 import { chooseDriver } from './substrate/store/connection.ts';
 import type { Substrate } from './substrate/substrate.ts';
 import { openSubstrate, openSubstrateReader } from './substrate/substrate.ts';
+import { readPublicUrl } from './substrate/switches.ts';
 import type { Daemon } from './tools/daemon.ts';
 import { TOOLS } from './tools/index.ts';
 
@@ -104,7 +105,7 @@ function commandDaemon(config: Config): Daemon {
 }
 
 /** The address that keys are for: the pinned one behind a proxy, else the one on loopback. */
-export function audienceOf({ publicUrl }: Config, port: number): string {
+export function audienceOf(publicUrl: URL | null, port: number): string {
   return `${publicUrl?.origin ?? loopbackUrl(port)}/mcp`;
 }
 
@@ -113,13 +114,14 @@ export function loopbackUrl(port: number): string {
 }
 
 /** What issues and removes keys in this process. */
-export function keysOf(config: Config, substrate: Substrate, work: OpenWork): KeyService {
+export async function keysOf({ home }: Config, substrate: Substrate, work: OpenWork): Promise<KeyService> {
+  const publicUrl = await substrate.read(readPublicUrl);
   return new KeyService({
     substrate,
     work,
-    issuer: loadKey(homePath(config.home, 'keys'), 'issuer'),
+    issuer: loadKey(homePath(home, 'keys'), 'issuer'),
     issuerName: originOf(substrate.seed),
-    audience: audienceOf(config, readSettings(config.home).port),
+    audience: audienceOf(publicUrl, readSettings(home).port),
   });
 }
 
@@ -140,7 +142,7 @@ export async function openLocally(config: Config): Promise<LocalSeed> {
         tools: TOOLS,
         substrate,
         daemon: commandDaemon(config),
-        keys: keysOf(config, substrate, new OpenWork()),
+        keys: await keysOf(config, substrate, new OpenWork()),
       }),
       close: async () => {
         await substrate.close();

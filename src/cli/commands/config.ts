@@ -6,13 +6,20 @@ import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
 export function addConfig(program: Command): void {
-  const config = program.command('config').description('what is turned on or off for the whole seed');
+  const config = program.command('config').description('what is set for the whole seed');
   const set = config
     .command('set')
-    .addArgument(new Argument('<name>', 'oauth: serve OAuth discovery documents').choices(['oauth']))
-    .addArgument(new Argument('<value>').choices(['on', 'off']))
-    .description('turn something on or off (owner act)');
-  common(set, { examples: ['seed config set oauth on'] }).action(setSwitch);
+    .addArgument(
+      new Argument('<name>', 'oauth: serve OAuth discovery; public-url: the https address behind a proxy').choices([
+        'oauth',
+        'public-url',
+      ]),
+    )
+    .argument('<value>', 'on or off; for public-url an https address, or off')
+    .description('set something for the whole seed (owner act)');
+  common(set, { examples: ['seed config set oauth on', 'seed config set public-url https://seed.example.org'] }).action(
+    setSwitch,
+  );
 }
 
 async function setSwitch(name: string, value: string, options: CommonOptions): Promise<void> {
@@ -23,5 +30,8 @@ async function setSwitch(name: string, value: string, options: CommonOptions): P
     ownerAct: true,
   });
   if (options.json === true) printJson({ ...answer, name, value });
-  else printLine(`${name} is ${value}. Receipt ${answer.receipt} says so.`);
+  else {
+    const from = name === 'public-url' ? ' from the next start on' : '';
+    printLine(`${name} is ${value}${from}. Receipt ${answer.receipt} says so.`);
+  }
 }

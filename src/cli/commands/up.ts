@@ -24,7 +24,10 @@ export function addUp(program: Command): void {
   const command = program
     .command('up')
     .description('serve the home in the foreground; makes it when it is not there')
-    .option('--behind-proxy', 'also answer to SEED_PUBLIC_URL, an https address that a proxy on this machine serves')
+    .option(
+      '--behind-proxy',
+      'pin SEED_PUBLIC_URL, an https address that a proxy on this machine serves, and answer to it from now on',
+    )
     .addOption(new Option('--print-unit <manager>', 'print a service file instead').choices(['systemd', 'launchd']));
   common(command, {
     examples: [
