@@ -18,7 +18,10 @@ interface Node {
 }
 
 interface Scope {
-  readonly set: ReadonlyMap<string, { readonly defs: readonly { readonly type: string; readonly parent?: Node }[] }>;
+  readonly set: ReadonlyMap<
+    string,
+    { readonly defs: readonly { readonly type: string; readonly node?: Node; readonly parent?: Node }[] }
+  >;
   readonly upper: Scope | null;
 }
 
@@ -63,7 +66,7 @@ interface Import {
   readonly node: Node;
   /** Undefined where the target is computed. */
   readonly target: string | undefined;
-  /** The imported names; `*` for the whole module. */
+  /** The imported names; `*` for the whole module under a name, ELSEWHERE where it went unseen. */
   readonly names: readonly string[];
 }
 
@@ -82,6 +85,49 @@ function isRequire(callee: unknown): boolean {
   return isIdentifier(callee) && /require/i.test(callee.name) && callee.name !== 'createRequire';
 }
 
+/** `process.getBuiltinModule`, however the process or the function was got at. */
+function isGetBuiltinModule(callee: unknown): boolean {
+  if (!isNode(callee)) return false;
+  return (
+    (callee.type === 'MemberExpression' ? memberName(callee) : isIdentifier(callee) && callee.name) === GET_BUILTIN
+  );
+}
+
+const GET_BUILTIN = 'getBuiltinModule';
+
+/** What an expression loads: `require(…)`, `process.getBuiltinModule(…)`, `import(…)`; null if it loads nothing. */
+function loadedBy(expression: unknown): { readonly target: unknown } | null {
+  if (!isNode(expression)) return null;
+  if (expression.type === 'AwaitExpression') return loadedBy(expression['argument']);
+  if (expression.type === 'ImportExpression') return { target: expression['source'] };
+  if (expression.type !== 'CallExpression') return null;
+  const { callee, arguments: args } = expression;
+  const loads = isRequire(callee) || isGetBuiltinModule(callee);
+  return loads && Array.isArray(args) ? { target: args[0] } : null;
+}
+
+/** A module that was loaded as a value and handed on: what is taken from it cannot be seen here. */
+const ELSEWHERE = '?';
+
+function patternKeys(pattern: Node): string[] {
+  const properties = Array.isArray(pattern['properties']) ? pattern['properties'].filter(isNode) : [];
+  return properties.map((property) => {
+    const key = property['key'];
+    return (isIdentifier(key) && property['computed'] !== true ? key.name : literalText(key)) ?? ELSEWHERE;
+  });
+}
+
+/** The names taken from a module where it is loaded. */
+function takenNames(expression: Node): string[] {
+  const { parent } = expression;
+  if (parent?.type === 'AwaitExpression') return takenNames(parent);
+  if (parent?.type === 'ExpressionStatement') return [];
+  if (parent?.type === 'MemberExpression' && parent['object'] === expression) return [memberName(parent) ?? ELSEWHERE];
+  const pattern = parent?.type === 'VariableDeclarator' ? parent['id'] : undefined;
+  if (!isNode(pattern)) return [ELSEWHERE];
+  return pattern.type === 'ObjectPattern' ? patternKeys(pattern) : ['*'];
+}
+
 /** Calls back for every way TypeScript has to name another module, types included. */
 function onImport(visit: (found: Import) => void): Visitor {
   const fromSource = (node: Node): void => {
@@ -90,21 +136,21 @@ function onImport(visit: (found: Import) => void): Visitor {
     }
   };
   const whole = (node: Node, target: unknown): void => visit({ node, target: literalText(target), names: ['*'] });
+  const loaded = (node: Node): void => {
+    const found = loadedBy(node);
+    if (found !== null) visit({ node, target: literalText(found.target), names: takenNames(node) });
+  };
   return {
     ImportDeclaration: fromSource,
     ExportNamedDeclaration: fromSource,
     ExportAllDeclaration: (node) => whole(node, node['source']),
-    ImportExpression: (node) => whole(node, node['source']),
+    ImportExpression: (node) => loaded(node),
     TSImportType: (node) => whole(node, node['source'] ?? node['argument']),
     TSImportEqualsDeclaration: (node) => {
       const reference = node['moduleReference'];
       if (isNode(reference) && reference.type === 'TSExternalModuleReference') whole(node, reference['expression']);
     },
-    CallExpression: (node) => {
-      const callee = node['callee'];
-      const args = node['arguments'];
-      if (isRequire(callee) && Array.isArray(args)) whole(node, args[0]);
-    },
+    CallExpression: (node) => loaded(node),
   };
 }
 
@@ -245,17 +291,21 @@ function reach({ globals = [], members = {}, modules = {}, bareConstructors = []
       const visitImport = onImport(({ node, target, names }) => {
         const list = banned.get(target ?? '');
         if (list === undefined) return;
-        const found = list.includes('*') ? '*' : names.find((name) => list.includes(name));
-        if (found !== undefined) report(node, found === '*' ? `${target}` : `${found} of ${target}`);
+        const found = list.includes('*') ? '*' : names.find((name) => name === ELSEWHERE || list.includes(name));
+        if (found !== undefined)
+          report(node, list.includes(found) && found !== '*' ? `${found} of ${target}` : `${target}`);
       });
-      /** A whole module under a local name: `import * as crypto` and then `crypto.randomUUID`. */
+      /** A whole module under a local name: `import * as crypto`, or loaded by a call, and then `crypto.randomUUID`. */
       const moduleOf = (identifier: unknown): readonly string[] => {
         if (!isIdentifier(identifier)) return [];
         for (let scope: Scope | null = context.sourceCode.getScope(identifier); scope !== null; scope = scope.upper) {
           const definition = scope.set.get(identifier.name)?.defs[0];
           if (definition === undefined) continue;
-          if (definition.type !== 'ImportBinding') return [];
-          return banned.get(literalText(definition.parent?.['source']) ?? '') ?? [];
+          const source =
+            definition.type === 'ImportBinding'
+              ? definition.parent?.['source']
+              : loadedBy(definition.node?.['init'])?.target;
+          return banned.get(literalText(source) ?? '') ?? [];
         }
         return [];
       };
@@ -287,9 +337,11 @@ function reach({ globals = [], members = {}, modules = {}, bareConstructors = []
           const pattern = node['id'];
           if (!isNode(pattern) || pattern.type !== 'ObjectPattern' || !Array.isArray(pattern['properties'])) return;
           const holder = ambientName(context, node['init'], moduleNames);
+          const list = moduleOf(node['init']);
           for (const property of pattern['properties'].filter(isNode)) {
             const key = isIdentifier(property['key']) ? property['key'].name : literalText(property['key']);
             if (bannedMember(holder, key)) report(property, `${holder}.${key}`);
+            else if (key !== undefined && list.includes(key)) report(property, key);
           }
         },
       };

@@ -18,6 +18,8 @@ const SETTINGS = [
   'tsconfig.json',
   'vitest.config.ts',
 ];
+/** Scripts about this project's own code and packages, which the other has not. */
+const OWN_SCRIPTS: readonly string[] = ['reference.ts', 'bundle.ts'].map((name) => path.join(ROOT, 'scripts', name));
 /** What the clean fixture and the copied scripts use; everything else would be an unused dependency. */
 const USED = /^(@noble\/hashes|better-sqlite3|@types\/.*|node|typescript|vitest|knip|oxlint.*|@biomejs\/biome)$/;
 
@@ -75,7 +77,8 @@ export function makeProject(
     writeFileSync(path.join(folder, file), text);
   };
   mkdirSync(folder);
-  for (const name of SETTINGS) cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true });
+  const filter = (source: string): boolean => !OWN_SCRIPTS.includes(source);
+  for (const name of SETTINGS) cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true, filter });
   symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
   const manifest = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as Manifest;
   manifest.dependencies = { ...pick(manifest.dependencies), ...dependencies };
