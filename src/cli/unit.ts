@@ -1,7 +1,5 @@
 /** Service files that run the daemon under the user's own service manager, with absolute paths. */
-import { fileURLToPath } from 'node:url';
-
-const LAUNCHER = fileURLToPath(new URL('../../bin/seed.cjs', import.meta.url));
+import { LAUNCHER } from './launcher.ts';
 
 export function serviceUnit(manager: 'systemd' | 'launchd', home: string): string {
   const program = [process.execPath, LAUNCHER, 'up', '--home', home];

@@ -4,8 +4,9 @@ import { SeedError } from '../../errors.ts';
 import type { Client, ClientName, Scope } from '../connect/clients.ts';
 import { CLIENT_NAMES, CLIENTS, clientFile, isClientName, SCOPES } from '../connect/clients.ts';
 import type { ServerEntry } from '../connect/command-line.ts';
-import { isTemporary, serverEntry, shellLine } from '../connect/command-line.ts';
+import { isTemporary, serverEntry } from '../connect/command-line.ts';
 import { printJson, printLine, spoken } from '../output.ts';
+import { shellLine } from '../shell.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 

@@ -7,6 +7,7 @@ import { homePath } from '../../substrate/home/layout.ts';
 import { ask, withSeed } from '../ask.ts';
 import { EXIT, printJson, printLine, printLines, progressLine, spokenExample } from '../output.ts';
 import { csvHeadings, csvLine, receiptBlock, receiptTable } from '../receipt-text.ts';
+import { shellLine } from '../shell.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf, parsePath } from './shared.ts';
 
@@ -255,12 +256,7 @@ async function exportReceipts(options: CommonOptions & { readonly out: string })
   printLine(`Wrote ${answer.receipts} receipts to ${answer.out}.`);
   printLine('Verify them here, or on another machine with a copy of the root of trust that you kept:');
   const root = join(homePath(config.home, 'root'), '1.json');
-  printLine(spokenExample(`  seed receipts verify ${shellWord(answer.out)} --root ${shellWord(root)}`));
-}
-
-/** A word as a POSIX shell takes it. */
-function shellWord(word: string): string {
-  return /^[\w./:@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  printLine(`  ${spokenExample('seed receipts verify')} ${shellLine([answer.out, '--root', root])}`);
 }
 
 interface VerifyOptions extends CommonOptions {

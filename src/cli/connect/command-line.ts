@@ -3,9 +3,7 @@
  * started from a desktop do not have the shell's environment, nor its PATH.
  */
 import { existsSync, realpathSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-
-const LAUNCHER = fileURLToPath(new URL('../../../bin/seed.cjs', import.meta.url));
+import { LAUNCHER } from '../launcher.ts';
 
 /** What an MCP client's configuration says of a server that it starts. */
 export interface ServerEntry {
@@ -44,9 +42,4 @@ export function startsSeed(entry: unknown): boolean {
   return [command, ...(args as unknown[])].some(
     (word) => typeof word === 'string' && /(^|[/\\])seed(\.cjs)?$/.test(word),
   );
-}
-
-/** A command line as a POSIX shell reads it. */
-export function shellLine(words: readonly string[]): string {
-  return words.map((word) => (/^[\w./:@=+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
 }

@@ -4,17 +4,16 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, r
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { Config } from '../../config.ts';
 import type { Hello } from '../../doors/hello.ts';
 import { isNewer } from '../../doors/hello.ts';
 import { fromWire, SeedError } from '../../errors.ts';
 import { homePath } from '../../substrate/home/layout.ts';
 import { socketPaths } from '../../substrate/home/sockets.ts';
+import { LAUNCHER } from '../launcher.ts';
 import type { DaemonConnection } from './hello.ts';
 import { greet } from './hello.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../../bin/seed.cjs', import.meta.url));
 const START_MS_MAX = 10_000;
 /** An older daemon drains for up to 10 s before it lets the home go. */
 const RESTART_MS_MAX = 20_000;

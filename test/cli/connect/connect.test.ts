@@ -17,7 +17,8 @@ import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { clientFile, CLIENT_NAMES, CLIENTS } from '../../../src/cli/connect/clients.ts';
-import { nodeBinary, shellLine, startsSeed } from '../../../src/cli/connect/command-line.ts';
+import { nodeBinary, startsSeed } from '../../../src/cli/connect/command-line.ts';
+import { shellLine } from '../../../src/cli/shell.ts';
 
 const LAUNCHER = join(import.meta.dirname, '..', '..', '..', 'bin', 'seed.cjs');
 const scratch = mkdtempSync(join(tmpdir(), 'seed-connect-'));
