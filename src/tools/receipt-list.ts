@@ -8,7 +8,7 @@ export const receiptList = defineTool({
   name: 'receipt_list',
   title: 'List receipts',
   description:
-    'Use when you need to see what was done here, by whom, and what came of it. Newest first; narrow it with the filters.',
+    'Use when you need to see what was done here, by whom, and what came of it. Newest first; narrow it with the filters. A page can be empty before the end: go on while there is a next_cursor.',
   scope: 'receipt.read',
   surface: 'full',
   access: 'read',

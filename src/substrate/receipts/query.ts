@@ -84,31 +84,63 @@ async function highest(db: ReadHandle, to: number | string | undefined): Promise
   return (await seqAtTime(db, new Date(ms + (day ? DAY_MS : 1)).toISOString())) - 1;
 }
 
-/** One page of receipts that match, newest first unless asked otherwise. */
+/** Receipts looked at for one page where no index leads to just those wanted: every read stays short. */
+const WINDOW_RECEIPTS = 20_000;
+
+/** Whether one index leads to the receipts wanted and to no others. */
+function isIndexed({ actor, action, outcome, grant }: ReceiptFilter): boolean {
+  const given = [actor, action, outcome, grant].filter((wanted) => wanted !== undefined);
+  return given.length === 0 || (given.length === 1 && actor === undefined && outcome !== 'ok');
+}
+
+/** The part of `low` to `high` that one page looks at, from the end where it begins. */
+function windowOf(
+  low: number,
+  high: number,
+  { newest, window }: { newest: boolean; window: number },
+): [number, number] {
+  return newest ? [Math.max(low, high - window + 1), high] : [low, Math.min(high, low + window - 1)];
+}
+
+export interface PageOptions {
+  readonly limit: number;
+  /** `next` of the page before. */
+  readonly after?: number | null;
+  readonly order?: 'newest' | 'oldest';
+  /** Receipts looked at for one page where no index leads to those wanted. */
+  readonly window?: number;
+}
+
+/** The terms of the WHERE clause for a filter, and their parameters. */
+function whereOf(filter: ReceiptFilter): { terms: string[]; params: Value[] } {
+  const wanted = { actor: filter.actor, action: filter.action, outcome: filter.outcome, grant_id: filter.grant };
+  const given = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const terms = given.map(([column]) => `${column} = ?`);
+  // Said again in the words of the partial index, which the planner does not derive by itself.
+  if (filter.outcome !== undefined && filter.outcome !== 'ok') terms.push("outcome <> 'ok'");
+  return { terms, params: given.map(([, value]) => value) };
+}
+
+/**
+ * One page of receipts that match, newest first unless asked otherwise. A page can hold fewer than
+ * `limit`, or none, and still not be the last: `next` says so.
+ */
 export async function listReceipts(
   db: ReadHandle,
   filter: ReceiptFilter,
-  { limit, after = null, order = 'newest' }: { limit: number; after?: number | null; order?: 'newest' | 'oldest' },
+  { limit, after = null, order = 'newest', window = WINDOW_RECEIPTS }: PageOptions,
 ): Promise<ReceiptPage> {
-  let [low, high] = [await lowest(db, filter.from), await highest(db, filter.to)];
-  if (after !== null)
-    [low, high] = order === 'newest' ? [low, Math.min(high, after - 1)] : [Math.max(low, after + 1), high];
-  const terms = ['seq >= ?', 'seq <= ?'];
-  const params: Value[] = [low, high];
-  for (const column of ['actor', 'action', 'outcome'] as const) {
-    const wanted = filter[column];
-    if (wanted === undefined) continue;
-    terms.push(`${column} = ?`);
-    params.push(wanted);
-  }
-  if (filter.grant !== undefined) {
-    terms.push('grant_id = ?');
-    params.push(filter.grant);
-  }
-  // Said again in the words of the partial index, which the planner does not derive by itself.
-  if (filter.outcome !== undefined && filter.outcome !== 'ok') terms.push("outcome <> 'ok'");
-  const sql = `SELECT bytes FROM substrate_receipts WHERE ${terms.join(' AND ')} ORDER BY seq ${order === 'newest' ? 'DESC' : 'ASC'} LIMIT ?`;
-  const rows = await db.all<BytesRow>(sql, ...params, limit + 1);
+  const newest = order === 'newest';
+  const size = (await db.get<{ size: number }>('SELECT size FROM substrate_log WHERE id = 1'))?.size ?? 0;
+  let [low, high] = [await lowest(db, filter.from), Math.min(await highest(db, filter.to), size - 1)];
+  if (after !== null) [low, high] = newest ? [low, Math.min(high, after - 1)] : [Math.max(low, after + 1), high];
+  const [from, to] = isIndexed(filter) ? [low, high] : windowOf(low, high, { newest, window });
+  const { terms, params } = whereOf(filter);
+  const where = ['seq >= ?', 'seq <= ?', ...terms].join(' AND ');
+  const sql = `SELECT bytes FROM substrate_receipts WHERE ${where} ORDER BY seq ${newest ? 'DESC' : 'ASC'} LIMIT ?`;
+  const rows = await db.all<BytesRow>(sql, from, to, ...params, limit + 1);
   const receipts = rows.slice(0, limit).map(({ bytes }) => parseReceipt(bytes));
-  return { receipts, next: rows.length > limit ? (receipts.at(-1)?.seq ?? null) : null };
+  if (rows.length > limit) return { receipts, next: receipts.at(-1)?.seq ?? null };
+  if (newest) return { receipts, next: from > low ? from : null };
+  return { receipts, next: to < high ? to : null };
 }

@@ -15,7 +15,6 @@ export const ground: Migration = {
       of_seq  INTEGER
     ) STRICT;
     CREATE UNIQUE INDEX substrate_receipts_of ON substrate_receipts (of_seq) WHERE of_seq IS NOT NULL;
-    CREATE INDEX substrate_receipts_actor ON substrate_receipts (actor, seq);
     CREATE INDEX substrate_receipts_grant ON substrate_receipts (grant_id, seq) WHERE grant_id IS NOT NULL;
     CREATE INDEX substrate_receipts_action ON substrate_receipts (action, seq);
     CREATE INDEX substrate_receipts_unusual ON substrate_receipts (outcome, seq) WHERE outcome <> 'ok';
