@@ -236,7 +236,7 @@ function homePage(): string {
     code(name),
     kind,
     cell(meaning),
-    code(`src/${owner}`),
+    owner.startsWith('planned') ? cell(owner) : code(`src/${owner}`),
   ]);
   return page('The files of a home', [
     'A home is one folder, closed to other users of the machine. Back it up as a whole and while no daemon serves it, or the parts will not fit together.',

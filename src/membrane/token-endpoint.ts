@@ -55,7 +55,7 @@ export class TokenRefusal extends SeedError {
   readonly oauthError: 'invalid_request' | 'invalid_client' | 'unsupported_grant_type';
 
   constructor(oauthError: TokenRefusal['oauthError'], message: string) {
-    super('unauthenticated', message, { hint: 'See the chapter on helpers in docs/clients.md.' });
+    super('unauthenticated', message, { hint: 'See the chapter “Helpers that sign” in docs/clients.md.' });
     this.oauthError = oauthError;
   }
 }

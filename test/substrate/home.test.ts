@@ -414,4 +414,13 @@ describe('the list of files of a home', () => {
     expect(new Set(entries.map(({ path }) => path)).size).toBe(entries.length);
     for (const { meaning, owner } of entries) expect(meaning.length * owner.length).toBeGreaterThan(0);
   });
+
+  it('names modules that are there, or says that they are planned', () => {
+    const src = join(import.meta.dirname, '..', '..', 'src');
+    const gone = Object.values(HOME_ENTRIES)
+      .map(({ owner }) => owner)
+      .filter((owner) => !owner.startsWith('planned: '))
+      .filter((owner) => !existsSync(join(src, owner)) && !existsSync(join(src, `${owner}.ts`)));
+    expect(gone).toEqual([]);
+  });
 });

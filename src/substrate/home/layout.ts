@@ -10,7 +10,7 @@ interface HomeEntry {
   readonly path: string;
   readonly kind: 'file' | 'folder' | 'socket';
   readonly meaning: string;
-  /** The module that writes it. */
+  /** The module that writes it, below src/; `planned: …` while there is none. */
   readonly owner: string;
 }
 
@@ -42,11 +42,28 @@ const ENTRIES = {
   credentials: {
     path: 'credentials',
     kind: 'folder',
-    meaning: 'Secrets for model targets, one file each (mode 0600).',
-    owner: 'membrane/egress',
+    meaning: 'Secrets for model targets, one file each (mode 0600); nothing writes here yet.',
+    owner: 'planned: router',
   },
   log: { path: 'log', kind: 'folder', meaning: 'What the daemon said, rotated.', owner: 'substrate/home/log-file' },
-  owner: { path: 'owner', kind: 'folder', meaning: 'The owner’s door (mode 0700).', owner: 'doors/owner' },
+  owner: {
+    path: 'owner',
+    kind: 'folder',
+    meaning: 'Holds the owner’s door; whoever can enter it is the owner (mode 0700).',
+    owner: 'substrate/home/create',
+  },
+  ownerSocket: {
+    path: 'owner/owner.sock',
+    kind: 'socket',
+    meaning: 'The owner’s door, while a daemon serves; elsewhere when the home’s path is too long for a socket.',
+    owner: 'doors/owner',
+  },
+  agentSocket: {
+    path: 'agent.sock',
+    kind: 'socket',
+    meaning: 'The local agents’ door, while a daemon serves; elsewhere when the home’s path is too long for a socket.',
+    owner: 'doors/agent',
+  },
   checkpoint: {
     path: 'checkpoint',
     kind: 'file',

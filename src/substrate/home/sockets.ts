@@ -20,7 +20,7 @@ export interface SocketPaths {
 }
 
 function within(home: string): SocketPaths {
-  return { owner: join(homePath(home, 'owner'), 'owner.sock'), agent: join(home, 'agent.sock') };
+  return { owner: homePath(home, 'ownerSocket'), agent: homePath(home, 'agentSocket') };
 }
 
 /** The folder to record for a home: null while its own path is short enough. */
