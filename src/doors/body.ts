@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { SeedError } from '../errors.ts';
 
 /** How many arrays and objects may stand inside one another. */
-export const JSON_DEPTH_MAX = 64;
+const JSON_DEPTH_MAX = 64;
 
 async function readText(request: IncomingMessage, bytesMax: number): Promise<string> {
   const chunks: Buffer[] = [];
@@ -26,7 +26,7 @@ export async function readJsonBody(request: IncomingMessage, bytesMax: number): 
 }
 
 /** `JSON.parse` for text from outside. @throws SeedError `invalid_input` */
-export function parseJsonWithin(text: string, depthMax: number): unknown {
+function parseJsonWithin(text: string, depthMax: number): unknown {
   if (jsonDepth(text, depthMax) > depthMax) {
     throw new SeedError('invalid_input', `The JSON is nested deeper than ${depthMax} levels.`, {
       hint: 'Send it flatter.',

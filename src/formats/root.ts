@@ -19,7 +19,7 @@ import {
   type SignedRoot,
 } from './root-document.ts';
 
-export type { RootDocument, RootKey, RootKeys, RootSignature, SignedRoot } from './root-document.ts';
+export type { RootDocument, RootKey, RootKeys, SignedRoot } from './root-document.ts';
 
 /** What a new version says, apart from what follows from the version before it. */
 export interface RootContent {

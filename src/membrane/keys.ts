@@ -22,8 +22,6 @@ import type { OpenWork } from './streams.ts';
 
 /** How long a key lasts unless said otherwise. */
 export const KEY_MS_DEFAULT: number = 30 * 86_400_000;
-/** How long a key may last at most. */
-export const KEY_MS_MAX: number = 366 * 86_400_000;
 /** Keys that may stand under one grant: each comes with limits of its own at the doors. */
 const KEYS_UNDER_ONE_MAX = 100;
 
@@ -45,7 +43,7 @@ export interface Issued {
 }
 
 /** @throws SeedError `invalid_input` unless it is base64 of a usable Ed25519 public key */
-export function assertPublicKey(text: string): void {
+function assertPublicKey(text: string): void {
   const bytes = Buffer.from(text, 'base64');
   if (bytes.length === 32 && bytes.toString('base64') === text && isAcceptablePublicKey(new Uint8Array(bytes))) return;
   throw new SeedError('invalid_input', 'That is not a usable Ed25519 public key.', {

@@ -119,7 +119,7 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
   };
 }
 
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer();
   const port = await listenAnywhere(server);
   await new Promise((resolve) => server.close(resolve));

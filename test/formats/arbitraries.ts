@@ -11,13 +11,13 @@ export function runs(usual: number, long: number): { numRuns: number; seed?: num
   return LONG ? { numRuns: long } : { numRuns: usual, seed: 7331 };
 }
 
-export const text: fc.Arbitrary<string> = fc.oneof(
+const text: fc.Arbitrary<string> = fc.oneof(
   fc.string(),
   fc.string({ unit: 'binary' }),
   fc.constant('"\\\u0000\u2028🌱'),
 );
 
-export const key: fc.Arbitrary<string> = fc.stringMatching(/^[a-z0-9_]{1,12}$/).filter((name) => name !== '__proto__');
+const key: fc.Arbitrary<string> = fc.stringMatching(/^[a-z0-9_]{1,12}$/).filter((name) => name !== '__proto__');
 
 /** Any value inside the subset. */
 export const json: fc.Arbitrary<Json> = fc.letrec<{ value: Json }>((tie) => ({

@@ -101,7 +101,7 @@ export async function listPendingRequests(db: ReadHandle, now: number): Promise<
 }
 
 /** @throws SeedError `not_found`, or `conflict` when the row was altered */
-export async function getRequest(db: ReadHandle, id: string): Promise<AccessRequest> {
+async function getRequest(db: ReadHandle, id: string): Promise<AccessRequest> {
   const row = await db.get<RequestRow>('SELECT body, hash, status FROM substrate_requests WHERE id = ?', id);
   if (row === undefined)
     throw new SeedError('not_found', `There is no request ${id.slice(0, 64)}.`, { hint: 'See `seed requests list`.' });
