@@ -1,7 +1,7 @@
 /** `seed up`, `down` and `status`: one daemon a home, however it was started or ended. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, openSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { scratch } from '../support/scratch.ts';
@@ -72,6 +72,29 @@ test('a killed daemon leaves a home that commands use and the next daemon takes'
   expect((await seedJson(['down', '--home', home])).answer).toEqual({ stopped: false, pid: null });
   await using next = await startDaemon(home);
   expect((await seedJson<Status>(['status', '--home', home])).answer.pid).toBe(next.pid);
+});
+
+test('a door that cannot be opened closes those that were: one error, and the home is free again', async () => {
+  using room = scratch();
+  const home = room.at('home');
+  await initHome(home);
+  const inTheWay = path.join(home, 'agent.sock');
+  mkdirSync(inTheWay);
+  const { code, answer } = await seedJson<ErrorAnswer>(['up', '--home', home]);
+  expect(code).toBe(1);
+  expect(answer.error).toMatchObject({ code: 'daemon_failed' });
+  expect(answer.error.message).toBe(`The socket ${inTheWay} cannot be opened.`);
+  const told = await seed(['up', '--home', home]);
+  expect(told.code).toBe(1);
+  expect(told.stderr.match(/^seed: /gm)).toHaveLength(1);
+  expect(told.stderr).not.toMatch(/defect|Error:|^ +at /m);
+
+  const status = await seedJson<Status>(['status', '--home', home]);
+  expect(status).toMatchObject({ code: 4, answer: { serving: false, pid: null } });
+  expect((await seed(['receipts', 'note', 'free', '--home', home])).code).toBe(0);
+  rmdirSync(inTheWay);
+  await using daemon = await startDaemon(home);
+  expect((await seedJson<Status>(['status', '--home', home])).answer.pid).toBe(daemon.pid);
 });
 
 test('up --json says when it is ready, and to what', async () => {

@@ -361,3 +361,30 @@ test('a key’s use is counted once for each request', async () => {
   await rig.membrane.flushUse();
   expect((await asOwner<{ grant: object }>(rig, 'key_show', { key: key.id })).grant).toMatchObject({ calls: 3 });
 });
+
+test('what a helper asks wrongly is on record as its own; what strangers do is counted together', async () => {
+  using own = scratch();
+  const first = await openRig(own.at('home'));
+  const { port, sources } = first;
+  const { id, key } = await issue(first, 'clumsy');
+  const knock = (headers: Record<string, string>, body: string): Promise<Answer> =>
+    ask(first, { method: 'POST', path: '/mcp', body, headers: { 'content-type': 'application/json', ...headers } });
+  const batch = `[${Array.from({ length: limits.BATCH_MAX + 1 }, () => PING).join(',')}]`;
+  const wrongs = [
+    await knock({ authorization: `Bearer ${key}` }, '{'),
+    await knock({ authorization: `Bearer ${key}` }, batch),
+  ];
+  const stranger = [await knock({}, PING), await knock({ authorization: 'Bearer a.b.c' }, '{')];
+  expect([...wrongs, ...stranger].map(codeOf)).toEqual(['invalid_input', 'busy', 'unauthenticated', 'unauthenticated']);
+  const calls = await receipts(first, { action: 'membrane.call' });
+  expect(calls.map(({ outcome: end, code, actor }) => [end, code, actor.id, actor.grant])).toEqual(
+    wrongs.map((answer) => ['refused', codeOf(answer), 'clumsy', id]),
+  );
+  await first.close();
+  expect(first.defects).toEqual([]);
+
+  await using again = await openRig(own.at('home'), { port, sources });
+  expect(await receipts(again, { action: 'membrane.refuse' })).toMatchObject([
+    { outcome: 'refused', code: null, actor: { kind: 'substrate' }, detail: { http_unauthenticated: 2 } },
+  ]);
+});

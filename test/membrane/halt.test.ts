@@ -1,5 +1,7 @@
 /** The halt: everybody but the owner is shut out, now, and stays out until the owner says otherwise. */
 import { expect, test } from 'vitest';
+import { OWNER } from '../../src/substrate/actor.ts';
+import { writeSwitch } from '../../src/substrate/switches.ts';
 import type { Rig } from '../doors/rig.ts';
 import {
   askOwner,
@@ -12,6 +14,7 @@ import {
   openRig,
   outcome,
   ownKey,
+  receipts,
   signJwt,
 } from '../doors/rig.ts';
 import { until } from '../support/child.ts';
@@ -82,4 +85,53 @@ test('[LOCK-MEMBRANE-2] halting and resuming race with calls: after a halt is an
     await asOwner(rig, 'seed_resume');
     expect(outcome(await callOverHttp(rig, key, 'seed_start'))).toBe('ok');
   }
+});
+
+test('[LOCK-MEMBRANE-2] what was let in before a halt and waits behind it is not carried out', async () => {
+  using folder = scratch();
+  await using rig = await openRig(folder.at('home'));
+  const { id, key } = await issue(rig, 'queued');
+  const { actor } = await rig.membrane.admitKey(key);
+  const act = (action: string): Promise<string> =>
+    rig.substrate
+      .operate({ action, actor }, async () => 'ok')
+      .then(
+        () => 'ok',
+        (error: { code: string }) => error.code,
+      );
+  // Queued in one turn: all three are in one group, in this order.
+  const ends = await Promise.all([
+    act('deploy.before'),
+    rig.substrate.operate({ action: 'seed.halt', actor: OWNER }, (op) => writeSwitch(op, 'halted', true)),
+    act('deploy.behind'),
+  ]);
+  expect([ends[0], ends[2]]).toEqual(['ok', 'halted']);
+  const left = (await receipts(rig)).slice(ends[1].seq - 1);
+  expect(left).toMatchObject([
+    { action: 'deploy.before', outcome: 'ok', actor: { grant: id } },
+    { action: 'seed.halt', outcome: 'ok' },
+    { action: 'deploy.behind', outcome: 'refused', code: 'halted', actor: { grant: id } },
+  ]);
+  await asOwner(rig, 'seed_resume');
+  expect(await act('deploy.after')).toBe('ok');
+});
+
+test('while the seed is halted a new name makes no agent and leaves no receipt', async () => {
+  using folder = scratch();
+  await using rig = await openRig(folder.at('home'));
+  const agents = async (): Promise<number> =>
+    (await asOwner<{ grants: unknown[] }>(rig, 'key_list', { door: 'agent' })).grants.length;
+  (await connectAgent(rig, 'cursor')).close();
+  await asOwner(rig, 'seed_halt');
+  const before = (await receipts(rig)).length;
+  for (const name of ['never-seen', 'cursor', 'never-seen']) {
+    expect((await connectAgent(rig, name)).welcome).toMatchObject({ error: { code: 'halted' } });
+  }
+  expect(await receipts(rig)).toHaveLength(before);
+  expect(await agents()).toBe(1);
+  await asOwner(rig, 'seed_resume');
+  const agent = await connectAgent(rig, 'never-seen');
+  expect(agent.welcome).toMatchObject({ name: 'never-seen' });
+  agent.close();
+  expect(await agents()).toBe(2);
 });

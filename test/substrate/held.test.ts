@@ -1,9 +1,10 @@
 /** The checkpoint kept outside the database: what it finds out, and what is done then. */
-import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { originOf } from '../../src/formats/checkpoint.ts';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { homePath } from '../../src/substrate/home/layout.ts';
+import { openSqliteStore } from '../../src/substrate/store/sqlite.ts';
 import { checkpointOf, testKey } from '../formats/build-log.ts';
 import type { TestSeed } from '../support/home.ts';
 import { allReceipts, codeOf, CURSOR, openAgain, openSeed, verifyExport } from '../support/home.ts';
@@ -108,6 +109,47 @@ describe('the checkpoint outside the database', () => {
     expect(await codeOf(seed.substrate.operate(NOTE, async () => {}))).toBe('log_rolled_back');
     await seed.substrate.acceptLog();
     expect(statSync(homePath(home, 'checkpoint')).size).toBeGreaterThan(0);
+  });
+
+  it('cannot be read: the log is not trusted, what is there is left, and it can be read', async () => {
+    using dir = scratch();
+    const first = await openSeed(dir);
+    await note(first, 3);
+    await first.substrate.close();
+    const path = homePath(first.home, 'checkpoint');
+    rmSync(path);
+    mkdirSync(path);
+    const seed = await openAgain(first.home);
+    expect(seed.substrate.distrust).toMatchObject({ code: 'home_damaged' });
+    expect(seed.substrate.distrust?.message).toContain(path);
+    expect(await codeOf(seed.substrate.operate(NOTE, async () => {}))).toBe('home_damaged');
+    expect(await allReceipts(seed.substrate)).toHaveLength(4);
+    await seed.substrate.close();
+    expect(statSync(path).isDirectory()).toBe(true);
+  });
+
+  it('is no evidence where the log itself cannot be read: that is thrown, and the next start looks again', async () => {
+    using dir = scratch();
+    const first = await openSeed(dir);
+    await Promise.all(Array.from({ length: 300 }, () => first.substrate.operate(NOTE, async () => {})));
+    await first.substrate.close();
+    const meddle = async (sql: string): Promise<void> => {
+      const store = openSqliteStore({
+        path: homePath(first.home, 'database'),
+        driver: 'better-sqlite3',
+        sources: testSources(),
+      });
+      await store.transaction((tx) => tx.run(sql));
+      await store.close();
+    };
+    await meddle('ALTER TABLE substrate_tree RENAME TO substrate_away');
+    expect(['none', 'log_forked', 'log_rolled_back', 'home_damaged']).not.toContain(
+      await codeOf(openAgain(first.home).then(({ substrate }) => substrate.close())),
+    );
+    await meddle('ALTER TABLE substrate_away RENAME TO substrate_tree');
+    await using seed = await openAgain(first.home);
+    expect(seed.substrate.distrust).toBeNull();
+    await note(seed, 1);
   });
 
   it('is what finds it out: with its own older copy beside it the same log is trusted (the control)', async () => {

@@ -2,6 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { checkHome } from '../../src/substrate/health.ts';
 import { HOME_ENTRIES, homePath, isHomeName } from '../../src/substrate/home/layout.ts';
 import { homeState } from '../../src/substrate/home/create.ts';
 import { isLocked, lockHome, readHolder } from '../../src/substrate/home/lock.ts';
@@ -45,6 +46,7 @@ describe.each(DRIVERS)('a home made with %s', (driver) => {
       ...KEY_NAMES.map((name) => keyPath(homePath(home, 'keys'), name)),
       homePath(home, 'database'),
       homePath(home, 'settings'),
+      homePath(home, 'lock'),
     ];
     for (const path of files) expect([path, mode(path)]).toEqual([path, '600']);
     const before = listing(home);
@@ -53,6 +55,16 @@ describe.each(DRIVERS)('a home made with %s', (driver) => {
     await using seed = await openAgain(home, { driver });
     expect(await seed.substrate.log()).toMatchObject({ size: 1, seed: readSettings(home).seed });
     expect(isLocked(home, driver)).toBe(false);
+  });
+
+  it('closes a folder that was open to others', async () => {
+    using dir = scratch();
+    const home = dir.at('home');
+    mkdirSync(home);
+    chmodSync(home, 0o755);
+    expect(await makeHome(home, { driver })).toBe(true);
+    expect(mode(home)).toBe('700');
+    expect(checkHome(home)).toMatchObject({ verdict: 'good' });
   });
 
   it('is one, however many make it at once', async () => {
@@ -94,6 +106,15 @@ describe('a folder that is not a home', () => {
       (home) => {
         writeFileSync(join(home, '.unfinished'), '');
         writeFileSync(join(home, 'letter.txt'), 'Dear aunt');
+      },
+    ],
+    [
+      'holds what is named nearly like a part of a home, beside an unfinished one',
+      (home) => {
+        writeFileSync(join(home, '.unfinished'), '');
+        mkdirSync(join(home, 'keys'));
+        mkdirSync(join(home, 'keys-old'));
+        writeFileSync(join(home, 'keys-old', 'log.pem'), 'the only copy');
       },
     ],
   ])('%s: refused and left as it is', async (_name, prepare) => {
@@ -408,7 +429,50 @@ describe('the log file', () => {
   });
 });
 
+describe('a home that others could look into', () => {
+  it.each(['', 'keys', 'owner', 'credentials'])('is found out where "%s" is open to them', async (name) => {
+    using dir = scratch();
+    const home = dir.at('home');
+    await makeHome(home);
+    expect(checkHome(home)).toMatchObject({ check: 'home', verdict: 'good' });
+    chmodSync(join(home, name), 0o750);
+    expect(checkHome(home)).toMatchObject({ verdict: 'bad', advice: `chmod 700 ${join(home, name)}` });
+  });
+
+  it('is examined where a folder is missing that it can do without', async () => {
+    using dir = scratch();
+    const home = dir.at('home');
+    await makeHome(home);
+    rmSync(homePath(home, 'credentials'), { recursive: true });
+    expect(checkHome(home)).toMatchObject({ verdict: 'good' });
+    rmSync(homePath(home, 'keys'), { recursive: true });
+    expect(checkHome(home)).toMatchObject({ verdict: 'bad', says: `keys missing in ${home}.` });
+  });
+});
+
 describe('the list of files of a home', () => {
+  it.each([
+    'keys-old',
+    'log-2025',
+    'root-x',
+    'keys.new',
+    'log-wal',
+    'seed.db-old',
+    'seed.db.bak',
+    'config.json.old',
+    '',
+  ])('does not have "%s"', (name) => expect(isHomeName(name)).toBe(false));
+
+  it.each([
+    'keys',
+    'seed.db-wal',
+    'seed.db-shm',
+    'seed.db-journal',
+    'lock.db-journal',
+    'lock.json.new',
+    'checkpoint.new',
+  ])('has "%s"', (name) => expect(isHomeName(name)).toBe(true));
+
   it('gives each a meaning and an owner, and each name once', () => {
     const entries = Object.values(HOME_ENTRIES);
     expect(new Set(entries.map(({ path }) => path)).size).toBe(entries.length);

@@ -16,7 +16,7 @@ import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';
 import { seededNumbers, testSources } from '../support/sources.ts';
 import { buildLog, nodeSha, testKey, treeHash } from '../formats/build-log.ts';
-import { allReceipts, CURSOR, DRIVERS, openSeed, verifyExport } from '../support/home.ts';
+import { allReceipts, codeOf, CURSOR, DRIVERS, makeHome, openAgain, openSeed, verifyExport } from '../support/home.ts';
 
 const IS_LONG = process.env['SEED_TEST_LONG'] === '1';
 const DAY_MS = 86_400_000;
@@ -193,6 +193,48 @@ describe.each(DRIVERS)('the log on %s', (driver) => {
     });
     await expect(work).rejects.toThrow('must not commit');
     expect(await log.store.read(readLogState)).toMatchObject({ size: 255 });
+  });
+
+  it('[LOCK-RECEIPT-1] has no gap where a receipt was counted and not stored: its whole group is lost', async () => {
+    using dir = scratch();
+    const home = dir.at('home');
+    await makeHome(home, { driver });
+    const meddle = async (sql: string): Promise<void> => {
+      const store = openSqliteStore({ path: dir.at('home', 'seed.db'), driver, sources: testSources() });
+      await store.transaction((tx) => tx.run(sql));
+      await store.close();
+    };
+    // The tile that receipt 255 completes cannot be stored.
+    await meddle("INSERT INTO substrate_tree (level, idx, hash) VALUES (1, 0, x'00')");
+    const seed = await openAgain(home, { driver });
+    const { substrate } = seed;
+    const notes = (count: number): Promise<string[]> =>
+      Promise.all(Array.from({ length: count }, () => codeOf(substrate.operate(NOTE, async () => {}))));
+    expect(new Set(await notes(250))).toEqual(new Set(['none']));
+    const before = await substrate.log();
+    expect(before.size).toBe(251);
+    // The first of these groups has receipts before and behind the one that goes wrong.
+    for (const count of [10, 5, 6])
+      expect([count, new Set(await notes(count))]).toEqual([count, new Set(['internal'])]);
+    expect(await substrate.log()).toEqual(before);
+    const seqs = (await allReceipts(substrate)).map(({ seq }) => seq);
+    expect(seqs).toEqual(Array.from({ length: 251 }, (_, seq) => seq));
+    const trust = { pinnedRoot: seed.pinnedRoot };
+    expect(await verifyExport(substrate, { out: dir.at('out'), ...trust })).toMatchObject({
+      verdict: 'proven',
+      size: 251,
+    });
+    await substrate.close();
+
+    await meddle('DELETE FROM substrate_tree WHERE level = 1');
+    await using again = await openAgain(home, { driver });
+    expect(again.substrate.distrust).toBeNull();
+    for (let seq = 251; seq < 260; seq++)
+      expect(await again.substrate.operate(NOTE, async () => {})).toMatchObject({ seq });
+    expect(await verifyExport(again.substrate, { out: dir.at('whole'), ...trust })).toMatchObject({
+      verdict: 'proven',
+      size: 260,
+    });
   });
 });
 

@@ -477,6 +477,41 @@ describe('a group whose commit failed', () => {
     expect(await contents(bench.store)).toBe(5);
   });
 
+  it('of upkeep alone, which leaves the head as it was: nobody is told that it does not hold', async () => {
+    using dir = scratch();
+    await using bench = openBench(dir);
+    const upkeep = (days: readonly string[]): Promise<PromiseSettledResult<unknown>[]> =>
+      Promise.allSettled(
+        days.map((day) =>
+          bench.writer.maintain((tx) => tx.run('INSERT INTO substrate_growth (day, bytes) VALUES (?, 1)', day)),
+        ),
+      );
+    const kept = async (): Promise<number> =>
+      (await bench.store.read((db) => db.all('SELECT day FROM substrate_growth'))).length;
+    const commitThenFail: Store['transaction'] = async (fn) => {
+      await bench.store.transaction(fn);
+      throw unknown();
+    };
+    // In an empty log, and in one that has a head.
+    bench.faults = { transaction: commitThenFail };
+    expect(reasons(await upkeep(['a', 'b', 'c']))).toEqual(allThree('unknown'));
+    expect(await kept()).toBe(3);
+    bench.faults = {};
+    await bench.writer.operate(NOTE, (op) => put(op, 'first'));
+    bench.faults = { transaction: commitThenFail };
+    expect(reasons(await upkeep(['d', 'e', 'f']))).toEqual(allThree('unknown'));
+    expect(await kept()).toBe(6);
+    // With a receipt in the group its head says it for all of them.
+    const [noted, ...rest] = await Promise.all([
+      Promise.allSettled([bench.writer.operate(NOTE, (op) => put(op, 'second'))]),
+      upkeep(['g', 'h']),
+    ]);
+    expect([...reasons(noted), ...rest.flatMap(reasons)]).toEqual(allThree('yes'));
+    expect(bench.committed.map(({ size }) => size)).toEqual([1, 2]);
+    bench.faults = {};
+    expect(await bench.writer.operate(NOTE, (op) => put(op, 'next'))).toMatchObject({ seq: 2 });
+  });
+
   it('would write over what holds, were the head not read again (the control)', async () => {
     using dir = scratch();
     await using bench = openBench(dir);

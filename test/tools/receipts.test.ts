@@ -111,6 +111,7 @@ test.each([
   ['receipt_get', { seq: 0.5 }, 'seq'],
   ['receipt_get', { seq: '0' }, 'seq'],
   ['receipt_note', { text: 'x', action: 'Not A Name' }, 'action'],
+  ['receipt_note', { text: 'x', action: 'seed.halt' }, 'action'],
   ['receipt_list', { limit: 201 }, 'limit'],
   ['receipt_list', { outcome: 'fine' }, 'outcome'],
   ['receipt_export', { out: 'relative/path' }, 'out'],

@@ -1,9 +1,10 @@
 /** What holds for every tool, whoever wrote it. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import * as z from 'zod';
 import { TOOLS } from '../../src/tools/index.ts';
+import { receiptNote } from '../../src/tools/receipt-note.ts';
 
 /** Hosts put their own prefix before a name and take 64 characters in all. */
 const NAME_CHARS_MAX = 48;
@@ -66,4 +67,28 @@ test('one tool a file or one file for a pair, and none is forgotten in the list'
   const unlisted = files.filter((file) => !listed.has(file) && !helpers.has(file));
   // A file that holds a pair is named after the one, or after what both do.
   expect(unlisted.filter((file) => !['request-decide.ts', 'seed-halt.ts'].includes(file))).toEqual([]);
+});
+
+test.each(TOOLS)('$name: a note cannot look like its receipt', ({ name }) => {
+  const [noun, ...verb] = name.split('_');
+  for (const action of [`${noun}.${verb.join('_')}`, `${noun}.x`, `${noun}.a.b`]) {
+    expect([action, receiptNote.input.safeParse({ text: 'x', action }).success]).toEqual([action, false]);
+    const beside = `my_${action}`;
+    expect([beside, receiptNote.input.safeParse({ text: 'x', action: beside }).success]).toEqual([beside, true]);
+  }
+});
+
+test('nor like that of anything else which the sources put on record', () => {
+  const sources = path.join(import.meta.dirname, '..', '..', 'src');
+  const files = readdirSync(sources, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+  const actions = files.flatMap((file) =>
+    [...readFileSync(path.join(sources, file), 'utf8').matchAll(/\baction(?: =|:)[^;\n]*?'([a-z]+\.[a-z_.]+)'/g)].map(
+      (match) => match[1] ?? '',
+    ),
+  );
+  expect(actions).toEqual(expect.arrayContaining(['seed.init', 'seed.start', 'membrane.refuse', 'receipt.export']));
+  // What a note is called that was given no name.
+  for (const action of new Set(actions.filter((found) => found !== 'note.claim'))) {
+    expect([action, receiptNote.input.safeParse({ text: 'x', action }).success]).toEqual([action, false]);
+  }
 });
