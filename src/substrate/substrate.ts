@@ -20,7 +20,7 @@ import { loadRoot } from './identity/root.ts';
 import { assertContinues, HeldCheckpoint, readHeld } from './receipts/held.ts';
 import type { LogState } from './receipts/log.ts';
 import { emptyLog, readLogState } from './receipts/log.ts';
-import { getReceiptLine } from './receipts/query.ts';
+import { getReceiptLines } from './receipts/query.ts';
 import type { Sources } from './sources.ts';
 import type { SqliteDriver } from './store/connection.ts';
 import { openSqliteReader, openSqliteStore } from './store/sqlite.ts';
@@ -190,9 +190,10 @@ class LiveSubstrate implements Substrate {
     const accepted = await this.#writer.operate({ action: 'log.accept', actor: OWNER }, async (op) => {
       op.receipt({ detail: { size, held: Number(distrust?.data['held'] ?? size), reason: distrust?.code ?? 'none' } });
     });
-    this.#distrust = null;
+    // Until it is kept outside too, the next start would distrust the log again.
     this.#held.keep(accepted.checkpoint);
     this.#held.flush();
+    this.#distrust = null;
     return accepted;
   }
 
@@ -249,8 +250,8 @@ function checkpointMissing(path: string, size: number): SeedError {
 /** The first receipt says whether a passphrase was set: taking its file away must not undo it. */
 async function assertPassphraseKept(store: Store, state: LogState, home: string): Promise<void> {
   if (state.size === 0 || existsSync(passphrasePath(home))) return;
-  const { action, detail } = parseReceipt(await store.read((db) => getReceiptLine(db, 0)));
-  if (action !== 'seed.init' || detail['passphrase'] !== 'set') return;
+  const [first] = await store.read((db) => getReceiptLines(db, 0, 1));
+  if (first === undefined || parseReceipt(first).detail['passphrase'] !== 'set') return;
   throw new SeedError('home_damaged', `An owner passphrase was set, and its file ${passphrasePath(home)} is missing.`, {
     hint: 'Restore the file from a backup of the home.',
   });

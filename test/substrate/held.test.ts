@@ -1,5 +1,6 @@
 /** The checkpoint kept outside the database: what it finds out, and what is done then. */
 import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { originOf } from '../../src/formats/checkpoint.ts';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
@@ -98,6 +99,19 @@ describe('the checkpoint outside the database', () => {
     await using seed = await openAgain(home);
     expect(seed.substrate.distrust).toMatchObject({ code: 'log_forked', data: { held: 16 } });
     expect(await codeOf(seed.substrate.operate(NOTE, async () => {}))).toBe('log_forked');
+  });
+
+  it.each([0, 2, 4])('[LOCK-RECEIPT-1] finds out that receipt %d of 5 was taken out of the database', async (seq) => {
+    using dir = scratch();
+    const seed = await openSeed(dir);
+    const { size } = await seed.substrate.log();
+    await note(seed, 5 - size);
+    await seed.substrate.close();
+    const db = new Database(homePath(seed.home, 'database'));
+    db.prepare('DELETE FROM substrate_receipts WHERE seq = ?').run(seq);
+    db.close();
+    await using again = await openAgain(seed.home);
+    expect(again.substrate.distrust).toMatchObject({ code: 'log_forked' });
   });
 
   it('is missed: a home always has one, and without it an older log would pass', async () => {

@@ -1,4 +1,5 @@
 /** Intents that a process left open: it said what it would do, and was killed before it said how it went. */
+import type { Receipt } from '../../formats/receipt.ts';
 import { parseReceipt } from '../../formats/receipt.ts';
 import { SEED } from '../actor.ts';
 import type { Row, Substrate } from '../substrate.ts';
@@ -7,30 +8,32 @@ interface OpenRow extends Row {
   readonly bytes: string;
 }
 
-/** Settled in one go at most; the next start goes on. */
-const SETTLE_MAX = 10_000;
+/** Looked up at once. */
+const PAGE_ROWS = 1_000;
+
+/** Of the boot before this one only: what stood open before its `seed.start` was settled then. */
+const OPEN = `SELECT bytes FROM substrate_receipts r
+  WHERE outcome = 'intent' AND outcome <> 'ok'
+    AND seq > coalesce((SELECT max(seq) FROM substrate_receipts WHERE action = 'seed.start'), -1)
+    AND NOT EXISTS (SELECT 1 FROM substrate_receipts WHERE of_seq = r.seq)
+  ORDER BY seq LIMIT ?`;
 
 /**
  * Settles what the boot before this one left open, as `incomplete`; resolves to how much that was.
- *
- * Looked for since the newest `seed.start` only: whatever stood open before that one was settled then.
+ * To be called before this boot's own `seed.start`.
  */
 export async function settleOpenIntents(substrate: Substrate): Promise<number> {
-  const rows = await substrate.read((db) =>
-    db.all<OpenRow>(
-      `SELECT bytes FROM substrate_receipts r
-       WHERE outcome = 'intent' AND outcome <> 'ok'
-         AND seq > coalesce((SELECT max(seq) FROM substrate_receipts WHERE action = 'seed.start'), -1)
-         AND NOT EXISTS (SELECT 1 FROM substrate_receipts WHERE of_seq = r.seq)
-       ORDER BY seq LIMIT ?`,
-      SETTLE_MAX,
-    ),
-  );
-  for (const { bytes } of rows) {
-    const { seq, action, subject } = parseReceipt(bytes);
-    await substrate.operate({ action, actor: SEED }, async (op) => {
-      op.receipt({ of: seq, outcome: 'incomplete', code: 'interrupted', subject });
-    });
+  let settled = 0;
+  for (;;) {
+    const rows = await substrate.read((db) => db.all<OpenRow>(OPEN, PAGE_ROWS));
+    if (rows.length === 0) return settled;
+    await Promise.all(rows.map(({ bytes }) => settle(substrate, parseReceipt(bytes))));
+    settled += rows.length;
   }
-  return rows.length;
+}
+
+async function settle(substrate: Substrate, { seq, action, subject }: Receipt): Promise<void> {
+  await substrate.operate({ action, actor: SEED }, async (op) => {
+    op.receipt({ of: seq, outcome: 'incomplete', code: 'interrupted', subject });
+  });
 }

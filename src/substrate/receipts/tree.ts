@@ -4,6 +4,7 @@
  * Kept are the hashes of complete subtrees of 256 leaves, of 256 of those, and so on. Leaf hashes
  * are not kept: they are computed again from the stored receipts, at most 512 for any proof.
  */
+import { SeedError } from '../../errors.ts';
 import { leafHash, nodeHash } from '../../formats/merkle.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
 import { fastSha256 } from './sha256.ts';
@@ -32,6 +33,7 @@ async function leafHashes(db: ReadHandle, start: number, end: number): Promise<U
     start,
     end,
   );
+  assertAll(rows, end - start, start);
   return rows.map(({ bytes }) => leafHash(Buffer.from(bytes), fastSha256));
 }
 
@@ -47,7 +49,17 @@ async function tiles(db: ReadHandle, start: number, end: number): Promise<Uint8A
     start / width,
     end / width,
   );
+  assertAll(rows, (end - start) / width, start);
   return rows.map(({ hash }) => hash);
+}
+
+/** @throws SeedError `log_forked` when rows of the log are gone: nobody but an intruder takes them */
+function assertAll(rows: readonly unknown[], wanted: number, start: number): void {
+  if (rows.length === wanted) return;
+  throw new SeedError('log_forked', `Some of the receipts from ${start} on are missing from the database.`, {
+    hint: 'Restore the database from a backup, or accept it as it is with `seed receipts accept-rollback`.',
+    data: { from: start },
+  });
 }
 
 function foldPairs(hashes: readonly Uint8Array[]): Uint8Array {
