@@ -1,5 +1,6 @@
 /** A seed killed under load, at named points and at random, recovery included: nothing acknowledged is lost. */
 import { readFileSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Receipt } from '../../src/formats/receipt.ts';
 import type { SqliteDriver } from '../../src/substrate/store/connection.ts';
@@ -11,7 +12,7 @@ import { scratch } from '../support/scratch.ts';
 import { seededNumbers } from '../support/sources.ts';
 
 const IS_LONG = process.env['SEED_TEST_LONG'] === '1';
-const LOAD = new URL('./load.ts', import.meta.url).pathname;
+const LOAD = fileURLToPath(new URL('./load.ts', import.meta.url));
 const FAULT_POINTS = ['store.begun', 'group.seal', 'store.commit.before', 'store.commit.after', 'group.answer'];
 
 /** What was acknowledged, over all rounds. */

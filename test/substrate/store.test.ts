@@ -3,6 +3,7 @@ import { closeSync, openSync, renameSync, rmSync, statSync, writeFileSync, write
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as fc from 'fast-check';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { SeedError } from '../../src/errors.ts';
 import { migrate, migrationChecksum } from '../../src/substrate/store/migrate.ts';
@@ -17,7 +18,7 @@ import { codeOf, DRIVERS } from '../support/home.ts';
 import { scratch } from '../support/scratch.ts';
 import { testSources } from '../support/sources.ts';
 
-const OUTSIDE = new URL('../support/outside.ts', import.meta.url).pathname;
+const OUTSIDE = fileURLToPath(new URL('../support/outside.ts', import.meta.url));
 
 interface OpenStore extends AsyncDisposable {
   readonly path: string;

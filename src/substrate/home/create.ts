@@ -114,10 +114,7 @@ function assertUsable(home: string): void {
 /** Creates the folder and resolves to the topmost one that was not there, or null. */
 function makeFolder(home: string): string | null {
   try {
-    const made = mkdirSync(home, { recursive: true, mode: 0o700 }) ?? null;
-    // A folder that was there may be open to others; a home is not.
-    chmodSync(home, 0o700);
-    return made;
+    return mkdirSync(home, { recursive: true, mode: 0o700 }) ?? null;
   } catch (error) {
     throw unwritable(home, error);
   }
@@ -127,6 +124,8 @@ async function fill(home: string, options: CreateHomeOptions): Promise<void> {
   const { driver, sources, fault = () => {} } = options;
   clear(home);
   createFileDurably(homePath(home, 'unfinished'), '', 0o600);
+  // A folder that was there may be open to others; a home is not.
+  chmodSync(home, 0o700);
   fault('home.begun');
   for (const folder of ['keys', 'root', 'credentials', 'log', 'owner'] as const) {
     mkdirSync(homePath(home, folder), { mode: folder === 'root' ? 0o755 : 0o700 });

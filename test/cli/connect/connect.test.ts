@@ -195,7 +195,9 @@ describe('where the files are', () => {
 describe('without a file', () => {
   test('the inspector’s command line', async () => {
     const { stdout } = await seed(['connect', 'inspector', '--home', '/srv/it’s here']);
-    expect(stdout).toContain(`npx @modelcontextprotocol/inspector ${process.execPath}`);
+    // Quoted where the path needs it.
+    expect(stdout).toMatch(/npx @modelcontextprotocol\/inspector [^\n]*\/node/);
+    expect(stdout).toContain(process.execPath);
     expect(stdout).toContain("--home '/srv/it’s here'");
     expect((await seed(['connect', 'inspector', '--write'])).code).toBe(2);
   });
