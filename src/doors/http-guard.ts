@@ -25,7 +25,7 @@ export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessa
       throw new SeedError('forbidden', 'This door does not answer to that name.', {
         hint:
           publicUrl === null
-            ? `Use http://127.0.0.1:${port}, or set SEED_PUBLIC_URL behind a proxy.`
+            ? `Use http://127.0.0.1:${port}, or behind a proxy \`seed config set public-url https://…\`.`
             : `Use ${publicUrl.origin}.`,
       });
     }
