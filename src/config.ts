@@ -18,7 +18,7 @@ export interface Config {
   readonly runtimeFolder: string | null;
   /** The address behind a proxy to pin now; null leaves what was pinned before. */
   readonly publicUrl: URL | null;
-  /** How the user calls the program, for texts that say what to type: `seed`, or `npm run seed --`. */
+  /** How the user calls the program, for texts that say what to type: `seed`, or `npm run -s seed --`. */
   readonly command: string;
   /** A named point at which the process kills itself, for tests: `point` or `point:nth`. */
   readonly fault: { readonly point: string; readonly nth: number } | null;

@@ -44,7 +44,7 @@ async function runSeed(args) {
   const cwd = (byNpm ? process.env['INIT_CWD'] : undefined) ?? process.cwd();
   return runOnOwnNode([path.join(ROOT, 'bin', 'seed.cjs'), ...args], {
     cwd,
-    env: { SEED_COMMAND: process.env['SEED_COMMAND'] ?? 'npm run seed --' },
+    env: { SEED_COMMAND: process.env['SEED_COMMAND'] ?? 'npm run -s seed --' },
   });
 }
 

@@ -26,7 +26,7 @@ export function exitLines(meanings: Readonly<Partial<Record<ExitName, string>>>)
 
 /**
  * A text of ours in the words that work here: `seed status` stands in backquotes wherever it is
- * meant to be typed, and from a checkout that is `npm run seed -- status`.
+ * meant to be typed, and from a checkout that is `npm run -s seed -- status`.
  */
 export function spoken(text: string): string {
   const command = readCommand();

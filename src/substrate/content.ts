@@ -42,13 +42,27 @@ export async function putContent(
 }
 
 interface ContentRow extends Row {
+  readonly salt: Uint8Array;
   readonly body: Uint8Array;
 }
 
-/** The content with that hash; null when it was erased or never kept. */
+/**
+ * The content with that hash; null when it was erased or never kept.
+ *
+ * @throws SeedError `store_corrupt` when what is kept no longer has that hash
+ */
 export async function getContent(db: ReadHandle, hash: string): Promise<Uint8Array | null> {
-  const row = await db.get<ContentRow>('SELECT body FROM substrate_content WHERE hash = ?', hash);
-  return row === undefined ? null : row.body;
+  const row = await db.get<ContentRow>('SELECT salt, body FROM substrate_content WHERE hash = ?', hash);
+  if (row === undefined) return null;
+  if (contentHash(row.salt, row.body) === hash) return row.body;
+  throw new SeedError(
+    'store_corrupt',
+    'The content is not the one that the receipt stands for: it was altered in the database.',
+    {
+      hint: 'Restore the database from a backup; the receipt itself can be verified by an export.',
+      data: { hash },
+    },
+  );
 }
 
 /**

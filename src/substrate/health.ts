@@ -75,7 +75,11 @@ export async function checkLog(substrate: SubstrateReader): Promise<Finding> {
   try {
     const held = readHeld(path);
     if (held === null)
-      return warning('log', 'No checkpoint is kept outside the database.', 'Start the daemon; it keeps one.');
+      return bad(
+        'log',
+        'The checkpoint kept outside the database is missing.',
+        'Put it back, or take the log as it is with `seed receipts accept-rollback`.',
+      );
     await substrate.read((db) => assertContinues(db, { state, held, root: substrate.root, path }));
     const broken = await substrate.read((db) => firstBrokenLink(db, Math.max(0, state.size - RECENT_RECEIPTS), state));
     if (broken !== null)

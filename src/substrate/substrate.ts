@@ -21,6 +21,7 @@ import { assertContinues, HeldCheckpoint, readHeld } from './receipts/held.ts';
 import type { LogState } from './receipts/log.ts';
 import { emptyLog, readLogState } from './receipts/log.ts';
 import { getReceiptLines } from './receipts/query.ts';
+import { rangeHash } from './receipts/tree.ts';
 import type { Sources } from './sources.ts';
 import type { SqliteDriver } from './store/connection.ts';
 import { openSqliteReader, openSqliteStore } from './store/sqlite.ts';
@@ -186,7 +187,10 @@ class LiveSubstrate implements Substrate {
 
   async acceptLog(): Promise<Receipted<void>> {
     const distrust = this.#distrust;
-    const { size } = this.#writer.state;
+    const { size, range } = this.#writer.state;
+    // A log that was cut or altered in itself is not made whole by accepting it.
+    const found = await this.#store.read((db) => (size === 0 ? Promise.resolve(range.root()) : rangeHash(db, 0, size)));
+    if (!Buffer.from(found).equals(range.root())) throw logDamaged(size);
     const accepted = await this.#writer.operate({ action: 'log.accept', actor: OWNER }, async (op) => {
       op.receipt({ detail: { size, held: Number(distrust?.data['held'] ?? size), reason: distrust?.code ?? 'none' } });
     });
@@ -237,6 +241,16 @@ function databaseMissing(path: string): SeedError {
   return new SeedError('home_damaged', `The database ${path} is missing.`, {
     hint: 'Put the file back, or restore the home from a backup.',
   });
+}
+
+function logDamaged(size: number): SeedError {
+  return new SeedError(
+    'log_forked',
+    `The ${size} receipts in the database are not those that its own checkpoint covers.`,
+    {
+      hint: 'Only a restore from a backup helps; an export and `seed receipts verify` name the first one that is wrong.',
+    },
+  );
 }
 
 /** A home has one from its first receipt on; without it an older copy of the log would pass for it. */

@@ -1,7 +1,6 @@
 import * as z from 'zod';
-import { parseReceipt } from '../formats/receipt.ts';
 import { getContent } from '../substrate/content.ts';
-import { getReceiptLine } from '../substrate/receipts/query.ts';
+import { getReceiptLine, parseStored } from '../substrate/receipts/query.ts';
 import { defineTool } from './define.ts';
 import { ReceiptView, Seq } from './receipt-schema.ts';
 
@@ -25,7 +24,7 @@ export const receiptGet = defineTool({
   handler: async ({ seq }, { substrate, actor }) => {
     const mayRead = actor.scopes.has('content.read');
     return substrate.read(async (db) => {
-      const receipt = parseReceipt(await getReceiptLine(db, seq));
+      const receipt = parseStored(await getReceiptLine(db, seq));
       const show = async (hash: string | null): Promise<z.infer<typeof Content>> => {
         const body = hash === null || !mayRead ? null : await getContent(db, hash);
         if (body === null) return null;

@@ -164,12 +164,12 @@ test('from a checkout, texts say what works there and paths are meant from where
   const env = { SEED_HOME: home, npm_lifecycle_event: 'seed', INIT_CWD: room.folder };
   const status = await run([bootstrap, 'seed', 'status'], { env });
   expect(status).toMatchObject({ code: 4 });
-  expect(status.stdout).toContain('start one with `npm run seed -- up`.');
+  expect(status.stdout).toContain('start one with `npm run -s seed -- up`.');
   const help = await run([bootstrap, 'seed', 'receipts', 'show', '--help'], { env });
-  expect(help.stdout).toContain('Usage: npm run seed -- receipts show [options] <seq>');
-  expect(help.stdout).toContain('$ npm run seed -- receipts show 17\n');
+  expect(help.stdout).toContain('Usage: npm run -s seed -- receipts show [options] <seq>');
+  expect(help.stdout).toContain('$ npm run -s seed -- receipts show 17\n');
   const exported = await run([bootstrap, 'seed', 'receipts', 'export', '--out', './receipts'], { env });
   expect(exported.code).toBe(0);
-  expect(exported.stdout).toContain(`npm run seed -- receipts verify ${room.at('receipts')} --root `);
+  expect(exported.stdout).toContain(`npm run -s seed -- receipts verify ${room.at('receipts')} --root `);
   expect(readFileSync(room.at('receipts', 'receipts.jsonl'), 'utf8')).toContain('"action":"seed.init"');
 });

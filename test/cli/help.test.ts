@@ -92,12 +92,12 @@ test('help and version go to stdout and exit 0', async () => {
 test('texts name the command as it is typed here, and nothing that only looks like it', () => {
   const before = process.env['SEED_COMMAND'];
   try {
-    process.env['SEED_COMMAND'] = 'npm run seed --';
+    process.env['SEED_COMMAND'] = 'npm run -s seed --';
     expect(spoken('Start it with `seed up`; `seed status` tells. A seed is.')).toBe(
-      'Start it with `npm run seed -- up`; `npm run seed -- status` tells. A seed is.',
+      'Start it with `npm run -s seed -- up`; `npm run -s seed -- status` tells. A seed is.',
     );
     expect(spokenExample('SEED_HOME=/srv/seed seed up > ~/seed.service')).toBe(
-      'SEED_HOME=/srv/seed npm run seed -- up > ~/seed.service',
+      'SEED_HOME=/srv/seed npm run -s seed -- up > ~/seed.service',
     );
     process.env['SEED_COMMAND'] = 'rm -rf $HOME;';
     expect(spoken('`seed up`')).toBe('`seed up`');

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import {
   CONTENT_BYTES_MAX,
@@ -10,6 +11,7 @@ import {
   getContent,
   putContent,
 } from '../../src/substrate/content.ts';
+import { homePath } from '../../src/substrate/home/layout.ts';
 import { exportLog } from '../../src/substrate/receipts/export.ts';
 import { allReceipts, codeOf, CURSOR, DRIVERS, openAgain, openSeed, verifyFolder } from '../support/home.ts';
 import type { TestSeed } from '../support/home.ts';
@@ -149,5 +151,22 @@ describe.each(DRIVERS)('content on %s', (driver) => {
     const found = bodies.map((body) => filesWith(seed.home, needlesOf(body)).length > 0);
     expect(found).toEqual([false, false, false, true, true]);
     expect(await substrate.read((db) => getContent(db, kept.hash))).not.toBeNull();
+  });
+});
+
+describe('content that was altered in the database', () => {
+  it('is not shown as what the receipt stands for', async () => {
+    using dir = scratch();
+    const seed = await openSeed(dir);
+    const { value: hash } = await seed.substrate.operate({ action: 'note.claim', actor: CURSOR }, async (op) =>
+      putContent(op, Buffer.from('as it was'), { sources: seed.substrate.sources }),
+    );
+    expect(Buffer.from((await seed.substrate.read((db) => getContent(db, hash))) ?? []).toString()).toBe('as it was');
+    await seed.substrate.close();
+    const db = new Database(homePath(seed.home, 'database'));
+    db.prepare('UPDATE substrate_content SET body = ?').run(Buffer.from('forged'));
+    db.close();
+    await using again = await openAgain(seed.home);
+    expect(await codeOf(again.substrate.read((reader) => getContent(reader, hash)))).toBe('store_corrupt');
   });
 });

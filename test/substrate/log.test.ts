@@ -116,12 +116,9 @@ describe.each(DRIVERS)('the tree on %s', (driver) => {
     await log.store.transaction((tx) =>
       tx.run(`UPDATE substrate_receipts SET bytes = replace(bytes, '"id":"a"', '"id":"c"') WHERE seq = 7`),
     );
-    const trust = { roots: world.roots, sha: nodeSha };
-    for (const seq of [7, 6]) {
-      const proof = await log.store.read((db) => proveReceipt(db, seq));
-      expect(() => verifyProof(proof, trust)).toThrow('does not cover');
-    }
-    await expect(checkTree(log.store, 'control')).rejects.toThrow('does not cover');
+    for (const seq of [7, 6])
+      await expect(log.store.read((db) => proveReceipt(db, seq))).rejects.toMatchObject({ code: 'store_corrupt' });
+    await expect(checkTree(log.store, 'control')).rejects.toThrow('altered in the database');
   });
 
   it('proves nothing that is not there', async () => {

@@ -44,7 +44,9 @@ function addIssue(key: Command): void {
     .argument('<name>', 'lower-case letters, digits, dots and dashes')
     .description('issue an access key (owner act); a bearer key is shown once and stored nowhere')
     .addOption(new Option('--scope <scopes...>', 'what it may do').choices(Object.keys(SCOPES)))
-    .addOption(new Option('--profile <profile>', 'a named set of scopes').choices(Object.keys(PROFILES)))
+    .addOption(
+      new Option('--profile <profile>', 'a named set of scopes (default: helper)').choices(Object.keys(PROFILES)),
+    )
     .option('--expires <time>', 'how long it lasts: 12h, 30d, 8w', parseLifetime, 30 * 86_400)
     .option(
       '--public-key <file>',
@@ -71,15 +73,10 @@ interface Issued {
 }
 
 async function issueKey(name: string, options: IssueOptions): Promise<void> {
-  const scopes = [
-    ...new Set([...(options.scope ?? []), ...(options.profile === undefined ? [] : PROFILES[options.profile])]),
-  ];
-  if (scopes.length === 0) {
-    throw new SeedError('invalid_input', 'Say what the key may do.', {
-      hint: 'Add --profile helper, or --scope with one or more scopes.',
-      data: { argument: 'scope' },
-    });
-  }
+  const named = options.profile === undefined ? [] : PROFILES[options.profile];
+  const asked = [...new Set([...(options.scope ?? []), ...named])];
+  // Where nothing is said, the least that is of use to a helper.
+  const scopes = asked.length === 0 ? PROFILES.helper : asked;
   const input = {
     name,
     scopes,

@@ -15,7 +15,7 @@ import { createIdentity } from '../identity/root.ts';
 import type { Sources } from '../sources.ts';
 import type { SqliteDriver } from '../store/connection.ts';
 import { openSubstrate } from '../substrate.ts';
-import { createFileDurably, syncFolder } from './files.ts';
+import { createFileDurably, makeFolders, syncFolder } from './files.ts';
 import { HOME_ENTRIES, homePath, isHomeName } from './layout.ts';
 import type { HomeLock } from './lock.ts';
 import { lockHome } from './lock.ts';
@@ -114,7 +114,7 @@ function assertUsable(home: string): void {
 /** Creates the folder and resolves to the topmost one that was not there, or null. */
 function makeFolder(home: string): string | null {
   try {
-    return mkdirSync(home, { recursive: true, mode: 0o700 }) ?? null;
+    return makeFolders(home);
   } catch (error) {
     throw unwritable(home, error);
   }

@@ -1,5 +1,5 @@
 /** Files that are there whole or not at all, also after a power cut. */
-import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SeedError } from '../../errors.ts';
 
@@ -22,6 +22,26 @@ export function fileError(error: unknown, path: string, unwritable: 'home_unwrit
 
 /** How a file system says no, or that it is broken (errno(3)). */
 const REFUSALS = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR', 'ENOENT', 'EIO']);
+
+/**
+ * Makes a folder and those above it that are not there; returns the topmost one it made, or null.
+ *
+ * One level at a time: Node's own recursive way never ends where a file system answers that a folder
+ * cannot be (`/proc/x`).
+ */
+export function makeFolders(path: string, mode = 0o700): string | null {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return null;
+  const above = dirname(path) === path ? null : makeFolders(dirname(path), mode);
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    // Somebody else was first, which is as good.
+    const there = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !there) throw error;
+    return above;
+  }
+  return above ?? path;
+}
 
 /** Makes the names in a folder durable: a new file's own fsync does not cover its name. */
 export function syncFolder(folder: string): void {

@@ -5,13 +5,13 @@
  * work in between; the log only grows, so the pages belong together.
  */
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SeedError } from '../../errors.ts';
 import { verifierKey } from '../../formats/note.ts';
 import { originOf } from '../../formats/checkpoint.ts';
-import { syncFolder } from '../home/files.ts';
+import { makeFolders, syncFolder } from '../home/files.ts';
 import type { SubstrateReader } from '../substrate.ts';
 import { getReceiptLines } from './query.ts';
 
@@ -42,7 +42,7 @@ export async function exportLog(source: Source, request: ExportRequest): Promise
   try {
     // Left by a process that was killed over it.
     await rm(draft, { recursive: true, force: true });
-    await mkdir(join(draft, 'root'), { recursive: true });
+    makeFolders(join(draft, 'root'), 0o755);
     await writeReceipts(source, join(draft, 'receipts.jsonl'), request);
     await writeSmall(join(draft, 'checkpoint'), request.checkpoint);
     for (const [index, text] of source.rootFiles.entries())

@@ -27,6 +27,18 @@ interface BytesRow extends Row {
   readonly bytes: string;
 }
 
+/** @throws SeedError `store_corrupt` for bytes that this seed never wrote */
+export function parseStored(bytes: string): Receipt {
+  try {
+    return parseReceipt(bytes);
+  } catch (cause) {
+    throw new SeedError('store_corrupt', 'A receipt was altered in the database and cannot be read.', {
+      hint: 'Export the log and run `seed receipts verify` on it, which names the receipt.',
+      cause,
+    });
+  }
+}
+
 /** The stored bytes of one receipt, which are what is hashed. @throws SeedError `not_found` */
 export async function getReceiptLine(db: ReadHandle, seq: number): Promise<string> {
   const row = await db.get<BytesRow>('SELECT bytes FROM substrate_receipts WHERE seq = ?', seq);
@@ -53,7 +65,7 @@ async function seqAtTime(db: ReadHandle, time: string): Promise<number> {
   let [low, high] = [0, end?.size ?? 0];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    const { time: found } = parseReceipt(await getReceiptLine(db, middle));
+    const { time: found } = parseStored(await getReceiptLine(db, middle));
     if (found < time) low = middle + 1;
     else high = middle;
   }
@@ -139,7 +151,7 @@ export async function listReceipts(
   const where = ['seq >= ?', 'seq <= ?', ...terms].join(' AND ');
   const sql = `SELECT bytes FROM substrate_receipts WHERE ${where} ORDER BY seq ${newest ? 'DESC' : 'ASC'} LIMIT ?`;
   const rows = await db.all<BytesRow>(sql, from, to, ...params, limit + 1);
-  const receipts = rows.slice(0, limit).map(({ bytes }) => parseReceipt(bytes));
+  const receipts = rows.slice(0, limit).map(({ bytes }) => parseStored(bytes));
   if (rows.length > limit) return { receipts, next: receipts.at(-1)?.seq ?? null };
   if (newest) return { receipts, next: from > low ? from : null };
   return { receipts, next: to < high ? to : null };

@@ -57,7 +57,7 @@ async function tiles(db: ReadHandle, start: number, end: number): Promise<Uint8A
 function assertAll(rows: readonly unknown[], wanted: number, start: number): void {
   if (rows.length === wanted) return;
   throw new SeedError('log_forked', `Some of the receipts from ${start} on are missing from the database.`, {
-    hint: 'Restore the database from a backup, or accept it as it is with `seed receipts accept-rollback`.',
+    hint: 'Restore the database from a backup; an export and `seed receipts verify` name the first one missing.',
     data: { from: start },
   });
 }
