@@ -14,7 +14,7 @@ import type { LogState, ReceiptDraft } from './receipts/log.ts';
 import { LogWriter, readLogState } from './receipts/log.ts';
 import type { Sources } from './sources.ts';
 import { HandleGuard } from './store/guard.ts';
-import { isFatal } from './store/sqlite.ts';
+import { isFatal } from './store/handle.ts';
 import type { Row, Store, Transaction, Value, WriteHandle } from './store/store.ts';
 import { assertReading, assertWritable } from './tables.ts';
 

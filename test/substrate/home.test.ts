@@ -151,6 +151,10 @@ describe('a folder that is not a home', () => {
 
 const WORDS = 'correct horse battery staple';
 
+it.runIf(existsSync('/proc/self'))('a folder that no file system can make ends in one error', async () => {
+  expect(await codeOf(makeHome('/proc/nope/home'))).toBe('home_unwritable');
+});
+
 describe('a home that is damaged', () => {
   const open = (home: string): Promise<string> => codeOf(openAgain(home).then(({ substrate }) => substrate.close()));
 

@@ -205,7 +205,7 @@ test('over HTTP with a key, until the owner removes it', async () => {
   await using pipe = startPipe();
   pipe.tell(JSON.stringify(initialize(1)));
   await answerOf(pipe, 1);
-  const { key } = await seedJson<{ key: string }>('key', 'issue', 'helper', '--profile', 'helper');
+  const { key } = await seedJson<{ key: string }>('key', 'issue', 'helper');
   const { url } = await seedJson<{ url: string }>('status');
   const keyFile = join(folder, 'key');
   writeFileSync(keyFile, key, { mode: 0o600 });

@@ -1,0 +1,97 @@
+/** The statements of one SQLite transaction, and what may have ended it under them. */
+import type { Connection } from './connection.ts';
+import { sqliteCode } from './connection.ts';
+import type { HandleGuard } from './guard.ts';
+import type { Row, Transaction, Value } from './store.ts';
+
+export class SqliteHandle implements Transaction {
+  readonly #db: Connection;
+  readonly #guard: HandleGuard;
+  #lost: { readonly error: unknown } | null = null;
+
+  constructor(db: Connection, guard: HandleGuard) {
+    this.#db = db;
+    this.#guard = guard;
+  }
+
+  async get<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R | undefined> {
+    return this.#use(() => (this.#db.prepare(sql).get(...params) ?? undefined) as R | undefined);
+  }
+
+  async all<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R[]> {
+    return this.#use(() => this.#db.prepare(sql).all(...params) as R[]);
+  }
+
+  async run(sql: string, ...params: readonly Value[]): Promise<number> {
+    return this.#use(() => Number(this.#db.prepare(sql).run(...params).changes));
+  }
+
+  /**
+   * After an error that may have ended the transaction nothing more runs: the next SAVEPOINT would
+   * silently begin another transaction, and its RELEASE commit half a group.
+   */
+  #use<T>(statement: () => T): T {
+    this.assertAlive();
+    try {
+      return this.#guard.useSync(statement);
+    } catch (error) {
+      if (isFatal(error)) this.#lost = { error };
+      throw error;
+    }
+  }
+
+  assertAlive(): void {
+    if (this.#lost !== null) throw this.#lost.error;
+  }
+
+  /** Without its savepoint nothing is known of the transaction: a statement may have ended it. */
+  #control(sql: string): void {
+    try {
+      this.#use(() => this.#db.prepare(sql).run());
+    } catch (error) {
+      this.#lost ??= { error: new TransactionLost(error) };
+      throw this.#lost.error;
+    }
+  }
+
+  async savepoint(): Promise<void> {
+    this.#control('SAVEPOINT operation');
+  }
+
+  async rollback(): Promise<void> {
+    this.#control('ROLLBACK TO operation');
+    this.#control('RELEASE operation');
+  }
+
+  async release(): Promise<void> {
+    this.#control('RELEASE operation');
+  }
+}
+
+/** The transaction ended before its time, with a statement that should only have failed. */
+class TransactionLost extends Error {
+  override readonly name = 'TransactionLost';
+
+  constructor(cause: unknown) {
+    super('The transaction ended before its time.', { cause });
+  }
+}
+
+/** Errors after which SQLite may have rolled back the whole transaction (sqlite.org/lang_transaction.html §3). */
+const FATAL_CODES = new Set([
+  'SQLITE_FULL',
+  'SQLITE_IOERR',
+  'SQLITE_NOMEM',
+  'SQLITE_CORRUPT',
+  'SQLITE_NOTADB',
+  'SQLITE_READONLY',
+  'SQLITE_CANTOPEN',
+  'SQLITE_PROTOCOL',
+  'SQLITE_BUSY',
+]);
+
+/** Whether an error is of a kind that may have cost the whole transaction, not one statement. */
+export function isFatal(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return error instanceof TransactionLost || (code !== null && FATAL_CODES.has(code));
+}
