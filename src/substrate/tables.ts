@@ -26,6 +26,18 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_assertions: ['operation', 'maintenance'],
   substrate_requests: ['operation'],
   substrate_switches: ['operation'],
+  substrate_policy: ['operation'],
+  substrate_targets: ['operation'],
+  substrate_routing_config: ['operation'],
+  substrate_prices: ['operation'],
+  substrate_ceilings: ['operation'],
+  substrate_policy_versions: ['operation'],
+  policy_change: ['operation'],
+  substrate_ledger: ['operation'],
+  substrate_spending: ['operation'],
+  substrate_calls: ['operation'],
+  substrate_messages: ['operation'],
+  substrate_memories: ['operation'],
 };
 
 // OR ROLLBACK would end the transaction of the whole group; only one driver refuses a second statement.

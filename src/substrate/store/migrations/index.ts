@@ -1,6 +1,11 @@
 /** Every version of the schema, in order. A new one goes at the end; a landed one never changes. */
 import { ground } from './0001-ground.ts';
 import { membrane } from './0002-membrane.ts';
+import { policy } from './0003-policy.ts';
+import { ledger } from './0004-ledger.ts';
+import { calls } from './0005-calls.ts';
+import { bus } from './0006-bus.ts';
+import { memory } from './0007-memory.ts';
 import type { Migration } from './migration.ts';
 
-export const MIGRATIONS: readonly Migration[] = [ground, membrane];
+export const MIGRATIONS: readonly Migration[] = [ground, membrane, policy, ledger, calls, bus, memory];
