@@ -36,6 +36,7 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_ledger: ['operation'],
   substrate_spending: ['operation'],
   substrate_calls: ['operation'],
+  substrate_benched: ['operation'],
   substrate_messages: ['operation'],
   substrate_memories: ['operation'],
 };

@@ -13,15 +13,22 @@ export const calls: Migration = {
       session         TEXT,
       status          TEXT NOT NULL CHECK (status IN ('queued', 'running', 'complete', 'incomplete', 'refused', 'failed', 'in_doubt')),
       idempotency_key TEXT,
-      input_hash      TEXT NOT NULL,
-      request         TEXT NOT NULL,
+      input           TEXT NOT NULL,
+      output          TEXT,
       outcome         TEXT,
-      receipt         INTEGER,
-      created_at      INTEGER NOT NULL,
-      settled_at      INTEGER
+      created_at      INTEGER NOT NULL
     ) STRICT;
     CREATE UNIQUE INDEX substrate_calls_key ON substrate_calls (coalesce(grant_id, ''), idempotency_key)
       WHERE idempotency_key IS NOT NULL;
     CREATE INDEX substrate_calls_open ON substrate_calls (status, created_at) WHERE status IN ('queued', 'running');
+
+    CREATE TABLE substrate_benched (
+      target         TEXT NOT NULL,
+      model          TEXT NOT NULL,
+      reason         TEXT NOT NULL,
+      until_ms       INTEGER,
+      policy_version TEXT NOT NULL,
+      PRIMARY KEY (target, model)
+    ) STRICT, WITHOUT ROWID;
   `,
 };

@@ -1,0 +1,56 @@
+/**
+ * Models that sit out: a provider asked to be left alone for a while, or a model reported more than
+ * the bound it was admitted under. Written by the operation that settles the attempt.
+ */
+import type { ReadHandle, Row, WriteHandle } from './store/store.ts';
+
+/** Why, and until when, a model of a target is not asked. */
+export interface Benched {
+  readonly target: string;
+  readonly model: string;
+  readonly reason: 'rate_limited' | 'overloaded' | 'bound_exceeded';
+  /** Milliseconds since the epoch; null: until the policy changes. */
+  readonly untilMs: number | null;
+  /** The policy under which it was benched. */
+  readonly policyVersion: string;
+}
+
+interface BenchedRow extends Row {
+  readonly target: string;
+  readonly model: string;
+  readonly reason: Benched['reason'];
+  readonly until_ms: number | null;
+  readonly policy_version: string;
+}
+
+/** Benches one model of a target, in place of what was said of it before. */
+export async function bench(
+  tx: WriteHandle,
+  { target, model, reason, untilMs, policyVersion }: Benched,
+): Promise<void> {
+  await tx.run(
+    'REPLACE INTO substrate_benched (target, model, reason, until_ms, policy_version) VALUES (?, ?, ?, ?, ?)',
+    target,
+    model,
+    reason,
+    untilMs,
+    policyVersion,
+  );
+}
+
+/** Who sits out now, under this policy. */
+export async function listBenched(db: ReadHandle, now: number, policyVersion: string): Promise<Benched[]> {
+  const rows = await db.all<BenchedRow>(
+    `SELECT target, model, reason, until_ms, policy_version FROM substrate_benched
+      WHERE (until_ms IS NOT NULL AND until_ms > ?) OR (until_ms IS NULL AND policy_version = ?)`,
+    now,
+    policyVersion,
+  );
+  return rows.map(({ target, model, reason, until_ms: untilMs, policy_version }) => ({
+    target,
+    model,
+    reason,
+    untilMs,
+    policyVersion: policy_version,
+  }));
+}
