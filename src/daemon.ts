@@ -173,6 +173,7 @@ async function openSeed(
   const { port, sockets: folder } = readSettings(home);
   const sockets = socketPaths(home, folder);
   if (folder !== null) prepareSocketFolder(folder);
+  const membrane = new Membrane(substrate, keyOpener(publicUrl, substrate, port));
   // Known once the doors are open, which need the pipeline, which needs this.
   let doors: Doors | null = null;
   const daemon: Daemon = {
@@ -186,10 +187,10 @@ async function openSeed(
       return { owner: sockets.owner, url, problem: problem?.message ?? null };
     },
     agents: () => doors?.connectedAgents() ?? [],
+    settleUse: () => membrane.flushUse().catch((error: unknown) => tell(toSeedError(error))),
     droppedLogLines: dropped,
     stop,
   };
-  const membrane = new Membrane(substrate, keyOpener(publicUrl, substrate, port));
   const keys = await keysOf(config, substrate, membrane.work);
   const call = createCall({ tools: TOOLS, substrate, daemon, keys });
   doors = await openDoors({

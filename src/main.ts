@@ -99,6 +99,7 @@ function commandDaemon(config: Config): Daemon {
     startedAt: systemSources.now(),
     doors: { owner: null, url: null, problem: null },
     agents: () => [],
+    settleUse: () => Promise.resolve(),
     droppedLogLines: () => 0,
     stop: () => {},
   };

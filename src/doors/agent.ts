@@ -11,7 +11,7 @@ import { SeedError, toSeedError, toWire } from '../errors.ts';
 import type { Membrane } from '../membrane/membrane.ts';
 import { SEED } from '../substrate/actor.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
-import { findGrantByName, insertGrant } from '../substrate/identity/grants.ts';
+import { findGrantsNamed, insertGrant } from '../substrate/identity/grants.ts';
 import { PROFILES } from '../substrate/identity/scopes.ts';
 import { newId } from '../substrate/sources.ts';
 import type { Substrate } from '../substrate/substrate.ts';
@@ -125,9 +125,9 @@ async function welcome(options: AgentDoorOptions, connections: Map<string, Conne
     return;
   }
   const wanted = agentName(hello);
-  const name = reserveName(wanted, connections, socket);
   await membrane.assertOpen();
-  const grant = await findOrAdmit(substrate, name);
+  const grant = await enterAs(wanted, { substrate, connections, socket });
+  const { name } = grant;
   // Gone meanwhile: its `close` has passed, and the name may be another connection's by now.
   if (socket.destroyed) return;
   const connection: Connection = { grant, socket, calls: new Set(), notify: () => {} };
@@ -142,7 +142,7 @@ async function welcome(options: AgentDoorOptions, connections: Map<string, Conne
   const renamed = name !== wanted;
   reply(socket, { seed_hello: 1, name, renamed, version, seed: substrate.seed });
   const surface = hello.tools === 'all' ? 'full' : grant.surface;
-  const greeting = renamed ? `You are ${name} here: ${wanted} is connected already.` : '';
+  const greeting = renamed ? `You are ${name} here: another window, or a key, goes by ${wanted}.` : '';
   serveConnection({ membrane, buildServer, onDefect }, connection, { surface, greeting });
 }
 
@@ -157,20 +157,30 @@ function parseHello(line: string): Hello {
   }
 }
 
-/** The first of NAME, NAME-2, … that nobody is connected as, taken at once. */
-function reserveName(wanted: string, connections: Map<string, Connection>, socket: Socket): string {
+interface Entering {
+  readonly substrate: Substrate;
+  readonly connections: Map<string, Connection>;
+  readonly socket: Socket;
+}
+
+/** The grant of the first of NAME, NAME-2, … that nobody is connected as, and that is no key's name. */
+async function enterAs(wanted: string, { substrate, connections, socket }: Entering): Promise<Grant> {
   for (let window = 1; window <= limits.WINDOWS_PER_NAME_MAX; window++) {
     const name = window === 1 ? wanted : `${wanted}-${window}`;
     if (connections.has(name)) continue;
+    // Taken at once: somebody who comes while the grant is looked up gets the next one.
     const placeholder: Connection = { grant: NOBODY, socket, calls: new Set(), notify: () => {} };
-    connections.set(name, placeholder);
-    socket.once('close', () => {
+    const release = (): void => {
       if (connections.get(name) === placeholder) connections.delete(name);
-    });
-    return name;
+    };
+    connections.set(name, placeholder);
+    socket.once('close', release);
+    const grant = await findOrAdmit(substrate, name);
+    if (grant !== null) return grant;
+    release();
   }
-  throw new SeedError('busy', `${limits.WINDOWS_PER_NAME_MAX} windows of ${wanted} are connected already.`, {
-    hint: 'Close some.',
+  throw new SeedError('busy', `${wanted} and the ${limits.WINDOWS_PER_NAME_MAX - 1} names after it are taken.`, {
+    hint: 'Close some windows, or connect by another name.',
   });
 }
 
@@ -187,10 +197,11 @@ const NOBODY: Grant = {
   expiresAt: null,
 };
 
-/** The grant of a local agent, made the first time its name is seen. */
-async function findOrAdmit(substrate: Substrate, name: string): Promise<Grant> {
-  const known = await substrate.read((db) => findGrantByName(db, 'agent', name));
-  if (known !== null) return known;
+/** The grant of a local agent, made the first time its name is seen; null when the name is a key's. */
+async function findOrAdmit(substrate: Substrate, name: string): Promise<Grant | null> {
+  const known = await substrate.read((db) => findGrantsNamed(db, name));
+  const agent = known.find(({ door }) => door === 'agent');
+  if (agent !== undefined || known.length > 0) return agent ?? null;
   const { value } = await substrate.operate({ action: 'agent.admit', actor: SEED }, async (op) => {
     const grant: Grant = {
       ...NOBODY,

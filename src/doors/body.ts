@@ -1,9 +1,40 @@
-/** Reads what comes in over HTTP, with limits on size and depth. */
+/** Reads what comes in over HTTP, with limits on size, depth and form. */
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { SeedError } from '../errors.ts';
+import { isWellFormed } from './well-formed.ts';
 
 /** How many arrays and objects may stand inside one another. */
 const JSON_DEPTH_MAX = 64;
+
+const CHARSET = /^\s*charset\s*=\s*"?utf-?8"?\s*$/i;
+
+/**
+ * Looks at what a body says of itself before it is read: its type, and nothing that would have to
+ * be decoded first.
+ *
+ * @throws SeedError `unsupported_type` (RFC 9110 §15.5.16)
+ */
+export function assertBodyType({ headers }: IncomingMessage, type: string): void {
+  const [name = '', ...parameters] = (headers['content-type'] ?? '').split(';');
+  if (name.trim().toLowerCase() !== type) {
+    throw new SeedError('unsupported_type', `The body must be of type ${type}.`, {
+      hint: `Send it with the header "Content-Type: ${type}".`,
+    });
+  }
+  const charset = parameters.find((parameter) => /^\s*charset\s*=/i.test(parameter));
+  if (charset !== undefined && !CHARSET.test(charset)) throw notUtf8('says that it is in another character set');
+  const encoding = headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
+  if (encoding !== 'identity' && encoding !== '') {
+    throw new SeedError('unsupported_type', 'The body is compressed or encoded.', {
+      hint: 'Send it as it is, without Content-Encoding.',
+    });
+  }
+}
+
+function notUtf8(why: string): SeedError {
+  return new SeedError('unsupported_type', `The body ${why}.`, { hint: 'Send it in UTF-8.' });
+}
 
 async function readText(request: IncomingMessage, bytesMax: number): Promise<string> {
   const chunks: Buffer[] = [];
@@ -17,7 +48,10 @@ async function readText(request: IncomingMessage, bytesMax: number): Promise<str
   } catch (thrown) {
     throw thrown instanceof SeedError ? thrown : cutOff(thrown);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  const body = Buffer.concat(chunks);
+  // Decoded as it is, each bad byte would become a character that nobody sent.
+  if (!isUtf8(body)) throw new SeedError('invalid_input', 'The body is not UTF-8.', { hint: 'Send it in UTF-8.' });
+  return body.toString('utf8');
 }
 
 /** @throws SeedError `too_large` or `invalid_input` */
@@ -32,6 +66,19 @@ function parseJsonWithin(text: string, depthMax: number): unknown {
       hint: 'Send it flatter.',
     });
   }
+  const value = parse(text);
+  // Only an escape can bring one in: text that is UTF-8 has none.
+  if (SURROGATE_ESCAPE.test(text) && !isWellFormed(value)) {
+    throw new SeedError('invalid_input', 'A text in the body has half a character in it (a lone surrogate).', {
+      hint: 'Send text that is valid Unicode.',
+    });
+  }
+  return value;
+}
+
+const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
+
+function parse(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {

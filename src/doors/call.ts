@@ -9,11 +9,14 @@ import * as z from 'zod';
 import { SeedError, toSeedError } from '../errors.ts';
 import type { Actor } from '../substrate/actor.ts';
 import type { KeyService } from '../membrane/keys.ts';
+import type { Cut } from '../membrane/streams.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
 import type { Substrate, SubstrateReader } from '../substrate/substrate.ts';
 import type { Daemon } from '../tools/daemon.ts';
 import type { Progress, Tool } from '../tools/define.ts';
 import { toolAction } from '../tools/define.ts';
+import { explainIssues } from '../tools/plain-words.ts';
+import { isWellFormed } from './well-formed.ts';
 import { RefusalReceipts } from './refusal-receipts.ts';
 
 /** One call, as a door understood it. */
@@ -23,6 +26,8 @@ export interface CallRequest {
   readonly actor: Actor;
   /** The grant that the actor came in by. */
   readonly grant?: Grant | undefined;
+  /** Cuts off what this call came in by, where that was registered. */
+  readonly own?: Cut | undefined;
   /** What the owner typed, at the owner's door only. */
   readonly passphrase?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -71,7 +76,7 @@ export function createCall({ tools, substrate, daemon, keys }: PipelineOptions):
     }
     try {
       const output = tool.output.parse(await run(tool, input, request));
-      if (tool.access === 'read' && actor.kind === 'helper') await receiptRead(tool, request);
+      if (tool.access === 'read' && actor.kind === 'helper') await receiptRead(tool, input, request);
       return output;
     } catch (thrown) {
       const error = toSeedError(thrown);
@@ -82,20 +87,27 @@ export function createCall({ tools, substrate, daemon, keys }: PipelineOptions):
   };
 
   function run(tool: Tool, input: unknown, request: CallRequest): Promise<unknown> {
-    const { actor, grant = null, onProgress: progress = () => {}, signal = NEVER } = request;
+    const { actor, grant = null, own = null, onProgress: progress = () => {}, signal = NEVER } = request;
     const context = { actor, grant, daemon, signal, progress };
     if (tool.access === 'read') return tool.handler(input, { ...context, substrate });
     if (!canWrite(substrate) || keys === undefined) throw readOnly();
-    return tool.handler(input, { ...context, substrate, keys });
+    return tool.handler(input, { ...context, substrate, keys, own });
   }
 
   /**
    * What goes out to a helper is on record before it goes. The operation looks at the grant again,
    * so a key that was removed while it read gets nothing.
    */
-  async function receiptRead(tool: Tool, { actor, onRead }: CallRequest): Promise<void> {
+  async function receiptRead(
+    tool: Tool & { access: 'read' },
+    input: unknown,
+    { actor, onRead }: CallRequest,
+  ): Promise<void> {
     if (!canWrite(substrate)) throw readOnly();
-    const { seq } = await substrate.operate({ action: toolAction(tool), actor, quiet: true }, async () => {});
+    const subject = tool.subject?.(input);
+    const { seq } = await substrate.operate({ action: toolAction(tool), actor, quiet: true }, async (op) => {
+      if (subject !== undefined) op.receipt({ subject });
+    });
     onRead?.(seq);
   }
 }
@@ -115,12 +127,16 @@ async function checkPassphrase(substrate: Substrate | SubstrateReader, passphras
 
 /** @throws SeedError `invalid_input` that names the argument and what it should be */
 function parseInput(tool: Tool, input: unknown): unknown {
-  const parsed = tool.input.safeParse(input ?? {});
+  const given = input ?? {};
+  if (!isWellFormed(given)) {
+    throw new SeedError('invalid_input', 'A text in the input has half a character in it (a lone surrogate).', {
+      hint: 'Send text that is valid Unicode.',
+    });
+  }
+  const parsed = tool.input.safeParse(given);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const argument = issue?.path.join('.') ?? '';
-  const about = argument === '' ? '' : `${argument}: `;
-  throw new SeedError('invalid_input', `${about}${issue?.message ?? 'not acceptable'}`, {
+  const { argument, message } = explainIssues(parsed.error.issues, given);
+  throw new SeedError('invalid_input', message, {
     hint: `${tool.name} takes ${argumentNames(tool)}.`,
     data: { argument },
   });

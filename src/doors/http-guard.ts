@@ -20,12 +20,13 @@ export interface Reach {
 export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessage) => void {
   const hosts = new Set([...LOOPBACK.map((name) => `${name}:${port}`), ...(port === 80 ? LOOPBACK : [])]);
   if (publicUrl !== null) hosts.add(publicUrl.host);
-  return ({ headers, url }) => {
+  return ({ headers, rawHeaders, url }) => {
+    assertSaidOnce(rawHeaders);
     if (!hosts.has((headers.host ?? '').toLowerCase())) {
       throw new SeedError('forbidden', 'This door does not answer to that name.', {
         hint:
           publicUrl === null
-            ? `Use http://127.0.0.1:${port}, or behind a proxy \`seed config set public-url https://…\`.`
+            ? `Use http://127.0.0.1:${port}. Behind a proxy, ask the owner to run \`seed config set public-url https://…\`.`
             : `Use ${publicUrl.origin}.`,
       });
     }
@@ -40,6 +41,21 @@ export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessa
       });
     }
   };
+}
+
+/** Node takes the first of two and says nothing; a proxy before it may have looked at the second. */
+const ONCE = new Set(['host', 'authorization', 'content-type', 'content-encoding', 'origin']);
+
+function assertSaidOnce(rawHeaders: readonly string[]): void {
+  const seen = new Set<string>();
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase() ?? '';
+    if (!ONCE.has(name)) continue;
+    if (seen.has(name)) {
+      throw new SeedError('invalid_input', `The header ${name} comes twice.`, { hint: 'Send it once.' });
+    }
+    seen.add(name);
+  }
 }
 
 /** A tool on whichever loopback port, such as the Inspector's page, is the owner's own. */

@@ -12,8 +12,7 @@ import type { RefusalCounter } from '../membrane/refusals.ts';
 import type { TokenAnswer } from '../membrane/token-endpoint.ts';
 import { TokenRefusal } from '../membrane/token-endpoint.ts';
 import type { Actor } from '../substrate/actor.ts';
-import type { Grant } from '../substrate/identity/grants.ts';
-import { readFormBody, readJsonBody } from './body.ts';
+import { assertBodyType, readFormBody, readJsonBody } from './body.ts';
 import type { Reach } from './http-guard.ts';
 import { createGuard } from './http-guard.ts';
 import type { Lazy } from './lazy.ts';
@@ -101,7 +100,7 @@ async function answer(
     if (path === '/mcp') await mcp.serve({ request, response });
     else if (path === '/healthz') health(response, options);
     else if (path === '/oauth/token') await token({ request, response }, options);
-    else await discovery(path, response, options);
+    else await discovery({ request, response }, options);
   } catch (thrown) {
     const error = toSeedError(thrown);
     if (error.code === 'internal') options.onDefect(error);
@@ -119,34 +118,60 @@ function health(response: ServerResponse, { unhealthy }: HttpDoorOptions): void 
   json(response, reason === null ? 200 : 503, reason === null ? { status: 'ok' } : { status: 'refusing', reason });
 }
 
-async function discovery(path: string, response: ServerResponse, options: HttpDoorOptions): Promise<void> {
+async function discovery({ request, response }: Exchange, options: HttpDoorOptions): Promise<void> {
+  const path = request.url ?? '';
   const document = (await options.oauth()) ? discoveryDocument(path, options) : null;
-  if (document === null)
-    json(response, 404, { error: { code: 'not_found', message: 'There is nothing here.', hint: 'MCP is at /mcp.' } });
-  else json(response, 200, document);
+  if (document === null) {
+    oauthError(response, 404, { error: 'not_found', error_description: 'There is nothing here. MCP is at /mcp.' });
+  } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('allow', 'GET, HEAD');
+    oauthError(response, 405, { error: 'invalid_request', error_description: 'This is only read, by GET.' });
+  } else json(response, 200, document);
 }
 
-const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(?:;|$)/i;
+/**
+ * RFC 6749 §5.2. Whatever stands beside `/mcp` answers so: clients that look for OAuth read it, and
+ * stumble over any other form.
+ */
+interface OauthError {
+  readonly error: string;
+  readonly error_description: string;
+}
+
+function oauthError(response: ServerResponse, status: number, body: OauthError): void {
+  json(response, status, body);
+}
+
+const FORM_TYPE = 'application/x-www-form-urlencoded';
 
 async function token({ request, response }: Exchange, { token: give, refusals }: HttpDoorOptions): Promise<void> {
-  if (request.method !== 'POST')
-    throw new SeedError('invalid_input', 'Tokens are asked for by POST.', { hint: 'See RFC 6749, section 4.4.' });
+  // RFC 6749 §5.1 asks for this one too.
+  response.setHeader('pragma', 'no-cache');
+  if (request.method !== 'POST') {
+    response.setHeader('allow', 'POST');
+    oauthError(response, 405, { error: 'invalid_request', error_description: 'Tokens are asked for by POST.' });
+    return;
+  }
   try {
-    if (!FORM_TYPE.test(request.headers['content-type'] ?? ''))
-      throw new TokenRefusal(
-        'invalid_request',
-        'Tokens are asked for with a form (application/x-www-form-urlencoded).',
-      );
+    assertBodyType(request, FORM_TYPE);
     json(response, 200, await give(await readFormBody(request, limits.FORM_BYTES_MAX)));
   } catch (error) {
-    const refusal = error instanceof SeedError && error.cause instanceof TokenRefusal ? error.cause : error;
-    if (!(refusal instanceof TokenRefusal)) throw error;
+    const refusal = toTokenRefusal(error);
     refusals.count('token', refusal.oauthError);
-    json(response, refusal.oauthError === 'invalid_client' ? 401 : 400, {
-      error: refusal.oauthError,
-      error_description: refusal.message,
-    });
+    if (refusal.status === 429) response.setHeader('retry-after', '60');
+    if (!request.complete) response.setHeader('connection', 'close');
+    oauthError(response, refusal.status, { error: refusal.oauthError, error_description: refusal.message });
   }
+}
+
+/** What a client is told that asked wrongly; throws on what was no fault of its own. */
+function toTokenRefusal(thrown: unknown): TokenRefusal {
+  // An operation that was refused carries the refusal as its cause.
+  const error = thrown instanceof SeedError && thrown.cause instanceof TokenRefusal ? thrown.cause : thrown;
+  if (error instanceof TokenRefusal) return error;
+  const asked = ['invalid_input', 'too_large', 'unsupported_type'];
+  if (!(error instanceof SeedError) || !asked.includes(error.code)) throw error;
+  return new TokenRefusal('invalid_request', error.message, { status: ERROR_CODES[error.code].status });
 }
 
 /** What the adapter takes; it fails on a method that the web's `Request` forbids, such as TRACE. */
@@ -175,9 +200,10 @@ class McpEndpoint {
   /** @throws SeedError for a stranger; whoever was let in is answered, and on record, here */
   async serve(exchange: Exchange): Promise<void> {
     const { membrane, leaveRefusal, onDefect } = this.#options;
-    const { actor, grant } = await membrane.admitKey(bearer(exchange.request));
+    const admitted = await membrane.admitKey(bearer(exchange.request));
+    const { actor } = admitted;
     try {
-      await this.#serveAdmitted(exchange, grant);
+      await this.#serveAdmitted(exchange, admitted);
     } catch (thrown) {
       // Cut off, or hung up, while it was still arriving: nothing was asked.
       if (exchange.response.destroyed) return;
@@ -187,23 +213,25 @@ class McpEndpoint {
     }
   }
 
-  async #serveAdmitted({ request, response }: Exchange, grant: Grant): Promise<void> {
+  async #serveAdmitted({ request, response }: Exchange, { grant, only }: Admitted): Promise<void> {
     const { membrane } = this.#options;
-    if (membrane.work.count(grant.id) >= limits.REQUESTS_PER_KEY_MAX) throw tooMany('requests');
-    const release = membrane.work.register(grant.id, () => response.destroy());
+    if (membrane.work.count(grant.id) >= limits.REQUESTS_PER_KEY_MAX) throw tooMany('requests are open');
+    const own = (): void => {
+      response.destroy();
+    };
+    const release = membrane.work.register(grant.id, own);
     response.once('close', release);
     if (response.destroyed) {
       release();
       return;
     }
     // Registered first, looked at again after: a removal in between is seen by one of the two.
-    const admitted = await membrane.readmit(grant);
+    const admitted = { ...(await membrane.readmit(grant, only)), own };
     if (!METHODS.has(request.method ?? '')) {
       notAllowed(response);
       return;
     }
-    const body = request.method === 'POST' ? await readJsonBody(request, limits.HTTP_BODY_BYTES_MAX) : undefined;
-    if (Array.isArray(body) && body.length > limits.BATCH_MAX) throw tooMany('messages in a batch');
+    const body = request.method === 'POST' ? await readMessages(request) : undefined;
     const stream = narrowListen(body, admitted);
     if (stream) this.#countStream(grant.id, response);
     limitTime(response, stream);
@@ -215,7 +243,7 @@ class McpEndpoint {
 
   #countStream(grant: string, response: ServerResponse): void {
     const open = this.#streams.get(grant) ?? 0;
-    if (open >= limits.STREAMS_PER_KEY_MAX) throw tooMany('streams');
+    if (open >= limits.STREAMS_PER_KEY_MAX) throw tooMany('streams are open');
     this.#streams.set(grant, open + 1);
     response.once('close', () => {
       const left = (this.#streams.get(grant) ?? 1) - 1;
@@ -223,6 +251,16 @@ class McpEndpoint {
       else this.#streams.set(grant, left);
     });
   }
+}
+
+/** @throws SeedError `unsupported_type`, `invalid_input`, `too_large` */
+async function readMessages(request: IncomingMessage): Promise<unknown> {
+  assertBodyType(request, 'application/json');
+  const body = await readJsonBody(request, limits.HTTP_BODY_BYTES_MAX);
+  if (!Array.isArray(body) || body.length <= limits.BATCH_MAX) return body;
+  throw new SeedError('too_large', `The batch has more than ${limits.BATCH_MAX} messages.`, {
+    hint: 'Send fewer at once.',
+  });
 }
 
 /** RFC 6750 §2.1. @throws SeedError `unauthenticated` */
@@ -266,7 +304,7 @@ function limitTime(response: ServerResponse, stream: boolean): void {
 }
 
 function tooMany(what: string): SeedError {
-  return new SeedError('busy', `Too many ${what} are open under this key.`, {
+  return new SeedError('too_many', `Too many ${what} under this key.`, {
     hint: 'Wait for some to end, or close them.',
   });
 }
@@ -279,7 +317,7 @@ async function refuse({ request, response }: Exchange, error: SeedError, options
   }
   const { status } = ERROR_CODES[error.code];
   if (status === 401) response.setHeader('www-authenticate', await challenge(request, error, options));
-  if (error.code === 'busy' || error.code === 'halted') response.setHeader('retry-after', '5');
+  if (status === 429 || status === 503) response.setHeader('retry-after', '5');
   // What is still arriving is not worth waiting for.
   if (!request.complete) response.setHeader('connection', 'close');
   const { code, message, hint } = toWire(error, { outside: true });

@@ -103,13 +103,14 @@ async function callTool(
   context: ServerContext,
 ): Promise<CallToolResult> {
   try {
-    const { actor, grant } = await session.admit();
+    const { actor, grant, own } = await session.admit();
     let read: number | null = null;
     const answer = await call({
       tool: name,
       input,
       actor,
       grant,
+      own,
       signal: context.mcpReq.signal,
       onProgress: progressTo(context),
       onRead: (receipt) => {
@@ -133,7 +134,7 @@ function errorResult(error: SeedError): CallToolResult {
   const { code, message, hint, data } = toWire(error, { outside: true });
   return {
     isError: true,
-    content: [{ type: 'text', text: `${code}: ${message} ${hint}` }],
+    content: [{ type: 'text', text: `${message}\nWhat to do: ${hint}\n(${code})` }],
     structuredContent: { ...data, code, message, hint },
   };
 }

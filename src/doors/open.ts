@@ -85,11 +85,12 @@ type HttpParts = DoorsOptions & Pick<HttpDoorOptions, 'refusals' | 'servers'>;
 async function openHttp(parts: HttpParts): Promise<{ door: HttpDoor } | { problem: SeedError }> {
   const { substrate, keys, port, publicUrl, onDefect } = parts;
   const issuerUrls = [`http://127.0.0.1:${port}`, ...(publicUrl === null ? [] : [publicUrl.origin])];
+  const resources = issuerUrls.map((url) => `${url}/mcp`);
   const onRecord = new RefusalReceipts(substrate);
   try {
     const door = await openHttpDoor({
       ...parts,
-      token: createTokenEndpoint({ substrate, keys, issuerUrls }),
+      token: createTokenEndpoint({ substrate, keys, issuerUrls, resources }),
       leaveRefusal: (action, actor, error) => onRecord.leave(action, actor, error),
       oauth: () => substrate.read((db) => readSwitch(db, 'oauth')),
       unhealthy: () => substrate.distrust?.code ?? null,

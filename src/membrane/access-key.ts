@@ -11,6 +11,7 @@ import * as z from 'zod';
 import { SeedError } from '../errors.ts';
 import type { Signer } from '../formats/checkpoint.ts';
 import { rootKeyId } from '../formats/root.ts';
+import { keyExpired } from '../substrate/identity/grants.ts';
 
 /** The largest token that is looked at, in characters. */
 export const TOKEN_CHARS_MAX = 4_096;
@@ -27,9 +28,13 @@ const Claims = z.strictObject({
   iat: z.int(),
   nbf: z.int(),
   exp: z.int(),
+  narrowed: z.literal(true).optional(),
 });
 
-/** What a key says. Times in seconds since the epoch (RFC 7519 §2, NumericDate). */
+/**
+ * What a key says. Times in seconds since the epoch (RFC 7519 §2, NumericDate). `scope` is what the
+ * grant held when the key was made, and binds nothing, unless the key was `narrowed` to it.
+ */
 export type Claims = z.infer<typeof Claims>;
 
 function segment(text: string | Uint8Array): string {
@@ -41,8 +46,8 @@ function headerOf(publicKey: Uint8Array): string {
 }
 
 /** Always in this order: a token whose claims are written otherwise is not one of ours. */
-function payloadOf({ iss, aud, sub, jti, scope, iat, nbf, exp }: Claims): string {
-  return JSON.stringify({ iss, aud, sub, jti, scope, iat, nbf, exp });
+function payloadOf({ iss, aud, sub, jti, scope, iat, nbf, exp, narrowed }: Claims): string {
+  return JSON.stringify({ iss, aud, sub, jti, scope, iat, nbf, exp, narrowed });
 }
 
 /** Signs a key. The text is a secret from here on. */
@@ -97,7 +102,8 @@ export function createAccessKeyOpener({ issuerKeys, issuer, audiences, now }: Ac
     const claims = authenticate(token);
     const seconds = Math.floor(now() / 1_000);
     if (seconds < claims.nbf) throw refusal('The key is not valid yet.');
-    if (seconds >= claims.exp) throw refusal('The key has expired.');
+    // Said only now that the signature was found good: a stranger learns nothing of keys.
+    if (seconds >= claims.exp) throw keyExpired();
     return claims;
   };
 }

@@ -13,12 +13,13 @@ import {
   findGrantByName,
   grantFamily,
   insertGrant,
+  keyRevoked,
 } from '../substrate/identity/grants.ts';
 import { assertWithin } from '../substrate/identity/scopes.ts';
 import { newId } from '../substrate/sources.ts';
 import type { Operation, Substrate } from '../substrate/substrate.ts';
 import { mintAccessKey } from './access-key.ts';
-import type { OpenWork } from './streams.ts';
+import type { Cut, OpenWork } from './streams.ts';
 
 /** How long a key lasts unless said otherwise. */
 export const KEY_MS_DEFAULT: number = 30 * 86_400_000;
@@ -109,7 +110,8 @@ export class KeyService {
     const parent = actor.grant === null ? null : await issuingGrant(op, actor.grant);
     const wanted = op.now + (request.lifetimeMs ?? KEY_MS_DEFAULT);
     if (parent !== null) {
-      assertWithin(request.scopes, new Set(parent.scopes));
+      // Of the actor's own scopes too: a token that was narrowed must not widen itself through a child.
+      assertWithin(request.scopes, new Set(parent.scopes.filter((scope) => actor.scopes.has(scope))));
       if (request.lifetimeMs !== null && wanted > (parent.expiresAt ?? wanted)) throw longerThanOwn();
     }
     const grant: Grant = {
@@ -128,8 +130,11 @@ export class KeyService {
     return grant;
   }
 
-  /** The text of a key for a grant, valid until the grant expires or `until` (ms), if that is sooner. */
-  mint(grant: Grant, until: number | null): string {
+  /**
+   * The text of a key for a grant, valid until the grant expires or `until` (ms), if that is sooner;
+   * with `only` it can do no more than these of the grant's scopes.
+   */
+  mint(grant: Grant, until: number | null, only: readonly string[] | null = null): string {
     const { substrate, issuer, issuerName, audience } = this.#options;
     const now = Math.floor(substrate.sources.now() / 1_000);
     const end = Math.min(grant.expiresAt ?? Number.POSITIVE_INFINITY, until ?? Number.POSITIVE_INFINITY);
@@ -139,30 +144,37 @@ export class KeyService {
         aud: audience,
         sub: grant.name,
         jti: grant.id,
-        scope: grant.scopes.join(' '),
+        scope: (only ?? grant.scopes).join(' '),
         iat: now,
         nbf: now,
         exp: Math.floor(end / 1_000),
+        ...(only === null ? {} : { narrowed: true as const }),
       },
       issuer,
     );
   }
 
-  /** The grant of that id or name. @throws SeedError `not_found` */
-  async find(door: Grant['door'], idOrName: string): Promise<Grant> {
+  /** The grant of that id or name, for whoever asks. @throws SeedError `not_found` */
+  async find(actor: Actor, door: Grant['door'], idOrName: string): Promise<Grant> {
     const { substrate } = this.#options;
     const grant = await substrate.read(
       async (db) => (await findGrant(db, idOrName)) ?? findGrantByName(db, door, idOrName),
     );
     if (grant !== null && grant.door === door) return grant;
     throw new SeedError('not_found', `There is no ${door === 'http' ? 'key' : 'agent'} "${idOrName.slice(0, 64)}".`, {
-      hint: door === 'http' ? 'See `seed key list`.' : 'See `seed agents list`.',
+      hint:
+        actor.grant !== null
+          ? 'See membrane_list.'
+          : door === 'http'
+            ? 'See `seed key list`.'
+            : 'See `seed agents list`.',
     });
   }
 
   /**
    * Removes a grant with everything issued under it, and cuts off at once what is open under them.
-   * An actor with a grant may remove what stands under its own, and itself.
+   * An actor with a grant may remove what stands under its own, and itself; `own`, the call by
+   * which it asks, is let end by itself then, so that it gets its answer.
    *
    * @throws SeedError `forbidden` or `not_found`
    */
@@ -170,6 +182,7 @@ export class KeyService {
     actor: Actor,
     action: string,
     grant: Grant,
+    own: Cut | null = null,
   ): Promise<{ removed: string[]; cut: number; receipt: number }> {
     const { substrate, work } = this.#options;
     const { value: removed, seq } = await substrate.operate({ action, actor }, async (op) => {
@@ -180,7 +193,7 @@ export class KeyService {
       op.receipt({ detail: { name: grant.name, removed: family.length } });
       return family;
     });
-    const cut = work.cut(removed);
+    const cut = work.cut(removed, own);
     // An older copy of the database would bring the key back: what shows that it is old is kept now.
     substrate.flushCheckpoint();
     return { removed, cut, receipt: seq };
@@ -190,8 +203,7 @@ export class KeyService {
 /** The grant that a key is issued under. @throws SeedError `key_revoked`, or `busy` when it has too many */
 async function issuingGrant(op: Operation, id: string): Promise<Grant> {
   const grant = await findGrant(op, id);
-  if (grant === null)
-    throw new SeedError('key_revoked', 'The key was removed by the owner.', { hint: 'Ask the owner for a new one.' });
+  if (grant === null) throw keyRevoked();
   if ((await grantFamily(op, id)).length <= KEYS_UNDER_ONE_MAX) return grant;
   throw new SeedError('busy', `${KEYS_UNDER_ONE_MAX} keys stand under yours already.`, {
     hint: 'Remove some with membrane_revoke.',

@@ -5,16 +5,30 @@
  */
 import type { Actor } from '../substrate/actor.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
-import { findGrant, isInForce, keyRevoked, noteGrantUse, seedHalted } from '../substrate/identity/grants.ts';
+import {
+  findGrant,
+  isInForce,
+  keyExpired,
+  keyRevoked,
+  noteGrantUse,
+  seedHalted,
+} from '../substrate/identity/grants.ts';
 import type { Substrate } from '../substrate/substrate.ts';
 import { readSwitch } from '../substrate/switches.ts';
 import type { OpenAccessKey } from './access-key.ts';
+import type { Cut } from './streams.ts';
 import { OpenWork } from './streams.ts';
 
-/** An actor with the grant behind it. */
+/** What a credential may do at most, where it was made for less than its grant; null for all of it. */
+export type Only = ReadonlySet<string> | null;
+
+/** An actor with the grant behind it, as far as the credential that it showed goes. */
 export interface Admitted {
   readonly actor: Actor;
   readonly grant: Grant;
+  readonly only: Only;
+  /** Cuts off what the actor came in by, where that was registered. */
+  readonly own?: Cut;
 }
 
 export function actorOf(grant: Grant): Actor {
@@ -24,11 +38,17 @@ export function actorOf(grant: Grant): Actor {
 /** How long the use of grants is gathered before it is written. */
 const USE_INTERVAL_MS = 15_000;
 
+interface Use {
+  readonly lastSeen: number;
+  readonly calls: number;
+}
+
 export class Membrane {
   readonly #substrate: Substrate;
   readonly #open: OpenAccessKey;
-  readonly #use = new Map<string, { lastSeen: number; calls: number }>();
+  #use = new Map<string, Use>();
   #useTimer: NodeJS.Timeout | null = null;
+  #useWritten: Promise<void> = Promise.resolve();
   /** Everything that is cut when its grant goes. */
   readonly work: OpenWork = new OpenWork();
 
@@ -40,31 +60,34 @@ export class Membrane {
   /**
    * The actor of a bearer key.
    *
-   * @throws SeedError `unauthenticated`, `key_revoked`, `halted`, or why the log is not trusted
+   * @throws SeedError `unauthenticated`, `key_revoked`, `key_expired`, `halted`, or why the log is not trusted
    */
   async admitKey(token: string): Promise<Admitted> {
-    const claims = this.#open(token);
-    const admitted = await this.#admit(claims.jti, 'http');
+    const { jti, scope, narrowed } = this.#open(token);
+    const only = narrowed === true ? new Set(scope.split(' ')) : null;
+    const admitted = await this.#admit(jti, 'http', only);
     this.noteUse(admitted.grant);
     return admitted;
   }
 
   /** The actor of a grant that came in before, at this moment. Looking again is no use of it. */
-  readmit(grant: Grant): Promise<Admitted> {
-    return this.#admit(grant.id, grant.door);
+  readmit({ id, door }: Grant, only: Only = null): Promise<Admitted> {
+    return this.#admit(id, door, only);
   }
 
-  async #admit(id: string, door: Grant['door']): Promise<Admitted> {
+  async #admit(id: string, door: Grant['door'], only: Only): Promise<Admitted> {
     // An older copy of the database may hold keys that were removed since.
     if (this.#substrate.distrust !== null) throw this.#substrate.distrust;
     const now = this.#substrate.sources.now();
-    const { grant, halted } = await this.#substrate.read(async (db) => ({
+    const { grant: found, halted } = await this.#substrate.read(async (db) => ({
       grant: await findGrant(db, id),
       halted: await readSwitch(db, 'halted'),
     }));
-    if (grant === null || grant.door !== door || !isInForce(grant, now)) throw keyRevoked();
+    if (found === null || found.door !== door) throw keyRevoked();
+    if (!isInForce(found, now)) throw keyExpired();
     if (halted) throw seedHalted();
-    return { grant, actor: actorOf(grant) };
+    const grant = only === null ? found : { ...found, scopes: found.scopes.filter((scope) => only.has(scope)) };
+    return { grant, actor: actorOf(grant), only };
   }
 
   /** @throws SeedError `halted`, or why the log is not trusted: then nobody new is even looked at */
@@ -100,13 +123,19 @@ export class Membrane {
     }, USE_INTERVAL_MS).unref();
   }
 
-  /** Writes the gathered use of grants. */
-  async flushUse(): Promise<void> {
+  /** Writes the gathered use of grants; resolves when all that was noted before the call is written. */
+  flushUse(): Promise<void> {
+    const write = (): Promise<void> => this.#writeUse();
+    this.#useWritten = this.#useWritten.then(write, write);
+    return this.#useWritten;
+  }
+
+  async #writeUse(): Promise<void> {
     if (this.#useTimer !== null) clearTimeout(this.#useTimer);
     this.#useTimer = null;
-    const gathered = [...this.#use];
-    this.#use.clear();
-    if (gathered.length === 0) return;
+    const gathered = this.#use;
+    if (gathered.size === 0) return;
+    this.#use = new Map();
     await this.#substrate.maintain(async (tx) => {
       for (const [id, { lastSeen, calls }] of gathered) await noteGrantUse(tx, id, lastSeen, calls);
     });

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import { SeedError } from '../errors.ts';
-import { findGrantByName, renameGrant } from '../substrate/identity/grants.ts';
+import { renameGrant } from '../substrate/identity/grants.ts';
 import { defineTool } from './define.ts';
 import { GrantName } from './grant-view.ts';
 
@@ -14,12 +13,9 @@ export const agentRename = defineTool({
   input: z.strictObject({ agent: z.string().min(1).max(64), name: GrantName }),
   output: z.object({ receipt: z.int() }),
   handler: async ({ agent, name }, { actor, keys, substrate }) => {
-    const grant = await keys.find('agent', agent);
+    const grant = await keys.find(actor, 'agent', agent);
     const { seq } = await substrate.operate({ action: 'agent.rename', actor }, async (op) => {
       op.receipt({ subject: { type: 'agent', id: grant.id }, detail: { before: grant.name, name } });
-      if ((await findGrantByName(op, 'agent', name)) !== null) {
-        throw new SeedError('conflict', `There is an agent named "${name}" already.`, { hint: 'Choose another name.' });
-      }
       await renameGrant(op, grant.id, name);
     });
     return { receipt: seq };

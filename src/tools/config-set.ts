@@ -25,19 +25,24 @@ export const configSet = defineTool({
 });
 
 async function setOauth(op: Operation, value: string): Promise<void> {
-  if (value !== 'on' && value !== 'off') throw wrongValue('oauth is on or off.');
+  if (value !== 'on' && value !== 'off') throw wrongValue('oauth is on or off.', '`seed config set oauth on`');
   await writeSwitch(op, 'oauth', value === 'on');
 }
 
 async function setPublicUrl(op: Operation, value: string): Promise<void> {
   const url = parsePublicUrl(value);
-  if (url === null && value !== 'off') throw wrongValue('public-url is an https address without a path, or off.');
+  if (url === null && value !== 'off') {
+    throw wrongValue(
+      'public-url is an https address without a path, or off.',
+      '`seed config set public-url https://seed.example.org`',
+    );
+  }
   await writePublicUrl(op, url);
 }
 
-function wrongValue(message: string): SeedError {
+function wrongValue(message: string, example: string): SeedError {
   return new SeedError('invalid_input', message, {
-    hint: 'Such as `seed config set public-url https://seed.example.org`.',
+    hint: `Such as ${example}.`,
     data: { argument: 'value' },
   });
 }

@@ -16,6 +16,8 @@ export interface Daemon {
   };
   /** Names of the local agents that are connected. */
   readonly agents: () => readonly string[];
+  /** Writes down who came in when, which is gathered otherwise, so that a list shows this moment. */
+  readonly settleUse: () => Promise<void>;
   /** Log lines that could not be written. */
   readonly droppedLogLines: () => number;
   /** Stops the process in good order, after the answer has gone out. */

@@ -7,7 +7,9 @@
 import type * as z from 'zod';
 import type { Actor } from '../substrate/actor.ts';
 import type { Substrate, SubstrateReader } from '../substrate/substrate.ts';
+import type { ReceiptSubject } from '../formats/receipt.ts';
 import type { KeyService } from '../membrane/keys.ts';
+import type { Cut } from '../membrane/streams.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
 import type { Daemon } from './daemon.ts';
 
@@ -37,6 +39,8 @@ export interface WriteContext extends BaseContext {
   readonly substrate: Substrate;
   /** Issues and removes keys. */
   readonly keys: KeyService;
+  /** Cuts off this very call, as the membrane knows it; null where nothing was registered. */
+  readonly own: Cut | null;
 }
 
 interface ToolFace<I, O> {
@@ -56,13 +60,18 @@ interface ToolFace<I, O> {
   readonly output: z.ZodType<O>;
   /** What a client may assume (MCP tool annotations); a read tool is read-only without saying so. */
   readonly annotations?: { readonly destructive?: boolean; readonly idempotent?: boolean };
-  /** The answer in a few readable lines, for clients that show text; JSON without it. */
+  /**
+   * The answer in readable lines. Many clients give their model these and nothing else, so all that
+   * it needs stands in them; JSON without it, which only the owner's own tools are.
+   */
   readonly text?: (output: O) => string;
 }
 
 interface ReadTool<I, O> extends ToolFace<I, O> {
   /** Needs no lock and leaves no receipt of its own. */
   readonly access: 'read';
+  /** What it reads, for the receipt that a helper's read leaves; the seed itself without it. */
+  readonly subject?: (input: I) => ReceiptSubject;
   readonly handler: (input: I, context: ReadContext) => Promise<O>;
 }
 

@@ -5,6 +5,7 @@ import { readGrantUse } from '../substrate/identity/grants.ts';
 import { GRANT_NAME, GRANT_NAME_RULE, isReserved, RESERVED_RULE } from '../substrate/identity/names.ts';
 import { isoTime } from '../substrate/sources.ts';
 import type { ReadHandle } from '../substrate/substrate.ts';
+import { counted } from './text.ts';
 
 export const GrantView = z.object({
   id: z.string(),
@@ -34,6 +35,14 @@ export async function viewGrant(db: ReadHandle, grant: Grant): Promise<GrantView
     last_seen: use === null ? null : isoTime(use.lastSeen),
     calls: use?.calls ?? 0,
   };
+}
+
+/** A grant in one line. */
+export function grantLine({ id, name, kind, scopes, expires, last_seen: lastSeen, calls }: GrantView): string {
+  const what = { bearer: 'a bearer key', public_key: 'a helper with its own key', local: 'a local agent' }[kind];
+  const until = expires === null ? 'without an end' : `until ${expires}`;
+  const used = lastSeen === null ? 'never used' : `last seen ${lastSeen}, ${counted(calls, 'call')}`;
+  return `${name} (${what}, id ${id}): ${scopes.join(', ')}; ${until}; ${used}.`;
 }
 
 /** A name that a key or an agent can be given. */

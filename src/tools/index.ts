@@ -22,6 +22,7 @@ import { receiptProve } from './receipt-prove.ts';
 import { receiptVerify } from './receipt-verify.ts';
 import { requestApprove, requestDeny } from './request-decide.ts';
 import { requestList } from './request-list.ts';
+import { requestShow } from './request-show.ts';
 import { seedDoctor } from './seed-doctor.ts';
 import { seedHalt, seedResume } from './seed-halt.ts';
 import { seedStart } from './seed-start.ts';
@@ -53,6 +54,7 @@ export const TOOLS: readonly Tool[] = [
   keyShow,
   keyRevoke,
   requestList,
+  requestShow,
   requestApprove,
   requestDeny,
   agentRename,

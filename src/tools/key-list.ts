@@ -12,10 +12,12 @@ export const keyList = defineTool({
   access: 'read',
   input: z.strictObject({ door: z.enum(['http', 'agent']).default('http') }),
   output: z.object({ grants: z.array(GrantView) }),
-  handler: async ({ door }, { substrate }) =>
-    substrate.read(async (db) => {
+  handler: async ({ door }, { daemon, substrate }) => {
+    await daemon.settleUse();
+    return substrate.read(async (db) => {
       const grants: GrantView[] = [];
       for (const grant of await listGrants(db, door)) grants.push(await viewGrant(db, grant));
       return { grants };
-    }),
+    });
+  },
 });

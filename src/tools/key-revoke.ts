@@ -12,7 +12,7 @@ export const keyRevoke = defineTool({
   input: z.strictObject({ key: z.string().min(1).max(64), door: z.enum(['http', 'agent']).default('http') }),
   output: z.object({ name: z.string(), removed: z.int(), cut: z.int(), receipt: z.int() }),
   handler: async ({ key, door }, { actor, keys }) => {
-    const grant = await keys.find(door, key);
+    const grant = await keys.find(actor, door, key);
     const { removed, cut, receipt } = await keys.revoke(actor, door === 'http' ? 'key.revoke' : 'agent.forget', grant);
     return { name: grant.name, removed: removed.length, cut, receipt };
   },

@@ -15,15 +15,20 @@ export const keyShow = defineTool({
   access: 'read',
   input: z.strictObject({ key: z.string().min(1).max(64) }),
   output: z.object({ grant: GrantView, receipts: z.array(ReceiptView) }),
-  handler: async ({ key }, { substrate }) =>
-    substrate.read(async (db) => {
+  handler: async ({ key }, { daemon, substrate }) => {
+    await daemon.settleUse();
+    return substrate.read(async (db) => {
       const grant =
         (await findGrant(db, key)) ??
         (await findGrantByName(db, 'http', key)) ??
         (await findGrantByName(db, 'agent', key));
-      if (grant === null)
-        throw new SeedError('not_found', `There is no key "${key}".`, { hint: 'See `seed key list`.' });
+      if (grant === null) {
+        throw new SeedError('not_found', `There is no key or agent "${key}".`, {
+          hint: 'See `seed key list` and `seed agents list`.',
+        });
+      }
       const { receipts } = await listReceipts(db, { grant: grant.id }, { limit: 10 });
       return { grant: await viewGrant(db, grant), receipts: receipts as z.infer<typeof ReceiptView>[] };
-    }),
+    });
+  },
 });

@@ -2,7 +2,8 @@ import * as z from 'zod';
 import type { Grant } from '../substrate/identity/grants.ts';
 import { findGrant, grantFamily } from '../substrate/identity/grants.ts';
 import { defineTool } from './define.ts';
-import { GrantView, viewGrant } from './grant-view.ts';
+import { GrantView, grantLine, viewGrant } from './grant-view.ts';
+import { lines, more } from './text.ts';
 
 export const membraneList = defineTool({
   name: 'membrane_list',
@@ -16,8 +17,11 @@ export const membraneList = defineTool({
     cursor: z.int().min(0).max(100_000).default(0).describe('next_cursor of the page before'),
   }),
   output: z.object({ keys: z.array(GrantView), next_cursor: z.int().nullable() }),
-  handler: async ({ limit, cursor }, { grant, substrate }) => {
+  text: ({ keys, next_cursor: next }) =>
+    lines(keys.length === 0 ? 'No key stands under yours.' : '', ...keys.map(grantLine), more(next)),
+  handler: async ({ limit, cursor }, { daemon, grant, substrate }) => {
     if (grant === null) return { keys: [], next_cursor: null };
+    await daemon.settleUse();
     return substrate.read(async (db) => {
       const family = (await grantFamily(db, grant.id)).slice(1);
       const page: Grant[] = [];

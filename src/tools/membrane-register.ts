@@ -3,6 +3,7 @@ import { Scope } from '../substrate/identity/scopes.ts';
 import { isoTime } from '../substrate/sources.ts';
 import { defineTool } from './define.ts';
 import { GrantName, LifetimeSeconds } from './grant-view.ts';
+import { lines } from './text.ts';
 
 export const membraneRegister = defineTool({
   name: 'membrane_register',
@@ -26,6 +27,11 @@ export const membraneRegister = defineTool({
     token_endpoint: z.string(),
     receipt: z.int(),
   }),
+  text: ({ id, name, scopes, expires, token_endpoint: endpoint, receipt }) =>
+    lines(
+      `${name} can come in ${expires === null ? 'without an end' : `until ${expires}`}, for: ${scopes.join(', ')} (receipt ${receipt}).`,
+      `It fetches tokens at ${endpoint} with a client assertion (private_key_jwt, EdDSA); its client id is ${id}.`,
+    ),
   handler: async ({ name, public_key: publicKey, scopes, expires_in_s: seconds }, { actor, keys }) => {
     const { grant, receipt } = await keys.issue(actor, {
       name,

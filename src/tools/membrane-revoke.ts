@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { defineTool } from './define.ts';
+import { counted } from './text.ts';
 
 export const membraneRevoke = defineTool({
   name: 'membrane_revoke',
@@ -11,8 +12,11 @@ export const membraneRevoke = defineTool({
   annotations: { destructive: true, idempotent: true },
   input: z.strictObject({ key: z.string().min(1).max(64).describe('Its id or name') }),
   output: z.object({ removed: z.int(), cut: z.int(), receipt: z.int() }),
-  handler: async ({ key }, { actor, keys }) => {
-    const { removed, cut, receipt } = await keys.revoke(actor, 'membrane.revoke', await keys.find('http', key));
+  text: ({ removed, cut, receipt }) =>
+    `Shut out: ${counted(removed, 'key')} removed, ${counted(cut, 'open connection')} cut (receipt ${receipt}).`,
+  handler: async ({ key }, { actor, keys, own }) => {
+    const grant = await keys.find(actor, 'http', key);
+    const { removed, cut, receipt } = await keys.revoke(actor, 'membrane.revoke', grant, own);
     return { removed: removed.length, cut, receipt };
   },
 });

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { defineTool } from './define.ts';
-import { GrantView, viewGrant } from './grant-view.ts';
+import { GrantView, grantLine, viewGrant } from './grant-view.ts';
 
 export const membraneWhoami = defineTool({
   name: 'membrane_whoami',
@@ -11,9 +11,13 @@ export const membraneWhoami = defineTool({
   access: 'read',
   input: z.strictObject({}),
   output: z.object({ name: z.string(), kind: z.string(), grant: GrantView.nullable() }),
-  handler: async (_input, { actor, grant, substrate }) => ({
-    name: actor.id,
-    kind: actor.kind,
-    grant: grant === null ? null : await substrate.read((db) => viewGrant(db, grant)),
-  }),
+  text: ({ name, kind, grant }) => (grant === null ? `You are ${name} (${kind}).` : `You are ${grantLine(grant)}`),
+  handler: async (_input, { actor, daemon, grant, substrate }) => {
+    await daemon.settleUse();
+    return {
+      name: actor.id,
+      kind: actor.kind,
+      grant: grant === null ? null : await substrate.read((db) => viewGrant(db, grant)),
+    };
+  },
 });

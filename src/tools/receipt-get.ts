@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { getContent } from '../substrate/content.ts';
 import { getReceiptLine, parseStored } from '../substrate/receipts/query.ts';
 import { defineTool } from './define.ts';
-import { ReceiptView, Seq } from './receipt-schema.ts';
+import { ReceiptView, receiptBlock, Seq } from './receipt-schema.ts';
+import { lines } from './text.ts';
 
 /** Text longer than this is cut in an answer; the whole is in the store. */
 const TEXT_CHARS_MAX = 20_000;
@@ -12,6 +13,10 @@ const Content = z
   .nullable()
   .describe('What the hash stands for; null when there is none, it was erased, or you may not read it');
 
+function content(name: string, shown: z.infer<typeof Content>): string {
+  return shown === null ? '' : `${name}, as it was${shown.cut ? ' (the beginning)' : ''}:\n${shown.text}`;
+}
+
 export const receiptGet = defineTool({
   name: 'receipt_get',
   title: 'Read one receipt',
@@ -19,8 +24,11 @@ export const receiptGet = defineTool({
   scope: 'receipt.read',
   surface: 'daily',
   access: 'read',
+  subject: ({ seq }) => ({ type: 'receipt', id: String(seq) }),
   input: z.strictObject({ seq: Seq.describe('The receipt number') }),
   output: z.object({ receipt: ReceiptView, input: Content, output: Content }),
+  text: ({ receipt, input, output }) =>
+    lines(receiptBlock(receipt), content('input', input), content('output', output)),
   handler: async ({ seq }, { substrate, actor }) => {
     const mayRead = actor.scopes.has('content.read');
     return substrate.read(async (db) => {

@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { OUTCOMES } from '../formats/receipt.ts';
 import { listReceipts } from '../substrate/receipts/query.ts';
 import { defineTool } from './define.ts';
-import { ReceiptView, Seq, SeqOrTime } from './receipt-schema.ts';
+import { receiptLine, ReceiptView, Seq, SeqOrTime } from './receipt-schema.ts';
+import { lines, more } from './text.ts';
 
 export const receiptList = defineTool({
   name: 'receipt_list',
@@ -23,6 +24,8 @@ export const receiptList = defineTool({
     cursor: Seq.optional().describe('next_cursor of the page before'),
   }),
   output: z.object({ receipts: z.array(ReceiptView), next_cursor: z.int().nullable() }),
+  text: ({ receipts, next_cursor: next }) =>
+    lines(receipts.length === 0 ? 'No receipts on this page.' : '', ...receipts.map(receiptLine), more(next)),
   handler: async ({ limit, cursor, order, ...filter }, { substrate }) => {
     const page = await substrate.read((db) => listReceipts(db, filter, { limit, order, after: cursor ?? null }));
     return { receipts: page.receipts as z.infer<typeof ReceiptView>[], next_cursor: page.next };

@@ -25,6 +25,7 @@ export const receiptNote = defineTool({
     action: Name.default('note.claim').describe('What kind of thing it was'),
   }),
   output: z.object({ receipt: z.int() }),
+  text: ({ receipt }) => `On record as receipt ${receipt}, as claimed by you.`,
   handler: async ({ text, action }, { substrate, actor }) => {
     const { seq } = await substrate.operate({ action, actor }, async (op) => {
       const input = await putContent(op, Buffer.from(text), { sources: substrate.sources });

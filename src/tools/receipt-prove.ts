@@ -10,7 +10,9 @@ export const receiptProve = defineTool({
   scope: 'receipt.read',
   surface: 'full',
   access: 'read',
+  subject: ({ seq }) => ({ type: 'receipt', id: String(seq) }),
   input: z.strictObject({ seq: Seq }),
   output: z.object({ proof: z.string().describe('A C2SP tlog-proof') }),
+  text: ({ proof }) => proof,
   handler: async ({ seq }, { substrate }) => ({ proof: await substrate.read((db) => proveReceipt(db, seq)) }),
 });

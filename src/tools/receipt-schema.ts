@@ -21,6 +21,32 @@ export const ReceiptView = z.object({
   detail: z.record(z.string(), z.json()),
 });
 
+type ReceiptFacts = z.infer<typeof ReceiptView>;
+
+/** A receipt in one line. */
+export function receiptLine({ seq, time, actor, action, subject, outcome, code }: ReceiptFacts): string {
+  return `${seq}  ${time}  ${actor.id} (${actor.kind})  ${action}  ${outcome}${code === null ? '' : ` ${code}`}  ${subject.type} ${subject.id}`;
+}
+
+/** A receipt with everything in it, a line each. */
+export function receiptBlock(receipt: ReceiptFacts): string {
+  const { seq, seed, time, actor, action, subject, outcome, code, of, prev, input, output, detail } = receipt;
+  const facts: readonly (readonly [string, string | null])[] = [
+    ['outcome', code === null ? outcome : `${outcome} (${code})`],
+    ['actor', `${actor.id} (${actor.kind}${actor.grant === null ? '' : `, grant ${actor.grant}`})`],
+    ['action', action],
+    ['subject', `${subject.type} ${subject.id}`],
+    ['settles', of === null ? null : `receipt ${of}`],
+    ['detail', Object.keys(detail).length === 0 ? null : JSON.stringify(detail)],
+    ['input', input],
+    ['output', output],
+    ['prev', prev],
+    ['seed', seed],
+  ];
+  const shown = facts.flatMap(([name, value]) => (value === null ? [] : [`${name}: ${value}`]));
+  return [`Receipt ${seq}, ${time}`, ...shown].join('\n');
+}
+
 export const Seq = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** A `seq` or a time (ISO 8601). */

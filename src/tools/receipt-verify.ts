@@ -22,6 +22,8 @@ export const receiptVerify = defineTool({
     time: z.string(),
     among: z.int(),
   }),
+  text: ({ seq, action, outcome, time, among }) =>
+    `The proof holds: receipt ${seq} (${action}, ${outcome}, ${time}) stands in this seed’s log, among ${among}.`,
   handler: async ({ proof }, { substrate }) => {
     const roots = [...substrate.rootFiles];
     try {

@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { SeedError } from '../errors.ts';
 import { findGrant, setGrantScopes } from '../substrate/identity/grants.ts';
 import { decideRequest } from '../substrate/identity/requests.ts';
 import type { WriteContext } from './define.ts';
@@ -7,7 +6,7 @@ import { defineTool } from './define.ts';
 
 const input = z.strictObject({
   id: z.string().min(1).max(64),
-  hash: z.string().regex(/^[0-9a-f]{64}$/, 'the hash shown with the request'),
+  hash: z.string().regex(/^[0-9a-f]{64}$/, 'the hash that is shown with the request (64 hex digits)'),
 });
 const output = z.object({ receipt: z.int(), scopes: z.array(z.string()) });
 
@@ -25,7 +24,7 @@ async function decide(
     const body = await decideRequest(op, { id, hash, verdict, now: op.now });
     if (verdict === 'denied') return [];
     const grant = await findGrant(op, body.grant);
-    if (grant === null) throw new SeedError('conflict', `${body.name} is gone.`, { hint: 'Deny the request.' });
+    if (grant === null) throw new Error(`Request ${id} was taken for one of a grant that is there.`);
     const scopes = [...new Set([...grant.scopes, ...body.scopes])].toSorted();
     await setGrantScopes(op, grant.id, scopes);
     op.receipt({ detail: { hash, grant: grant.id, scopes: [...body.scopes] } });

@@ -1,41 +1,20 @@
 import * as z from 'zod';
-import { listPendingRequests } from '../substrate/identity/requests.ts';
-import { isoTime } from '../substrate/sources.ts';
+import { listPendingRequests, listRequests } from '../substrate/identity/requests.ts';
 import { defineTool } from './define.ts';
+import { RequestView, viewRequest } from './request-view.ts';
 
 export const requestList = defineTool({
   name: 'request_list',
   title: 'List what agents ask for',
-  description: 'Use when you want to see what waits for your decision.',
+  description: 'Use when you want to see what waits for your decision, or with all: true what was decided before.',
   scope: 'request.list',
   surface: 'owner',
   access: 'read',
-  input: z.strictObject({}),
-  output: z.object({
-    requests: z.array(
-      z.object({
-        id: z.string(),
-        agent: z.string(),
-        scopes: z.array(z.string()),
-        reason: z.string(),
-        hash: z.string(),
-        created: z.string(),
-        expires: z.string(),
-      }),
-    ),
-  }),
-  handler: async (_input, { substrate }) => {
-    const pending = await substrate.read((db) => listPendingRequests(db, substrate.sources.now()));
-    return {
-      requests: pending.map(({ body, hash }) => ({
-        id: body.id,
-        agent: body.name,
-        scopes: [...body.scopes],
-        reason: body.reason,
-        hash,
-        created: isoTime(body.created),
-        expires: isoTime(body.expires),
-      })),
-    };
+  input: z.strictObject({ all: z.boolean().default(false) }),
+  output: z.object({ requests: z.array(RequestView) }),
+  handler: async ({ all }, { substrate }) => {
+    const now = substrate.sources.now();
+    const requests = await substrate.read((db) => (all ? listRequests(db, now) : listPendingRequests(db, now)));
+    return { requests: requests.map(viewRequest) };
   },
 });

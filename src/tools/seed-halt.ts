@@ -1,19 +1,18 @@
 import * as z from 'zod';
-import { writeSwitch } from '../substrate/switches.ts';
+import { readSwitch, writeSwitch } from '../substrate/switches.ts';
 import type { WriteContext } from './define.ts';
 import { defineTool } from './define.ts';
 
-async function set(
-  halted: boolean,
-  { actor, substrate, keys }: WriteContext,
-): Promise<{ receipt: number; cut: number }> {
-  const { seq } = await substrate.operate({ action: halted ? 'seed.halt' : 'seed.resume', actor }, (op) =>
-    writeSwitch(op, 'halted', halted),
-  );
-  return { receipt: seq, cut: halted ? keys.cutEverything() : 0 };
-}
+const output = z.object({ changed: z.boolean(), receipt: z.int().nullable(), cut: z.int() });
 
-const output = z.object({ receipt: z.int(), cut: z.int() });
+async function set(halted: boolean, { actor, substrate, keys }: WriteContext): Promise<z.infer<typeof output>> {
+  const changed = (await substrate.read((db) => readSwitch(db, 'halted'))) !== halted;
+  const action = halted ? 'seed.halt' : 'seed.resume';
+  const receipt = changed
+    ? (await substrate.operate({ action, actor }, (op) => writeSwitch(op, 'halted', halted))).seq
+    : null;
+  return { changed, receipt, cut: halted ? keys.cutEverything() : 0 };
+}
 
 export const seedHalt = defineTool({
   name: 'seed_halt',

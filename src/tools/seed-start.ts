@@ -20,8 +20,7 @@ export const seedStart = defineTool({
   }),
   handler: async ({ topic }, { actor, grant, substrate, daemon }) => {
     const now = substrate.sources.now();
-    const pending = await substrate.read((db) => listPendingRequests(db, now));
-    const own = pending.filter(({ body }) => body.grant === actor.grant);
+    const own = grant === null ? [] : await substrate.read((db) => listPendingRequests(db, now, grant.id));
     const expires = grant?.expiresAt ?? null;
     return {
       you: {

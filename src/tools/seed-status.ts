@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { isoTime } from '../substrate/sources.ts';
 import { readSwitch } from '../substrate/switches.ts';
 import { defineTool } from './define.ts';
+import { counted, lines } from './text.ts';
 
 export const seedStatus = defineTool({
   name: 'seed_status',
@@ -26,6 +27,14 @@ export const seedStatus = defineTool({
     receipts: z.int(),
     newest_receipt: z.string().nullable(),
   }),
+  text: (status) =>
+    lines(
+      `${status.serving ? 'Serving' : 'Not serving'}${status.halted ? ', halted for all outsiders' : ''}; version ${status.version}, seed ${status.seed}.`,
+      `Home ${status.home}; store ${status.store}; ${counted(status.receipts, 'receipt')}${status.newest_receipt === null ? '' : `, the newest of ${status.newest_receipt}`}.`,
+      status.url === null ? '' : `MCP over HTTP at ${status.url}.`,
+      status.problem ?? '',
+      status.agents.length === 0 ? 'No local agent is connected.' : `Connected: ${status.agents.join(', ')}.`,
+    ),
   handler: async (_input, { substrate, daemon }) => {
     const log = await substrate.log();
     const serving = daemon.role === 'daemon';

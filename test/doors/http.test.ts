@@ -114,7 +114,7 @@ describe('[LOCK-MEMBRANE-1] a request that was not meant for this door', () => {
 
   test('behind a proxy the pinned name and origin are ours too, and no other', () => {
     const guard = createGuard({ port: 7331, publicUrl: new URL('https://seed.example.org') });
-    const from = (headers: object): Parameters<typeof guard>[0] => ({ url: '/mcp', headers }) as never;
+    const from = (headers: object): Parameters<typeof guard>[0] => ({ url: '/mcp', headers, rawHeaders: [] }) as never;
     expect(() => guard(from({ host: 'seed.example.org', origin: 'https://seed.example.org' }))).not.toThrow();
     expect(() => guard(from({ host: '127.0.0.1:7331' }))).not.toThrow();
     expect(() => guard(from({ host: 'seed.example.org:444' }))).toThrow('does not answer');
@@ -204,7 +204,7 @@ describe('what is too much', () => {
 
   test('a long batch is refused', async () => {
     const batch = (length: number): string => JSON.stringify(Array.from({ length }, () => JSON.parse(PING) as unknown));
-    expect((await post({ body: batch(limits.BATCH_MAX + 1) })).status).toBe(503);
+    expect((await post({ body: batch(limits.BATCH_MAX + 1) })).status).toBe(413);
     expect((await post({ body: batch(limits.BATCH_MAX) })).status).toBe(200);
   });
 
@@ -220,7 +220,7 @@ describe('what is too much', () => {
       Array.from({ length: limits.STREAMS_PER_KEY_MAX }, () => listen(rig, greedy.key)),
     );
     const more = await listen(rig, greedy.key);
-    expect(more.events.join('')).toContain('busy');
+    expect(more.events.join('')).toContain('too_many');
     const theirs = await listen(rig, other.key);
     expect(theirs.ended()).toBe(false);
     streams[0]?.close();
@@ -375,7 +375,12 @@ test('what a helper asks wrongly is on record as its own; what strangers do is c
     await knock({ authorization: `Bearer ${key}` }, batch),
   ];
   const stranger = [await knock({}, PING), await knock({ authorization: 'Bearer a.b.c' }, '{')];
-  expect([...wrongs, ...stranger].map(codeOf)).toEqual(['invalid_input', 'busy', 'unauthenticated', 'unauthenticated']);
+  expect([...wrongs, ...stranger].map(codeOf)).toEqual([
+    'invalid_input',
+    'too_large',
+    'unauthenticated',
+    'unauthenticated',
+  ]);
   const calls = await receipts(first, { action: 'membrane.call' });
   expect(calls.map(({ outcome: end, code, actor }) => [end, code, actor.id, actor.grant])).toEqual(
     wrongs.map((answer) => ['refused', codeOf(answer), 'clumsy', id]),

@@ -86,6 +86,7 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     startedAt: sources.time,
     doors: { owner: null, url: audience, problem: null },
     agents: () => open.doors?.connectedAgents() ?? [],
+    settleUse: () => membrane.flushUse(),
     droppedLogLines: () => 0,
     stop: () => {
       stops++;

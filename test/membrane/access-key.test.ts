@@ -9,13 +9,14 @@ import { createAccessKeyOpener, mintAccessKey, TOKEN_CHARS_MAX } from '../../src
 import { rawPublicKey } from '../../src/substrate/identity/keys.ts';
 import type { Rig } from '../doors/rig.ts';
 import {
+  ask,
+  asOwner,
   b64url,
   callOverHttp,
   edit,
   issue,
   openRig,
   outcome,
-  asOwner,
   ownKey,
   receipts,
   rpc,
@@ -176,7 +177,10 @@ describe('[LOCK-MEMBRANE-1] a forged key', () => {
     const forged = FORGERIES[name]?.(partsOf(key)) ?? '';
     expect(forged).not.toBe(key);
     const answer = await callOverHttp(rig, forged, 'seed_start');
-    expect([answer.status, outcome(answer)]).toEqual([401, expect.stringMatching(/^(unauthenticated|key_revoked)$/)]);
+    expect([answer.status, outcome(answer)]).toEqual([
+      401,
+      expect.stringMatching(/^(unauthenticated|key_revoked|key_expired)$/),
+    ]);
     expect(await enter(key)).toBe('ok');
   });
 
@@ -228,6 +232,43 @@ describe('[LOCK-MEMBRANE-1] a forged key', () => {
   });
 });
 
+describe('[LOCK-MEMBRANE-1] what one is told whose key is no good any more', () => {
+  test('is that it expired, or was removed, and what to do; a stranger is told neither', async () => {
+    const { id, key: own } = await issue(rig, 'told', HELPER, { expires_in_s: 60 });
+    const { header, claims } = partsOf(own);
+    const before = rig.sources.time;
+    try {
+      rig.sources.time += 61_000;
+      const { status, error } = await callOverHttp(rig, own, 'seed_start');
+      expect([status, error?.data?.code]).toEqual([401, 'key_expired']);
+      expect(error?.message).toBe(
+        'The key has expired. Ask the owner for a new one. If you sign for tokens yourself, fetch the next one.',
+      );
+      // The same words, signed by somebody else: there is no telling whether such a key ever was.
+      const stranger = signJwt(header, claims, ownKey().privateKey);
+      expect(await enter(stranger)).toBe('unauthenticated');
+      const challenged = await ask(rig, {
+        method: 'POST',
+        path: '/mcp',
+        body: '{}',
+        headers: { authorization: `Bearer ${own}` },
+      });
+      expect(challenged.headers['www-authenticate']).toBe(
+        'Bearer error="invalid_token", error_description="The key has expired."',
+      );
+    } finally {
+      rig.sources.time = before;
+    }
+    expect(await enter(own)).toBe('ok');
+    await asOwner(rig, 'key_revoke', { key: id });
+    const { error } = await callOverHttp(rig, own, 'seed_start');
+    expect([error?.data?.code, error?.message]).toEqual([
+      'key_revoked',
+      'The key was removed. Ask the owner for a new one.',
+    ]);
+  });
+});
+
 describe('[LOCK-MEMBRANE-1] the times of a key', () => {
   test('hold from nbf until just before exp, by the seed’s own clock', async () => {
     const { claims } = partsOf(key);
@@ -237,8 +278,8 @@ describe('[LOCK-MEMBRANE-1] the times of a key', () => {
         [claims.nbf * 1_000, 'ok'],
         [claims.nbf * 1_000 - 1, 'unauthenticated'],
         [claims.exp * 1_000 - 1, 'ok'],
-        [claims.exp * 1_000, 'unauthenticated'],
-        [claims.exp * 1_000 + 86_400_000, 'unauthenticated'],
+        [claims.exp * 1_000, 'key_expired'],
+        [claims.exp * 1_000 + 86_400_000, 'key_expired'],
       ] as const) {
         rig.sources.time = at;
         expect([at, await enter(key)]).toEqual([at, expected]);
@@ -258,7 +299,7 @@ describe('[LOCK-MEMBRANE-1] the times of a key', () => {
     try {
       expect(await enter(longer)).toBe('ok');
       rig.sources.time += 61_000;
-      expect(await enter(longer)).toBe('key_revoked');
+      expect(await enter(longer)).toBe('key_expired');
       // What runs no operation is refused as well: at the door.
       expect((await rpc(rig, longer, { method: 'tools/list' })).status).toBe(401);
     } finally {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canonicalize } from '../../src/formats/canonical.ts';
+import { SCOPES } from '../../src/substrate/identity/scopes.ts';
 import { PENDING_REQUESTS_MAX } from '../../src/substrate/identity/requests.ts';
 import type { AgentConnection, IssuedKey, Rig } from '../doors/rig.ts';
 import {
@@ -104,7 +105,11 @@ describe('[LOCK-MEMBRANE-3] a request', () => {
 
   test('whose row was changed is refused, and hides no other', async () => {
     const asker = await helper();
-    const [plain, rehashed, untouched] = [await askFor(asker.key), await askFor(asker.key), await askFor(asker.key)];
+    const [plain, rehashed, untouched] = [
+      await askFor(asker.key),
+      await askFor(asker.key, ['receipt.note']),
+      await askFor(asker.key, ['content.read']),
+    ];
     const wider = (asked: Asked): string => {
       const body = JSON.parse(bodies.get(asked.request) ?? '{}') as Record<string, string | string[] | number>;
       return canonicalize({ ...body, scopes: ['membrane.register'] });
@@ -164,18 +169,89 @@ describe('[LOCK-MEMBRANE-3] a request', () => {
     const namesake = await issue(rig, asker.name, ['seed.status']);
     expect(await decide('request_approve', asked)).toBe('conflict');
     expect(await scopesOf(namesake.id)).toEqual(['seed.status']);
+    expect(await decide('request_deny', asked)).toBe('conflict');
+    expect((await pending()).map(({ id }) => id)).not.toContain(asked.request);
+    expect(await asOwner(rig, 'request_show', { id: asked.request })).toMatchObject({
+      status: 'closed',
+      decided: null,
+    });
+  });
+
+  test('can be read after it was decided, with what became of it', async () => {
+    const asker = await helper();
+    const [approved, denied, late] = [
+      await askFor(asker.key),
+      await askFor(asker.key, ['receipt.note']),
+      await askFor(asker.key, ['content.read']),
+    ];
+    expect(await decide('request_approve', approved)).toBe('ok');
+    expect(await decide('request_deny', denied)).toBe('ok');
+    const decided = new Date(rig.sources.time).toISOString();
+    const before = rig.sources.time;
+    rig.sources.time += 7 * 86_400_000;
+    try {
+      const { requests } = await asOwner<{ requests: (Pending & { status: string; decided: string | null })[] }>(
+        rig,
+        'request_list',
+        { all: true },
+      );
+      const found = (id: string) => requests.find((request) => request.id === id);
+      expect(found(approved.request)).toMatchObject({ status: 'approved', decided });
+      expect(found(denied.request)).toMatchObject({ status: 'denied', decided });
+      expect(found(late.request)).toMatchObject({ status: 'expired', decided: null });
+      expect(await asOwner(rig, 'request_show', { id: denied.request })).toEqual(found(denied.request));
+      expect((await askOwner(rig, 'request_show', { id: 'nothing' })).error?.code).toBe('not_found');
+    } finally {
+      rig.sources.time = before;
+    }
+  });
+
+  test('for what one holds, or has asked for, is said so and leaves no receipt', async () => {
+    const asker = await helper();
+    const { size } = await rig.substrate.log();
+    expect(await askFor(asker.key, ['seed.status', 'seed.status'])).toMatchObject({
+      status: 'held',
+      scopes: ['seed.status'],
+      request: null,
+      receipt: null,
+    });
+    expect((await rig.substrate.log()).size).toBe(size);
+    // What is held already is left out of what the owner is asked.
+    const asked = await askFor(asker.key, ['seed.status', 'receipt.read', 'content.read']);
+    expect(asked).toMatchObject({ status: 'asked', scopes: ['content.read', 'receipt.read'] });
+    const { size: then } = await rig.substrate.log();
+    const again = await askFor(asker.key, ['receipt.read', 'content.read']);
+    expect(again).toMatchObject({ status: 'waiting', request: asked.request, hash: asked.hash, receipt: null });
+    expect((await rig.substrate.log()).size).toBe(then);
+    expect(await askFor(asker.key, ['receipt.read'])).toMatchObject({ status: 'asked' });
     expect(await decide('request_deny', asked)).toBe('ok');
+    expect(await askFor(asker.key, ['receipt.read', 'content.read'])).toMatchObject({ status: 'asked' });
+  });
+
+  test('asked twenty times at the same moment waits once', async () => {
+    const asker = await helper();
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        callOverHttp(rig, asker.key, 'membrane_request', { scopes: ['receipt.read'], reason: 'now' }),
+      ),
+    );
+    const asked = answers.filter(({ result }) => result?.structuredContent?.['status'] === 'asked');
+    expect(asked).toHaveLength(1);
+    expect((await pending()).filter(({ agent }) => agent === asker.name)).toHaveLength(1);
   });
 
   test(`waits with no more than ${PENDING_REQUESTS_MAX} of its kind`, async () => {
     const [asker, other] = [await helper(), await helper()];
     const asked: Asked[] = [];
-    for (let i = 0; i < PENDING_REQUESTS_MAX; i++) asked.push(await askFor(asker.key));
-    const more = await callOverHttp(rig, asker.key, 'membrane_request', { scopes: ['receipt.read'], reason: 'again' });
+    const beyond = Object.keys(SCOPES).filter((scope) => scope !== 'seed.status');
+    const pairs = beyond.flatMap((one, i) => beyond.slice(i + 1).map((two) => [one, two]));
+    const [last = [], ...first] = pairs.slice(0, PENDING_REQUESTS_MAX + 1);
+    for (const scopes of first) asked.push(await askFor(asker.key, scopes));
+    const more = await callOverHttp(rig, asker.key, 'membrane_request', { scopes: last, reason: 'again' });
     expect(outcome(more)).toBe('busy');
     await askFor(other.key);
     await decide('request_deny', asked[0] as Asked);
-    await askFor(asker.key);
+    await askFor(asker.key, last);
   });
 
   test('takes only scopes that exist, and words of bounded length', async () => {

@@ -192,7 +192,7 @@ describe('[LOCK-MEMBRANE-2] removed between check and act', () => {
       expect(await enter(key.key)).toBe('key_revoked');
       // The negative control: without the second look, the request would have come in.
       const other = await issue(rig, name());
-      membrane.readmit = (grant) => Promise.resolve({ grant, actor: actorOf(grant) });
+      membrane.readmit = (grant) => Promise.resolve({ grant, actor: actorOf(grant), only: null });
       const answer = await callOverHttp(rig, other.key, 'seed_start');
       expect(answer.status).toBe(200);
     } finally {

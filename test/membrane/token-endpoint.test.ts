@@ -1,6 +1,7 @@
 /** Tokens for helpers that hold their own key: what an assertion must say, and that it is used up. */
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { REMEMBERED_PER_GRANT_MAX } from '../../src/membrane/token-endpoint.ts';
 import type { OwnKey, Rig } from '../doors/rig.ts';
 import {
   ask,
@@ -10,6 +11,7 @@ import {
   b64url,
   callOverHttp,
   issue,
+  listen,
   openRig,
   outcome,
   ownKey,
@@ -141,7 +143,7 @@ describe('[LOCK-MEMBRANE-1] an assertion', () => {
       rig.sources.time = before + 299_000;
       expect(await enter()).toBe('ok');
       rig.sources.time = before + 301_000;
-      expect(await enter()).toBe('unauthenticated');
+      expect(await enter()).toBe('key_expired');
     } finally {
       rig.sources.time = before;
     }
@@ -235,32 +237,41 @@ describe('[LOCK-MEMBRANE-1] a used assertion', () => {
     expect((await rig.substrate.log()).size).toBe(size);
   });
 
-  test('a full memory of used ones empties again when their time has passed', async () => {
+  test('of one client is remembered apart from those of others, and its room empties again', async () => {
     const own = scratch();
     await using full = await openRig(own.at('home'));
     const key = ownKey();
     const { id } = await issue(full, 'ci', ['seed.status'], { public_key: key.publicKey });
+    const { id: other } = await issue(full, 'other', ['seed.status'], { public_key: key.publicKey });
     await full.substrate.maintain(async (tx) => {
       await tx.run(
         `INSERT INTO substrate_assertions (id, expires_at)
-           WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
-           SELECT 'filled ' || i, ? FROM n`,
+           WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+           SELECT ? || ':filled ' || i, ? FROM n`,
+        REMEMBERED_PER_GRANT_MAX,
+        id,
         full.sources.time,
       );
     });
-    const sign = (jti: string): string =>
+    const sign = (jti: string, who = id): string =>
       signJwt(
         HEADER,
         {
-          iss: id,
-          sub: id,
+          iss: who,
+          sub: who,
           aud: `http://127.0.0.1:${full.port}`,
           jti,
           exp: Math.floor(full.sources.time / 1_000) + 100,
         },
         key.privateKey,
       );
-    expect((await askToken(full, sign('too many'))).status).toBe(400);
+    const { size } = await full.substrate.log();
+    const refused = await askToken(full, sign('too many'));
+    expect([refused.status, refused.headers['retry-after']]).toEqual([429, '60']);
+    expect(JSON.parse(refused.text)).toMatchObject({ error: 'invalid_request' });
+    // It costs no receipt: a client that asks on and on could fill the log with them.
+    expect((await full.substrate.log()).size).toBe(size);
+    expect((await askToken(full, sign('too many', other))).status).toBe(200);
     full.sources.time += 32_000;
     expect((await askToken(full, sign('room again'))).status).toBe(200);
     await full.close();
@@ -310,7 +321,7 @@ describe('the form', () => {
     const body = new URLSearchParams({ grant_type: 'client_credentials', client_assertion: assertion() }).toString();
     const answer = await ask(rig, { method: 'POST', path: '/oauth/token', headers, body });
     expect([answer.status, JSON.parse(answer.text)]).toEqual([
-      400,
+      415,
       expect.objectContaining({ error: 'invalid_request' }),
     ]);
   });
@@ -322,12 +333,81 @@ describe('the form', () => {
     expect((await post(`client_assertion=${'x'.repeat(20_000)}`)).status).toBe(413);
     expect((await post('')).status).toBe(400);
     expect((await post('__proto__=x&constructor=y')).status).toBe(400);
-    expect((await ask(rig, { path: '/oauth/token' })).status).toBe(400);
+    expect(await ask(rig, { path: '/oauth/token' })).toMatchObject({
+      status: 405,
+      headers: { allow: 'POST', 'cache-control': 'no-store', pragma: 'no-cache' },
+    });
+    const twice = await post('resource=a&resource=b');
+    expect([twice.status, JSON.parse(twice.text)]).toEqual([
+      400,
+      { error: 'invalid_request', error_description: 'A field of the form comes twice.' },
+    ]);
     expect(await token(assertion(), { grant_type: 'authorization_code' })).toMatchObject({
       status: 400,
       error: 'unsupported_grant_type',
     });
     await expectGood();
+  });
+});
+
+describe('[LOCK-MEMBRANE-3] a token for less', () => {
+  const CLIENT_SCOPES = ['membrane.list', 'membrane.register', 'receipt.read', 'seed.status'];
+  let own: OwnKey;
+  let id: string;
+
+  beforeAll(async () => {
+    own = ownKey();
+    ({ id } = await issue(rig, 'wide', CLIENT_SCOPES, { public_key: own.publicKey }));
+  });
+
+  const askFor = (form: object): Promise<Token & { status: number; scope?: string }> =>
+    token(signJwt(HEADER, claims({ iss: id, sub: id }), own.privateKey), form);
+
+  test('does no more than it was asked for, at every door to more, and the whole grant does', async () => {
+    const { access_token: key, scope } = await askFor({ scope: 'seed.status membrane.register' });
+    expect(scope).toBe('membrane.register seed.status');
+    expect(outcome(await callOverHttp(rig, key, 'seed_status'))).toBe('ok');
+    expect(outcome(await callOverHttp(rig, key, 'receipt_get', { seq: 0 }))).toBe('forbidden');
+    expect(outcome(await callOverHttp(rig, key, 'membrane_list'))).toBe('forbidden');
+    const start = await callOverHttp(rig, key, 'seed_start');
+    expect(start.result?.structuredContent?.['you']).toMatchObject({ scopes: ['membrane.register', 'seed.status'] });
+    // Not by a child of its own either.
+    const child = { name: 'narrow-child', public_key: ownKey().publicKey };
+    const wider = await callOverHttp(rig, key, 'membrane_register', { ...child, scopes: ['receipt.read'] });
+    expect(outcome(wider)).toBe('forbidden');
+    expect(outcome(await callOverHttp(rig, key, 'membrane_register', { ...child, scopes: ['seed.status'] }))).toBe(
+      'ok',
+    );
+    const stream = await listen(rig, key, ['seed://checkpoint', 'seed://status']);
+    expect(stream.events.join('')).toContain('"resourceSubscriptions":["seed://status"]');
+    stream.close();
+    const { access_token: whole } = await askFor({});
+    expect(outcome(await callOverHttp(rig, whole, 'receipt_get', { seq: 0 }))).toBe('ok');
+  });
+
+  test('asking the owner for what the grant holds anyway changes nothing, and says so', async () => {
+    const { access_token: key } = await askFor({ scope: 'seed.status' });
+    const answer = await callOverHttp(rig, key, 'membrane_request', { scopes: ['receipt.read'], reason: 'x' });
+    expect(answer.result?.structuredContent).toMatchObject({ status: 'held', request: null, receipt: null });
+    expect(outcome(await callOverHttp(rig, key, 'receipt_get', { seq: 0 }))).toBe('forbidden');
+  });
+
+  test.each([
+    ['a scope that it does not hold', { scope: 'seed.status receipt.note' }, 400, 'invalid_scope'],
+    ['a scope that does not exist', { scope: 'admin' }, 400, 'invalid_scope'],
+    ['a scope by its beginning', { scope: 'receipt' }, 400, 'invalid_scope'],
+    ['an empty scope', { scope: '' }, 400, 'invalid_scope'],
+    ['two blanks between', { scope: 'seed.status  receipt.read' }, 400, 'invalid_scope'],
+    ['another resource', { resource: 'https://example.com/mcp' }, 400, 'invalid_target'],
+    ['no address as resource', { resource: 'seed' }, 400, 'invalid_target'],
+    ['another client', { client_id: 'f'.repeat(32) }, 401, 'invalid_client'],
+    ['a secret beside the assertion', { client_secret: 'x' }, 400, 'invalid_request'],
+  ])('%s: no token, and the assertion is not used up', async (_name, form, status, error) => {
+    const said = signJwt(HEADER, claims({ iss: id, sub: id }), own.privateKey);
+    const refused = await token(said, form);
+    expect([refused.status, refused.error, refused.access_token]).toEqual([status, error, undefined]);
+    const good = { scope: 'seed.status', resource: `http://127.0.0.1:${rig.port}/mcp`, client_id: id };
+    expect((await token(said, good)).status).toBe(200);
   });
 });
 

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { Receipt } from '../../src/formats/receipt.ts';
 import type { Rig } from '../doors/rig.ts';
-import { asOwner, callOverHttp, connectAgent, issue, openRig, outcome } from '../doors/rig.ts';
+import { askOwner, asOwner, callOverHttp, connectAgent, issue, openRig, outcome } from '../doors/rig.ts';
 import { scratch } from '../support/scratch.ts';
 
 interface Shown {
@@ -17,23 +17,30 @@ async function actionsOf(rig: Rig, key: string): Promise<string[]> {
   return receipts.map(({ action }) => action);
 }
 
-test('a key and an agent of one name are told apart, and a renamed agent keeps what it did', async () => {
+test('a key and an agent never go by one name, and a renamed agent keeps what it did', async () => {
   using folder = scratch();
   await using rig = await openRig(folder.at('home'));
   const { id, key } = await issue(rig, 'cursor');
   expect(outcome(await callOverHttp(rig, key, 'receipt_note', { text: 'x', action: 'by.key' }))).toBe('ok');
   const agent = await connectAgent(rig, 'cursor');
+  // The name is the key's: the agent gets the next one and is told so.
+  expect(agent.welcome).toMatchObject({ name: 'cursor-2', renamed: true });
   expect(outcome(await agent.call('receipt_note', { text: 'x', action: 'by.agent' }))).toBe('ok');
   agent.close();
   const { grants } = await asOwner<{ grants: Shown['grant'][] }>(rig, 'key_list', { door: 'agent' });
-  const agentId = grants.find(({ name }) => name === 'cursor')?.id ?? '';
+  expect(grants.map(({ name }) => name)).toEqual(['cursor-2']);
+  const agentId = grants[0]?.id ?? '';
   expect(await actionsOf(rig, id)).toEqual(['by.key']);
-  // By name the key comes first.
   expect(await actionsOf(rig, 'cursor')).toEqual(['by.key']);
   const before = await actionsOf(rig, agentId);
   expect(before).toContain('by.agent');
   expect(before).not.toContain('by.key');
 
+  for (const taken of ['cursor', 'cursor-2'])
+    expect((await askOwner(rig, 'agent_rename', { agent: agentId, name: taken })).error?.code).toBe('conflict');
+  expect((await askOwner(rig, 'key_issue', { name: 'cursor-2', scopes: ['seed.status'] })).error?.code).toBe(
+    'conflict',
+  );
   await asOwner(rig, 'agent_rename', { agent: agentId, name: 'editor' });
   expect(await actionsOf(rig, 'editor')).toEqual(before);
   const back = await connectAgent(rig, 'editor');
@@ -43,5 +50,5 @@ test('a key and an agent of one name are told apart, and a renamed agent keeps w
   // Whoever takes the old name has done nothing of that.
   (await connectAgent(rig, 'cursor')).close();
   const { grants: now } = await asOwner<{ grants: Shown['grant'][] }>(rig, 'key_list', { door: 'agent' });
-  expect(await actionsOf(rig, now.find(({ name }) => name === 'cursor')?.id ?? '')).not.toContain('by.agent');
+  expect(await actionsOf(rig, now.find(({ name }) => name === 'cursor-2')?.id ?? '')).not.toContain('by.agent');
 });

@@ -40,6 +40,11 @@ test.each(TOOLS)('$name answers with an object', ({ output }) => {
   expect(z.toJSONSchema(output, { unrepresentable: 'any' }).type).toBe('object');
 });
 
+// Many clients give their model the text and nothing else.
+test.each(TOOLS.filter(({ surface }) => surface !== 'owner'))('$name answers in words, too', ({ text }) => {
+  expect(text).toBeTypeOf('function');
+});
+
 /** Every place in a schema that takes a text or a list, by its path, with whether it has an end. */
 function open(schema: z.core.JSONSchema.BaseSchema, at: string): string[] {
   const inside = [
@@ -63,7 +68,7 @@ test('one tool a file or one file for a pair, and none is forgotten in the list'
   const nouns = new Set(TOOLS.map(({ name }) => name.split('_')[0]));
   const files = readdirSync(folder).filter((file) => nouns.has(file.split('-')[0] ?? '') && file.includes('-'));
   const listed = new Set(TOOLS.map(({ name }) => `${name.replaceAll('_', '-')}.ts`));
-  const helpers = new Set(['receipt-schema.ts', 'grant-view.ts']);
+  const helpers = new Set(['receipt-schema.ts', 'request-view.ts', 'grant-view.ts']);
   const unlisted = files.filter((file) => !listed.has(file) && !helpers.has(file));
   // A file that holds a pair is named after the one, or after what both do.
   expect(unlisted.filter((file) => !['request-decide.ts', 'seed-halt.ts'].includes(file))).toEqual([]);

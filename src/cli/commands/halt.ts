@@ -14,18 +14,20 @@ export function addHalt(program: Command): void {
 }
 
 async function set(tool: 'seed_halt' | 'seed_resume', options: CommonOptions): Promise<void> {
-  const answer = await ask<{ receipt: number; cut: number }>(configOf(options), {
+  const answer = await ask<{ changed: boolean; receipt: number | null; cut: number }>(configOf(options), {
     tool,
     access: 'write',
     ownerAct: true,
   });
   if (options.json === true) printJson(answer);
+  else if (!answer.changed)
+    printLine(`The seed is ${tool === 'seed_halt' ? 'halted already' : 'not halted'}; nothing was changed.`);
   else if (tool === 'seed_resume')
     printLine(`Agents and helpers may come in again. Receipt ${answer.receipt} says so.`);
   else
     printLine(
       spoken(
-        `Halted: ${answer.cut} open connections were cut, and nobody comes in until \`seed resume\`. Receipt ${answer.receipt} says so.`,
+        `Halted: ${answer.cut} open connection${answer.cut === 1 ? ' was' : 's were'} cut, and nobody comes in until \`seed resume\`. Receipt ${answer.receipt} says so.`,
       ),
     );
 }

@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
-import type { Config } from '../../config.ts';
-import { SeedError } from '../../errors.ts';
 import { ask } from '../ask.ts';
-import { printable, printJson, printLine, table } from '../output.ts';
+import { printable, printJson, printLine, spoken, table } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -12,19 +10,27 @@ interface Request {
   readonly scopes: readonly string[];
   readonly reason: string;
   readonly hash: string;
+  readonly status: 'pending' | 'approved' | 'denied' | 'expired' | 'closed';
   readonly created: string;
   readonly expires: string;
+  readonly decided: string | null;
+}
+
+interface ListOptions extends CommonOptions {
+  readonly all?: boolean;
 }
 
 export function addRequests(program: Command): void {
   const requests = program.command('requests').description('what agents ask of you: list, show, approve, deny');
-  common(requests.command('list').description('what waits for your decision'), {
-    examples: ['seed requests list'],
-  }).action(listRequests);
+  const list = requests
+    .command('list')
+    .description('what waits for your decision')
+    .option('--all', 'also what was decided, has expired, or is closed, newest first');
+  common(list, { examples: ['seed requests list', 'seed requests list --all'] }).action(listRequests);
   const show = requests
     .command('show')
     .argument('<id>')
-    .description('one request, with the hash that a decision names');
+    .description('one request, with the hash that a decision names, or what became of it');
   common(show, { examples: ['seed requests show 4f2a91c0d7e3'] }).action(showRequest);
   for (const [verb, tool, meaning] of [
     ['approve', 'request_approve', 'give the agent what it asked for (owner act)'],
@@ -41,33 +47,32 @@ export function addRequests(program: Command): void {
   }
 }
 
-async function pending(config: Config): Promise<readonly Request[]> {
-  const { requests } = await ask<{ requests: readonly Request[] }>(config, { tool: 'request_list', access: 'read' });
-  return requests;
-}
-
-async function listRequests(options: CommonOptions): Promise<void> {
-  const requests = await pending(configOf(options));
+async function listRequests(options: ListOptions): Promise<void> {
+  const all = options.all === true;
+  const { requests } = await ask<{ requests: readonly Request[] }>(configOf(options), {
+    tool: 'request_list',
+    input: { all },
+    access: 'read',
+  });
   if (options.json === true) {
     printJson({ requests });
     return;
   }
-  const rows = requests.map(({ id, agent, scopes, created, reason }) => [
+  const rows = requests.map(({ id, agent, scopes, status, created, reason }) => [
     id,
+    ...(all ? [status] : []),
     printable(agent),
     scopes.join(' '),
     created,
     printable(reason),
   ]);
-  printLine(
-    requests.length === 0 ? 'Nothing waits for you.' : table(['ID', 'AGENT', 'ASKS FOR', 'SINCE', 'BECAUSE'], rows),
-  );
+  const headings = ['ID', ...(all ? ['STATUS'] : []), 'WHO', 'ASKS FOR', 'SINCE', 'BECAUSE'];
+  const nothing = all ? 'Nobody has asked for anything yet.' : 'Nothing waits for you.';
+  printLine(requests.length === 0 ? nothing : table(headings, rows));
 }
 
 async function showRequest(id: string, options: CommonOptions): Promise<void> {
-  const request = (await pending(configOf(options))).find((candidate) => candidate.id === id);
-  if (request === undefined)
-    throw new SeedError('not_found', `No request ${id} waits.`, { hint: 'See `seed requests list`.' });
+  const request = await ask<Request>(configOf(options), { tool: 'request_show', input: { id }, access: 'read' });
   if (options.json === true) {
     printJson(request);
     return;
@@ -76,7 +81,18 @@ async function showRequest(id: string, options: CommonOptions): Promise<void> {
   printLine(`because: ${printable(request.reason)}`);
   printLine(`since ${request.created}, until ${request.expires}`);
   printLine(`hash ${request.hash}`);
+  printLine(spoken(WHAT_NOW[request.status](request)));
 }
+
+/** What became of a request, or how it is decided. */
+const WHAT_NOW: Readonly<Record<Request['status'], (request: Request) => string>> = {
+  pending: ({ id, hash }) =>
+    `It waits for you: \`seed requests approve ${id} --hash ${hash}\`, or deny with the same words.`,
+  approved: ({ decided }) => `You approved it on ${decided ?? 'an unknown day'}.`,
+  denied: ({ decided }) => `You denied it on ${decided ?? 'an unknown day'}.`,
+  expired: () => 'It has expired; nothing was decided.',
+  closed: () => 'It is closed: the key or agent that asked is gone.',
+};
 
 interface DecideOptions extends CommonOptions {
   readonly hash: string;

@@ -67,6 +67,12 @@ export async function findGrantByName(db: ReadHandle, door: Grant['door'], name:
   return row === undefined ? null : toGrant(row);
 }
 
+/** The grants that go by a name, whichever their door; there is one at most, except in a home of an early version. */
+export async function findGrantsNamed(db: ReadHandle, name: string): Promise<Grant[]> {
+  const rows = await db.all<GrantRow>(`SELECT ${COLUMNS} FROM substrate_grants WHERE name = ? ORDER BY door`, name);
+  return rows.map(toGrant);
+}
+
 /** The grants of a door, by name. */
 export async function listGrants(db: ReadHandle, door: Grant['door']): Promise<Grant[]> {
   const rows = await db.all<GrantRow>(`SELECT ${COLUMNS} FROM substrate_grants WHERE door = ? ORDER BY name`, door);
@@ -78,14 +84,24 @@ export function isInForce(grant: Grant, now: number): boolean {
   return grant.expiresAt === null || grant.expiresAt > now;
 }
 
-/** @throws SeedError `conflict` when the name is taken at that door */
+/**
+ * A name is one grant's, whichever its door: the owner decides, and reads receipts, by names.
+ *
+ * @throws SeedError `conflict` when a key or an agent has it
+ */
+async function assertNameFree(db: ReadHandle, name: string): Promise<void> {
+  const [holder] = await findGrantsNamed(db, name);
+  if (holder === undefined) return;
+  const what = holder.door === 'http' ? 'a key' : 'an agent';
+  throw new SeedError('conflict', `There is ${what} named "${name}" already.`, {
+    hint: 'Choose another name.',
+    data: { name },
+  });
+}
+
+/** @throws SeedError `conflict` when a key or an agent has the name */
 export async function insertGrant(tx: WriteHandle, grant: Grant): Promise<void> {
-  if ((await findGrantByName(tx, grant.door, grant.name)) !== null) {
-    throw new SeedError('conflict', `There is a key or agent named "${grant.name}" already.`, {
-      hint: 'Choose another name, or remove that one first.',
-      data: { name: grant.name },
-    });
-  }
+  await assertNameFree(tx, grant.name);
   await tx.run(
     `INSERT INTO substrate_grants (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     grant.id,
@@ -106,8 +122,13 @@ export async function setGrantScopes(tx: WriteHandle, id: string, scopes: readon
   await tx.run('UPDATE substrate_grants SET scopes = ? WHERE id = ?', JSON.stringify(scopes), id);
 }
 
-/** Gives a grant another name; the id, and with it every receipt, stays. */
+/**
+ * Gives a grant another name; the id, and with it every receipt, stays.
+ *
+ * @throws SeedError `conflict` when a key or an agent has the name
+ */
 export async function renameGrant(tx: WriteHandle, id: string, name: string): Promise<void> {
+  await assertNameFree(tx, name);
   await tx.run('UPDATE substrate_grants SET name = ? WHERE id = ?', name, id);
 }
 
@@ -144,7 +165,7 @@ interface ForceRow extends Row {
 /**
  * Checks, inside the operation's own transaction, that the acting grant is still in force.
  *
- * @throws SeedError `key_revoked` or `halted`
+ * @throws SeedError `key_revoked`, `key_expired` or `halted`
  */
 export async function assertGrantInForce(db: ReadHandle, id: string, now: number): Promise<void> {
   const row = await db.get<ForceRow>(
@@ -152,14 +173,20 @@ export async function assertGrantInForce(db: ReadHandle, id: string, now: number
      FROM substrate_grants WHERE id = ?`,
     id,
   );
-  if (row === undefined || (row.expires_at !== null && row.expires_at <= now)) throw keyRevoked();
+  if (row === undefined) throw keyRevoked();
+  if (row.expires_at !== null && row.expires_at <= now) throw keyExpired();
   if (row.halted === 1) throw seedHalted();
 }
 
 /** What a grant that is gone is told, at every door. */
 export function keyRevoked(): SeedError {
-  return new SeedError('key_revoked', 'The key was removed by the owner, or has expired.', {
-    hint: 'Ask the owner for a new one.',
+  return new SeedError('key_revoked', 'The key was removed.', { hint: 'Ask the owner for a new one.' });
+}
+
+/** What one is told whose key was good once. */
+export function keyExpired(): SeedError {
+  return new SeedError('key_expired', 'The key has expired.', {
+    hint: 'Ask the owner for a new one. If you sign for tokens yourself, fetch the next one.',
   });
 }
 

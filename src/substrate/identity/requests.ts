@@ -24,11 +24,18 @@ export const RequestBody = z.strictObject({
 });
 export type RequestBody = z.infer<typeof RequestBody>;
 
+/** `closed`: nobody is left who could be given what was asked for. */
+export const REQUEST_STATUSES = ['pending', 'approved', 'denied', 'expired', 'closed'] as const;
+export type RequestStatus = (typeof REQUEST_STATUSES)[number];
+
 export interface AccessRequest {
   readonly body: RequestBody;
   /** SHA-256 of the canonical body, hex. */
   readonly hash: string;
-  readonly status: 'pending' | 'approved' | 'denied';
+  /** What has become of it by now. */
+  readonly status: RequestStatus;
+  /** When the owner decided, ms since the epoch; null where nobody did. */
+  readonly decidedAt: number | null;
 }
 
 /** Requests of one grant that may wait at once. */
@@ -37,22 +44,33 @@ export const PENDING_REQUESTS_MAX = 10;
 interface RequestRow extends Row {
   readonly body: string;
   readonly hash: string;
-  readonly status: AccessRequest['status'];
+  readonly status: 'pending' | 'approved' | 'denied';
+  readonly decided_at: number | null;
+  /** Whether the grant that asked is still there. */
+  readonly held: number;
 }
+
+const SELECT = `SELECT body, hash, status, decided_at,
+  EXISTS (SELECT 1 FROM substrate_grants g WHERE g.id = grant_id) AS held FROM substrate_requests`;
+/** What can be decided: the key of a request that is gone is not coming back. */
+const PENDING =
+  "status = 'pending' AND expires_at > ? AND EXISTS (SELECT 1 FROM substrate_grants g WHERE g.id = grant_id)";
 
 function hashOf(body: string): string {
   return createHash('sha256').update(body).digest('hex');
 }
 
 /** @throws SeedError `conflict` when the stored row is not what was asked */
-function toRequest(row: RequestRow): AccessRequest {
-  const altered = new SeedError('conflict', 'The request was altered after it was made.', {
-    hint: 'Deny it, and have it asked again.',
+function toRequest(row: RequestRow, now: number): AccessRequest {
+  const altered = new SeedError('conflict', 'The request was altered after it was made; nobody can decide it.', {
+    hint: 'Have it asked again.',
   });
   if (hashOf(row.body) !== row.hash) throw altered;
   const body = RequestBody.safeParse(JSON.parse(row.body));
   if (!body.success) throw altered;
-  return { body: body.data, hash: row.hash, status: row.status };
+  const open = row.held === 0 ? 'closed' : body.data.expires <= now ? 'expired' : 'pending';
+  const status = row.status === 'pending' ? open : row.status;
+  return { body: body.data, hash: row.hash, status, decidedAt: row.decided_at };
 }
 
 interface CountRow extends Row {
@@ -85,15 +103,30 @@ export async function insertRequest(tx: WriteHandle, body: RequestBody, now: num
   return hash;
 }
 
-/** Requests that wait, oldest first. One that was altered meanwhile is left out: nobody can decide it. */
-export async function listPendingRequests(db: ReadHandle, now: number): Promise<AccessRequest[]> {
-  const rows = await db.all<RequestRow>(
-    "SELECT body, hash, status FROM substrate_requests WHERE status = 'pending' AND expires_at > ? ORDER BY created_at LIMIT 200",
-    now,
-  );
+/** Requests shown at once. */
+const LISTED_MAX = 200;
+
+/** Requests that wait, oldest first; of one grant, or of all. */
+export async function listPendingRequests(
+  db: ReadHandle,
+  now: number,
+  grant: string | null = null,
+): Promise<AccessRequest[]> {
+  const whose = grant === null ? '' : ' AND grant_id = ?';
+  const sql = `${SELECT} WHERE ${PENDING}${whose} ORDER BY created_at LIMIT ${LISTED_MAX}`;
+  return unaltered(await db.all<RequestRow>(sql, now, ...(grant === null ? [] : [grant])), now);
+}
+
+/** The newest requests, whatever became of them, newest first. */
+export async function listRequests(db: ReadHandle, now: number): Promise<AccessRequest[]> {
+  return unaltered(await db.all<RequestRow>(`${SELECT} ORDER BY created_at DESC, id LIMIT ${LISTED_MAX}`), now);
+}
+
+/** One that was altered meanwhile is left out of lists: nobody can decide it, and it must hide no other. */
+function unaltered(rows: readonly RequestRow[], now: number): AccessRequest[] {
   return rows.flatMap((row) => {
     try {
-      return [toRequest(row)];
+      return [toRequest(row, now)];
     } catch {
       return [];
     }
@@ -101,37 +134,39 @@ export async function listPendingRequests(db: ReadHandle, now: number): Promise<
 }
 
 /** @throws SeedError `not_found`, or `conflict` when the row was altered */
-async function getRequest(db: ReadHandle, id: string): Promise<AccessRequest> {
-  const row = await db.get<RequestRow>('SELECT body, hash, status FROM substrate_requests WHERE id = ?', id);
-  if (row === undefined)
-    throw new SeedError('not_found', `There is no request ${id.slice(0, 64)}.`, { hint: 'See `seed requests list`.' });
-  return toRequest(row);
+export async function getRequest(db: ReadHandle, id: string, now: number): Promise<AccessRequest> {
+  const row = await db.get<RequestRow>(`${SELECT} WHERE id = ?`, id);
+  if (row !== undefined) return toRequest(row, now);
+  throw new SeedError('not_found', `There is no request ${id.slice(0, 64)}.`, {
+    hint: 'See `seed requests list --all`.',
+  });
 }
+
+const PROBLEMS: Readonly<Record<Exclude<RequestStatus, 'pending'>, string>> = {
+  approved: 'was approved before',
+  denied: 'was denied before',
+  expired: 'has expired',
+  closed: 'is closed: the key or agent that asked is gone',
+};
 
 /**
  * Decides a request, once.
  *
- * @throws SeedError `conflict` when it was decided, has expired, or is not the one with that hash
+ * @throws SeedError `conflict` when it was decided, has expired, nobody is left who asked, or it is
+ *   not the one with that hash
  */
 export async function decideRequest(
   tx: WriteHandle,
   { id, hash, verdict, now }: { id: string; hash: string; verdict: 'approved' | 'denied'; now: number },
 ): Promise<RequestBody> {
-  const request = await getRequest(tx, id);
-  const problem =
-    request.hash !== hash
-      ? 'is not the one you were shown'
-      : request.status !== 'pending'
-        ? `was ${request.status} before`
-        : request.body.expires <= now
-          ? 'has expired'
-          : null;
-  if (problem !== null) {
+  const { body, hash: stored, status } = await getRequest(tx, id, now);
+  if (stored !== hash || status !== 'pending') {
+    const problem = status === 'pending' ? 'is not the one you were shown' : PROBLEMS[status];
     throw new SeedError('conflict', `Request ${id} ${problem}.`, {
-      hint: 'See `seed requests list` and decide what is there now.',
+      hint: `See \`seed requests show ${id}\` for what is there now.`,
       data: { id },
     });
   }
   await tx.run('UPDATE substrate_requests SET status = ?, decided_at = ? WHERE id = ?', verdict, now, id);
-  return request.body;
+  return body;
 }
