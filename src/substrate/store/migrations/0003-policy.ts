@@ -1,8 +1,8 @@
 import type { Migration } from './migration.ts';
 
-/** The tables that make up the policy, with the columns that identify a row. */
-const WATCHED = {
-  substrate_policy: ['version', 'timezone'],
+/** The tables that make up the policy, with the columns that a change is recorded with. */
+export const POLICY_TABLES = {
+  substrate_policy: ['timezone'],
   substrate_targets: ['name', 'provider', 'base_url', 'credential'],
   substrate_routing_config: ['role', 'dispatch', 'position', 'target', 'model', 'tier', 'limits'],
   substrate_prices: ['target', 'model', 'source', 'edition', 'input', 'output', 'cached_input', 'cache_write'],
@@ -13,16 +13,34 @@ function rowOf(alias: 'old' | 'new', columns: readonly string[]): string {
   return `json_object(${columns.map((column) => `'${column}', ${alias}.${column}`).join(', ')})`;
 }
 
-/** Every edit is recorded in the editor's own transaction, whoever the editor is. */
-function triggers(table: string, columns: readonly string[]): string {
-  const record = (before: string, after: string): string =>
-    `INSERT INTO policy_change (at_ms, source_table, before, after)
-       VALUES (CAST(unixepoch('subsec') * 1000 AS INTEGER), '${table}', ${before}, ${after});`;
-  const [before, after] = [rowOf('old', columns), rowOf('new', columns)];
-  return `
-    CREATE TRIGGER ${table}_insert AFTER INSERT ON ${table} BEGIN ${record('NULL', after)} END;
-    CREATE TRIGGER ${table}_update AFTER UPDATE ON ${table} BEGIN ${record(before, after)} END;
-    CREATE TRIGGER ${table}_delete AFTER DELETE ON ${table} BEGIN ${record(before, 'NULL')} END;`;
+/**
+ * Every edit is recorded in the editor's own transaction, whoever the editor is. The mark is random,
+ * so that the newest one stands for one state of the policy and for no other.
+ */
+function triggerTexts(): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (const [table, columns] of Object.entries(POLICY_TABLES)) {
+    for (const [verb, before, after] of [
+      ['INSERT', 'NULL', rowOf('new', columns)],
+      ['UPDATE', rowOf('old', columns), rowOf('new', columns)],
+      ['DELETE', rowOf('old', columns), 'NULL'],
+    ] as const) {
+      const name = `${table}_${verb.toLowerCase()}`;
+      texts[name] = `CREATE TRIGGER ${name} AFTER ${verb} ON ${table} BEGIN
+        INSERT INTO policy_change (at_ms, source_table, before, after, mark)
+          VALUES (CAST(unixepoch('subsec') * 1000 AS INTEGER), '${table}', ${before}, ${after}, lower(hex(randomblob(8))));
+      END`;
+    }
+  }
+  return texts;
+}
+
+/** The triggers by name, as SQLite keeps their text: without them an edit could go unseen. */
+export const POLICY_TRIGGERS: Readonly<Record<string, string>> = triggerTexts();
+
+/** Integers that every driver and JSON can hold. */
+function exact(column: string): string {
+  return `CHECK (${column} BETWEEN -9007199254740991 AND 9007199254740991)`;
 }
 
 /** The owner's policy as rows, its versions, and the record of every edit. */
@@ -32,12 +50,11 @@ export const policy: Migration = {
   sql: `
     CREATE TABLE substrate_policy (
       id       INTEGER PRIMARY KEY CHECK (id = 1),
-      version  INTEGER NOT NULL,
       timezone TEXT NOT NULL
     ) STRICT;
 
     CREATE TABLE substrate_targets (
-      name       TEXT PRIMARY KEY,
+      name       TEXT NOT NULL PRIMARY KEY,
       provider   TEXT NOT NULL,
       base_url   TEXT NOT NULL,
       credential TEXT
@@ -46,10 +63,10 @@ export const policy: Migration = {
     CREATE TABLE substrate_routing_config (
       role     TEXT NOT NULL,
       dispatch TEXT NOT NULL,
-      position INTEGER NOT NULL,
+      position INTEGER NOT NULL ${exact('position')},
       target   TEXT NOT NULL,
       model    TEXT NOT NULL,
-      tier     INTEGER NOT NULL,
+      tier     INTEGER NOT NULL ${exact('tier')},
       limits   TEXT NOT NULL DEFAULT '{}',
       PRIMARY KEY (role, position)
     ) STRICT;
@@ -59,40 +76,43 @@ export const policy: Migration = {
       model        TEXT NOT NULL,
       source       TEXT NOT NULL,
       edition      TEXT NOT NULL,
-      input        INTEGER NOT NULL,
-      output       INTEGER NOT NULL,
-      cached_input INTEGER NOT NULL,
-      cache_write  INTEGER NOT NULL,
+      input        INTEGER NOT NULL ${exact('input')},
+      output       INTEGER NOT NULL ${exact('output')},
+      cached_input INTEGER ${exact('cached_input')},
+      cache_write  INTEGER ${exact('cache_write')},
       PRIMARY KEY (target, model, source)
     ) STRICT;
 
     CREATE TABLE substrate_ceilings (
       scope           TEXT NOT NULL,
       window          TEXT NOT NULL,
-      limit_micro_usd INTEGER NOT NULL,
+      limit_micro_usd INTEGER NOT NULL ${exact('limit_micro_usd')},
       PRIMARY KEY (scope, window)
     ) STRICT;
 
     CREATE TABLE substrate_policy_versions (
-      version    INTEGER PRIMARY KEY,
-      applied_at INTEGER NOT NULL,
-      document   TEXT NOT NULL,
-      hash       TEXT NOT NULL
+      version     INTEGER PRIMARY KEY,
+      applied_at  INTEGER NOT NULL,
+      document    TEXT NOT NULL,
+      hash        TEXT NOT NULL,
+      receipt     INTEGER NOT NULL,
+      last_change INTEGER NOT NULL
     ) STRICT;
 
     CREATE TABLE policy_change (
-      id              INTEGER PRIMARY KEY,
+      id              INTEGER PRIMARY KEY AUTOINCREMENT,
       at_ms           INTEGER NOT NULL,
       source_table    TEXT NOT NULL,
       before          TEXT,
       after           TEXT,
+      mark            TEXT NOT NULL,
       origin          TEXT,
       receipt         INTEGER,
       acknowledged_at INTEGER
     ) STRICT;
-    CREATE INDEX policy_change_outside ON policy_change (id) WHERE receipt IS NULL;
-    ${Object.entries(WATCHED)
-      .map(([table, columns]) => triggers(table, columns))
-      .join('\n')}
+    CREATE INDEX policy_change_unnoted ON policy_change (id) WHERE receipt IS NULL;
+    CREATE INDEX policy_change_outside ON policy_change (id) WHERE origin IS NULL;
+    CREATE INDEX policy_change_unacknowledged ON policy_change (id) WHERE origin IS NULL AND acknowledged_at IS NULL;
+    ${Object.values(POLICY_TRIGGERS).join(';\n')};
   `,
 };
