@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   key_expired: { kind: 'refused', status: 401, meaning: 'The access key has expired.' },
   halted: { kind: 'refused', status: 503, meaning: 'The owner has halted the seed for all outsiders.' },
   conflict: { kind: 'refused', status: 409, meaning: 'What is there contradicts what was asked.' },
+  policy_invalid: { kind: 'refused', status: 409, meaning: 'The policy has something in it that does not parse.' },
   content_erased: { kind: 'refused', status: 410, meaning: 'The content was erased; its receipt remains.' },
   too_large: { kind: 'refused', status: 413, meaning: 'The input is larger than its limit.' },
   unsupported_type: { kind: 'refused', status: 415, meaning: 'The body’s type or encoding is not taken here.' },
