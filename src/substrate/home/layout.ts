@@ -42,8 +42,8 @@ const ENTRIES = {
   credentials: {
     path: 'credentials',
     kind: 'folder',
-    meaning: 'Secrets for model targets, one file each (mode 0600); nothing writes here yet.',
-    owner: 'planned: router',
+    meaning: 'Credentials for model targets, one file each (mode 0600): the one origin it goes to, and the secret.',
+    owner: 'substrate/home/credentials',
   },
   log: { path: 'log', kind: 'folder', meaning: 'What the daemon said, rotated.', owner: 'substrate/home/log-file' },
   owner: {
