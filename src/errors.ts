@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   content_erased: { kind: 'refused', status: 410, meaning: 'The content was erased; its receipt remains.' },
   too_large: { kind: 'refused', status: 413, meaning: 'The input is larger than its limit.' },
   unsupported_type: { kind: 'refused', status: 415, meaning: 'The body’s type or encoding is not taken here.' },
+  over_ceiling: { kind: 'refused', status: 429, meaning: 'A ceiling of the owner’s policy leaves too little money.' },
   too_many: { kind: 'refused', status: 429, meaning: 'Too much at once under one key; nothing was done.' },
   passphrase_required: {
     kind: 'refused',
@@ -50,6 +51,11 @@ export const ERROR_CODES = {
   },
   busy: { kind: 'refused', status: 503, meaning: 'Too much is waiting already; nothing was done.' },
   stopping: { kind: 'refused', status: 503, meaning: 'The seed is stopping; nothing was done.' },
+  // calls to models
+  no_route: { kind: 'refused', status: 404, meaning: 'Policy names no usable way for that role.' },
+  no_candidate: { kind: 'refused', status: 503, meaning: 'No candidate of the role can be asked now.' },
+  in_doubt: { kind: 'failed', status: 409, meaning: 'A crash cut the call off; how it ended is not known.' },
+  provider_failed: { kind: 'failed', status: 502, meaning: 'The last candidate failed, or its answer was cut off.' },
   // the home
   home_missing: { kind: 'failed', status: 500, meaning: 'There is no seed in that folder.' },
   home_foreign: { kind: 'failed', status: 500, meaning: 'That folder holds something that is not a seed.' },

@@ -35,6 +35,7 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   policy_change: ['operation'],
   substrate_ledger: ['operation'],
   substrate_spending: ['operation'],
+  substrate_ledger_day: ['operation'],
   substrate_calls: ['operation'],
   substrate_benched: ['operation'],
   substrate_messages: ['operation'],

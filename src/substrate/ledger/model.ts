@@ -1,4 +1,23 @@
 /** What the ledger takes and gives: an admission before a call, one settlement after it. */
+import * as z from 'zod';
+
+/** Labels of one call, at most. */
+export const LABELS_MAX = 8;
+
+/**
+ * What a caller says a call is for, such as `customer: acme`. An empty value is no label. A key has no
+ * `=`, so that a key and a value together have one reading.
+ */
+export const Labels = z
+  .record(
+    z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, '1 to 64 letters, digits, dots, dashes or underscores'),
+    z
+      .string()
+      .max(128)
+      .refine((text) => text.isWellFormed(), 'text without lone surrogates'),
+  )
+  .refine((labels) => Object.keys(labels).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`);
+export type Labels = Readonly<z.infer<typeof Labels>>;
 
 /** Whose money a call spends: every ceiling that names one of these applies. */
 export interface Spender {
@@ -6,7 +25,7 @@ export interface Spender {
   /** The actor's id, as in its receipts. */
   readonly agent: string;
   readonly session: string | null;
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: Labels;
 }
 
 /** What an attempt may cost at most, in the two parts that the formula has. */
@@ -30,9 +49,32 @@ export interface Hold {
   readonly clamped: boolean;
 }
 
+/** Tokens as a provider reports them; `input` counts what was neither read from nor written to a cache. */
+export interface TokenUsage {
+  readonly input: number;
+  readonly output: number;
+  readonly cachedInput: number;
+  readonly cacheWrite: number;
+}
+
+/** A settled attempt. */
+export interface Settlement {
+  readonly id: string;
+  /** Whose money it was. */
+  readonly spender: Spender;
+  /** The local day it is booked on: that of its admission. */
+  readonly day: string;
+  readonly boundMicroUsd: number;
+  readonly costMicroUsd: number;
+  /** The provider reported more than the bound: booked as reported, and the model cannot be trusted. */
+  readonly boundExceeded: boolean;
+}
+
 /** How far a ceiling is used, in its present window. */
 export interface CeilingUse {
   readonly ceiling: string;
+  /** Whose money is counted: the ceiling's scope, a `*` in it replaced by the value. */
+  readonly scope: string;
   readonly spentMicroUsd: number;
   readonly heldMicroUsd: number;
   readonly limitMicroUsd: number;

@@ -1,6 +1,9 @@
 import type { Migration } from './migration.ts';
 
-/** Money: what each attempt holds and cost, and the sums by scope and day that ceilings are held against. */
+/**
+ * Money: what each attempt holds and cost, the sums by scope and local day that ceilings are held
+ * against, and the newest day that was booked on.
+ */
 export const ledger: Migration = {
   version: 4,
   name: 'ledger',
@@ -10,11 +13,14 @@ export const ledger: Migration = {
       receipt         INTEGER NOT NULL,
       day             TEXT NOT NULL,
       role            TEXT NOT NULL,
+      agent           TEXT NOT NULL,
+      session         TEXT,
+      labels          TEXT NOT NULL,
       target          TEXT NOT NULL,
       model           TEXT NOT NULL,
-      spender         TEXT NOT NULL,
-      bound_micro_usd INTEGER NOT NULL,
-      cost_micro_usd  INTEGER,
+      price_version   TEXT NOT NULL,
+      bound_micro_usd INTEGER NOT NULL CHECK (bound_micro_usd >= 0),
+      cost_micro_usd  INTEGER CHECK (cost_micro_usd >= 0),
       usage           TEXT
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX substrate_ledger_held ON substrate_ledger (receipt) WHERE cost_micro_usd IS NULL;
@@ -22,9 +28,15 @@ export const ledger: Migration = {
     CREATE TABLE substrate_spending (
       scope           TEXT NOT NULL,
       day             TEXT NOT NULL,
-      spent_micro_usd INTEGER NOT NULL,
-      held_micro_usd  INTEGER NOT NULL,
+      spent_micro_usd INTEGER NOT NULL CHECK (spent_micro_usd >= 0),
+      held_micro_usd  INTEGER NOT NULL CHECK (held_micro_usd >= 0),
       PRIMARY KEY (scope, day)
     ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE substrate_ledger_day (
+      id      INTEGER PRIMARY KEY CHECK (id = 1),
+      day     TEXT NOT NULL,
+      ends_at INTEGER NOT NULL
+    ) STRICT;
   `,
 };
