@@ -10,6 +10,7 @@ import { SeedError, toSeedError } from '../errors.ts';
 import type { Actor } from '../substrate/actor.ts';
 import type { KeyService } from '../membrane/keys.ts';
 import type { Cut } from '../membrane/streams.ts';
+import type { Mind } from '../mind/mind.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
 import type { Substrate, SubstrateReader } from '../substrate/substrate.ts';
 import type { Daemon } from '../tools/daemon.ts';
@@ -47,16 +48,26 @@ export interface PipelineOptions {
   readonly daemon: Daemon;
   /** Absent where this process may only read. */
   readonly keys?: KeyService | undefined;
+  /** Absent where this process may only read. */
+  readonly mind?: Mind | undefined;
 }
 
 const NEVER = new AbortController().signal;
+
+/** Stands where a process only reads: whoever reaches for a part of it is told so. */
+const NO_MIND: Mind = {
+  get router(): never {
+    throw readOnly();
+  },
+  drain: () => Promise.reject(readOnly()),
+};
 
 function canWrite(substrate: Substrate | SubstrateReader): substrate is Substrate {
   return 'operate' in substrate;
 }
 
 /** Builds the pipeline over one substrate. */
-export function createCall({ tools, substrate, daemon, keys }: PipelineOptions): Call {
+export function createCall({ tools, substrate, daemon, keys, mind = NO_MIND }: PipelineOptions): Call {
   const byName = new Map(tools.map((tool) => [tool.name, tool]));
   const refusals = canWrite(substrate) ? new RefusalReceipts(substrate) : null;
 
@@ -88,7 +99,7 @@ export function createCall({ tools, substrate, daemon, keys }: PipelineOptions):
 
   function run(tool: Tool, input: unknown, request: CallRequest): Promise<unknown> {
     const { actor, grant = null, own = null, onProgress: progress = () => {}, signal = NEVER } = request;
-    const context = { actor, grant, daemon, signal, progress };
+    const context = { actor, grant, daemon, signal, progress, mind };
     if (tool.access === 'read') return tool.handler(input, { ...context, substrate });
     if (!canWrite(substrate) || keys === undefined) throw readOnly();
     return tool.handler(input, { ...context, substrate, keys, own });

@@ -118,6 +118,7 @@ async function callTool(
       },
     });
     return {
+      ...(tool?.isError?.(answer) === true ? { isError: true } : {}),
       content: [{ type: 'text', text: tool?.text?.(answer) ?? JSON.stringify(answer) }],
       structuredContent: answer as Record<string, unknown>,
       _meta: { [CHECKPOINT_META]: await checkpoint(), ...(read === null ? {} : { [RECEIPT_META]: read }) },

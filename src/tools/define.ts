@@ -10,6 +10,7 @@ import type { Substrate, SubstrateReader } from '../substrate/substrate.ts';
 import type { ReceiptSubject } from '../formats/receipt.ts';
 import type { KeyService } from '../membrane/keys.ts';
 import type { Cut } from '../membrane/streams.ts';
+import type { Mind } from '../mind/mind.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
 import type { Daemon } from './daemon.ts';
 
@@ -29,6 +30,8 @@ interface BaseContext {
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   readonly progress: (progress: Progress) => void;
+  /** Calls models. @throws SeedError `home_locked` when it is used in a process that may only read */
+  readonly mind: Mind;
 }
 
 export interface ReadContext extends BaseContext {
@@ -60,6 +63,8 @@ interface ToolFace<I, O> {
   readonly output: z.ZodType<O>;
   /** What a client may assume (MCP tool annotations); a read tool is read-only without saying so. */
   readonly annotations?: { readonly destructive?: boolean; readonly idempotent?: boolean };
+  /** Whether an answer is to be an error to clients (`isError`): a refusal with all that is known of it. */
+  readonly isError?: (output: O) => boolean;
   /**
    * The answer in readable lines. Many clients give their model these and nothing else, so all that
    * it needs stands in them; JSON without it, which only the owner's own tools are.

@@ -10,6 +10,8 @@ export const SCOPES = {
   'receipt.read': 'read, list and prove receipts',
   'receipt.note': 'note what was done elsewhere',
   'content.read': 'read the content that receipts stand for',
+  'route.complete': 'ask models on demand, within the ceilings',
+  'route.enqueue': 'leave work for the tier-1 models of the drain',
   'membrane.list': 'list the keys issued under its own',
   'membrane.register': 'register a public key under its own',
   'membrane.revoke': 'revoke a key issued under its own',
@@ -20,7 +22,7 @@ export type Scope = keyof typeof SCOPES;
 export const Scope = z.enum(Object.keys(SCOPES) as [Scope, ...Scope[]]);
 
 /** What a local agent of the owner may do from the start: the daily work, no keys, no policy. */
-const AGENT: readonly Scope[] = ['seed.status', 'receipt.read', 'receipt.note'];
+const AGENT: readonly Scope[] = ['seed.status', 'receipt.read', 'receipt.note', 'route.complete'];
 
 /** Named sets for `seed key issue --profile`. */
 export const PROFILES: Readonly<Record<'agent' | 'helper' | 'observer', readonly Scope[]>> = {

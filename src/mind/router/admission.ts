@@ -1,0 +1,225 @@
+/**
+ * The step before an attempt, in one transaction: resolve, choose, hold the money, write the intent.
+ *
+ * No byte leaves before it is durable (LOCK-RUNTIME-4). A refusal leaves one receipt and nothing else.
+ */
+import type { ErrorCode } from '../../errors.ts';
+import { SeedError } from '../../errors.ts';
+import type { Benched } from '../../substrate/benched.ts';
+import { listBenched } from '../../substrate/benched.ts';
+import { insertCall, updateCall } from '../../substrate/calls.ts';
+import { putContent } from '../../substrate/content.ts';
+import { admit } from '../../substrate/ledger/ledger.ts';
+import type { Hold } from '../../substrate/ledger/model.ts';
+import type { ProviderName, Routing } from '../../substrate/policy/model.ts';
+import { readCeilings, readTimezone, resolveRouting } from '../../substrate/policy/policy.ts';
+import type { Sources } from '../../substrate/sources.ts';
+import type { Operation } from '../../substrate/substrate.ts';
+import type { Choice } from './choose.ts';
+import { candidateKey, choose } from './choose.ts';
+import { dispatchOf } from './dispatch.ts';
+import type { AttemptView } from './outcome.ts';
+import type { Provider } from './provider.ts';
+import type { Asker, CompletionRequest } from './request.ts';
+import { requestText } from './request.ts';
+
+/** How long the content of a call is kept, in milliseconds. */
+export const CALL_CONTENT_MS = 90 * 24 * 60 * 60 * 1_000;
+
+/** One call, as its transactions need it. */
+export interface CallFacts {
+  readonly id: string;
+  readonly request: CompletionRequest;
+  readonly asker: Asker;
+  /** Content hash of the request, once it is kept. */
+  readonly input: string | null;
+  /** How many attempts were made already. */
+  readonly attempts: number;
+  readonly tried: ReadonlySet<string>;
+}
+
+/** An attempt that may be made: its intent is on record and its money is held. */
+export interface Admitted {
+  readonly kind: 'go';
+  readonly choice: Choice;
+  readonly routing: Routing;
+  readonly hold: Hold;
+  readonly input: string;
+  readonly skipped: readonly AttemptView[];
+}
+
+/** No attempt; `last` when no other candidate may be asked either. */
+export interface Refused {
+  readonly kind: 'refused';
+  readonly last: boolean;
+  readonly error: SeedError;
+  /** The candidate that a ceiling refused, if one did. */
+  readonly refused: Choice | null;
+  readonly skipped: readonly AttemptView[];
+}
+
+export interface AdmissionParts {
+  readonly sources: Sources;
+  readonly provider: (name: ProviderName) => Provider;
+}
+
+/** Decides on the next attempt of a call, inside the operation that leaves its receipt. */
+export async function admitAttempt(op: Operation, call: CallFacts, parts: AdmissionParts): Promise<Admitted | Refused> {
+  const { request, asker, tried } = call;
+  const dispatch = dispatchOf(asker.dispatch);
+  op.receipt({ subject: { type: 'call', id: call.id }, input: call.input });
+  const routing = await resolveRouting(op, request.role, dispatch);
+  if (routing === null) return refuse(op, call, { error: noRoute(request.role), last: true });
+  const benched = await listBenched(op, op.now, routing.policyVersion);
+  const { choice, skipped } = choose({ routing, request, provider: parts.provider, benched, tried });
+  if (choice === null) {
+    return refuse(op, call, {
+      error: nobodyLeft(request.role, { skipped, benched, now: op.now }),
+      last: true,
+      skipped,
+    });
+  }
+  const held = await hold(op, call, choice);
+  if (held instanceof SeedError) {
+    const others = routing.candidates.some(
+      (candidate) => candidate !== choice.candidate && !tried.has(candidateKey(candidate)),
+    );
+    const last = routing.onCeiling === 'stop' || !others;
+    return refuse(op, call, { error: held, last, refused: choice, skipped });
+  }
+  const input = call.input ?? (await begin(op, call, parts.sources));
+  // It was on the drain's list until now.
+  if (call.input !== null && call.attempts === 0) await updateCall(op, call.id, { status: 'running' });
+  op.receipt({ outcome: 'intent', input, detail: intentDetail(call, { choice, routing, hold: held }) });
+  return { kind: 'go', choice, routing, hold: held, input, skipped };
+}
+
+/** The first attempt of a call brings the call's own row, and keeps what was asked. */
+async function begin(op: Operation, { id, request, asker }: CallFacts, sources: Sources): Promise<string> {
+  const eraseAt = op.now + CALL_CONTENT_MS;
+  const input = await putContent(op, Buffer.from(requestText(request)), { sources, eraseAt });
+  await insertCall(op, {
+    id,
+    grant: asker.actor.grant,
+    actor: asker.actor.id,
+    role: request.role,
+    session: request.session,
+    status: 'running',
+    idempotencyKey: asker.idempotencyKey,
+    input,
+    createdAt: op.now,
+  });
+  return input;
+}
+
+/** Holds the money; the ceiling's refusal comes back as a value, and then nothing was written. */
+async function hold(op: Operation, call: CallFacts, { candidate, bound }: Choice): Promise<Hold | SeedError> {
+  const { request, asker } = call;
+  try {
+    return await admit(op, {
+      id: attemptId(call.id, call.attempts + 1),
+      spender: {
+        role: request.role,
+        agent: asker.actor.id,
+        session: request.session,
+        labels: request.labels,
+      },
+      bound,
+      ceilings: await readCeilings(op),
+      timezone: await readTimezone(op),
+      target: candidate.target.name,
+      model: candidate.model,
+      priceVersion: candidate.price?.version ?? '',
+    });
+  } catch (thrown) {
+    if (thrown instanceof SeedError && thrown.code === 'over_ceiling') return thrown;
+    throw thrown;
+  }
+}
+
+/** Attempts are numbered within their call, so that one range of the ledger holds them all. */
+export function attemptId(call: string, attempt: number): string {
+  return `${call}.${String(attempt).padStart(3, '0')}`;
+}
+
+function refuse(
+  op: Operation,
+  call: CallFacts,
+  refusal: { error: SeedError; last: boolean; refused?: Choice; skipped?: readonly AttemptView[] },
+): Refused {
+  const { error, last, refused = null, skipped = [] } = refusal;
+  const { role } = call.request;
+  const asked = refused === null ? {} : { target: refused.candidate.target.name, model: refused.candidate.model };
+  const { spent_micro_usd, held_micro_usd, limit_micro_usd, ceiling } = error.data as Record<string, string | number>;
+  const money = ceiling === undefined ? {} : { ceiling, spent_micro_usd, held_micro_usd, limit_micro_usd };
+  op.receipt({
+    outcome: 'refused',
+    code: error.code,
+    detail: { role, ...asked, ...money, ...skips(skipped), ...trace(call.asker) } as Record<string, string | number>,
+  });
+  return { kind: 'refused', last, error, refused, skipped };
+}
+
+function intentDetail(
+  call: CallFacts,
+  {
+    choice,
+    routing,
+    hold: { boundMicroUsd, maxOutputTokens, clamped },
+  }: { choice: Choice; routing: Routing; hold: Hold },
+): Record<string, string | number | readonly string[]> {
+  const { candidate, losses } = choice;
+  const { session, labels } = call.request;
+  return {
+    attempt: call.attempts + 1,
+    role: routing.role,
+    dispatch: dispatchOf(call.asker.dispatch),
+    target: candidate.target.name,
+    model: candidate.model,
+    tier: candidate.tier,
+    bound_micro_usd: boundMicroUsd,
+    max_output_tokens: maxOutputTokens,
+    policy: routing.policyVersion,
+    price: candidate.price?.version ?? '',
+    ...(clamped ? { clamped: 'yes' } : {}),
+    ...(losses.length === 0 ? {} : { losses: losses.length }),
+    ...(session === null ? {} : { session }),
+    ...(Object.keys(labels).length === 0
+      ? {}
+      : { labels: Object.entries(labels).map(([key, value]) => `${key}=${value}`) }),
+    ...trace(call.asker),
+  };
+}
+
+function trace({ traceparent }: Asker): Record<string, string> {
+  return traceparent === null ? {} : { traceparent };
+}
+
+function skips(skipped: readonly AttemptView[]): Record<string, readonly string[]> {
+  if (skipped.length === 0) return {};
+  return { skipped: skipped.map(({ target, model, code }) => `${target}/${model}: ${code}`) };
+}
+
+function noRoute(role: string): SeedError {
+  return new SeedError('no_route', `Policy names no usable way for the role "${role}" here.`, {
+    hint: 'Use a role that policy has for calls on demand, or ask the owner to run `seed policy explain`.',
+    data: { role },
+  });
+}
+
+/** Every candidate was asked or cannot be; the nearest time at which one that sits out may be asked again. */
+function nobodyLeft(
+  role: string,
+  { skipped, benched, now }: { skipped: readonly AttemptView[]; benched: readonly Benched[]; now: number },
+): SeedError {
+  const waits = skipped
+    .filter(({ code }) => code === 'benched')
+    .flatMap(({ target }) => benched.filter((one) => one.target === target && one.untilMs !== null))
+    .map(({ untilMs }) => Math.ceil(((untilMs ?? now) - now) / 1_000));
+  const why = skipped.map(({ target, model, why: reason }) => `${target}/${model}: ${reason}`).join(' ');
+  const code: ErrorCode = 'no_candidate';
+  return new SeedError(code, `No model of the role "${role}" can be asked now. ${why}`.trim(), {
+    hint: waits.length > 0 ? 'Try again when it may be asked again.' : 'Ask the owner to run `seed policy explain`.',
+    data: { role, retry_after_s: waits.length > 0 ? Math.min(...waits) : null },
+  });
+}

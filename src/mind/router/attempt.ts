@@ -1,0 +1,191 @@
+/**
+ * One attempt: a provider's stream under policy's timeouts, gathered into a message.
+ *
+ * Complete means that the terminal marker was seen. Whatever else ends the stream is a fault, and what
+ * was said until then is partial.
+ */
+import { toSeedError } from '../../errors.ts';
+import type { Timeouts } from '../../substrate/policy/model.ts';
+import type { Message, Part } from '../../substrate/transcript.ts';
+import type { ModelRequest, Provider, ProviderContext, ProviderEvent, StopReason, Usage } from './provider.ts';
+import { ProviderFault } from './provider.ts';
+
+/** UTF-16 units of an answer, at most: what a message can keep with room for its frame. */
+export const ANSWER_UNITS_MAX = 1_000_000;
+
+/** What a stream has said so far. */
+export class Gathered {
+  readonly parts: Part[] = [];
+  /** What the provider calls the model that answers. */
+  model: string | null = null;
+  accepted = false;
+  toolCallBegun = false;
+  #units = 0;
+
+  add(event: ProviderEvent): void {
+    this.accepted = true;
+    if (event.type === 'model') this.model = event.model;
+    else if (event.type === 'tool_call_begun') this.toolCallBegun = true;
+    else if (event.type === 'text') this.#addText(event.text);
+    else if (event.type === 'opaque') this.#addPart(event.part, event.part.data.length);
+    else if (event.type === 'tool_call') {
+      this.toolCallBegun = true;
+      this.#addPart(event.call, event.call.arguments.length);
+    }
+  }
+
+  /** The text alone. */
+  text(): string {
+    return this.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
+  }
+
+  /** What was said, as a message. */
+  message(): Message {
+    // A pair of surrogates may have come in two pieces; what is still torn at the end stays replaced.
+    const parts = this.parts.map((part) => (part.type === 'text' ? { ...part, text: part.text.toWellFormed() } : part));
+    return { role: 'assistant', parts };
+  }
+
+  #addText(text: string): void {
+    if (text === '') return;
+    this.#count(text.length);
+    const last = this.parts.at(-1);
+    if (last?.type === 'text') last.text += text;
+    else this.parts.push({ type: 'text', text });
+  }
+
+  #addPart(part: Part, units: number): void {
+    this.#count(units);
+    this.parts.push(part);
+  }
+
+  #count(units: number): void {
+    this.#units += units;
+    if (this.#units > ANSWER_UNITS_MAX) {
+      throw new ProviderFault('stream_error', `The answer has more than ${ANSWER_UNITS_MAX} characters.`, {
+        mayBeBilled: true,
+      });
+    }
+  }
+}
+
+/** How an attempt ended. */
+export type AttemptEnd =
+  | { readonly outcome: 'ok'; readonly said: Gathered; readonly stop: StopReason; readonly usage: Usage | null }
+  | { readonly outcome: 'failed'; readonly said: Gathered; readonly fault: ProviderFault };
+
+/** Times one stream: to the first token, between tokens, in all. */
+class Watch {
+  readonly #timeouts: Timeouts;
+  readonly #onTimeout: (fault: ProviderFault) => void;
+  readonly #total: NodeJS.Timeout;
+  #next: NodeJS.Timeout;
+
+  constructor(timeouts: Timeouts, onTimeout: (fault: ProviderFault) => void) {
+    this.#timeouts = timeouts;
+    this.#onTimeout = onTimeout;
+    this.#total = this.#arm(timeouts.totalMs, 'in all');
+    this.#next = this.#arm(timeouts.firstTokenMs, 'to the first token');
+  }
+
+  /** Something was said. */
+  heard({ type }: ProviderEvent): void {
+    if (type === 'accepted' || type === 'model') return;
+    clearTimeout(this.#next);
+    this.#next = this.#arm(this.#timeouts.idleMs, 'between tokens');
+  }
+
+  stop(): void {
+    clearTimeout(this.#total);
+    clearTimeout(this.#next);
+  }
+
+  #arm(ms: number, what: string): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#onTimeout(new ProviderFault('timeout', `It took longer than ${ms} ms ${what}.`, { mayBeBilled: true }));
+    }, ms);
+  }
+}
+
+export interface AttemptOptions {
+  readonly provider: Provider;
+  readonly request: ModelRequest;
+  /** The way out; what it throws is a fault, and nothing has been sent then. */
+  readonly open: () => Promise<Omit<ProviderContext, 'signal'>>;
+  readonly timeouts: Timeouts;
+  /** Aborted with a {@link ProviderFault} when the call is cancelled. */
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: ProviderEvent, said: Gathered) => void;
+}
+
+/** Makes one attempt; never rejects. */
+export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
+  const { provider, request, open, timeouts, onEvent } = options;
+  const said = new Gathered();
+  const control = new AbortController();
+  const signal = AbortSignal.any([options.signal, control.signal]);
+  const stopped = rejectOnAbort(signal);
+  const watch = new Watch(timeouts, (fault) => control.abort(fault));
+  let events: AsyncIterator<ProviderEvent> | null = null;
+  try {
+    const context = await open().catch(notSent);
+    if (signal.aborted) throw unsent(toFault(signal.reason));
+    events = provider.stream(request, { ...context, signal })[Symbol.asyncIterator]();
+    for (;;) {
+      // A provider that does not notice the abort must not hold the call.
+      const step = await Promise.race([events.next(), stopped]);
+      if (step.done === true) throw endedEarly();
+      const event = step.value;
+      watch.heard(event);
+      said.add(event);
+      onEvent(event, said);
+      if (event.type === 'end') return { outcome: 'ok', said, stop: event.stop, usage: event.usage };
+    }
+  } catch (thrown) {
+    const isUnsent = events === null;
+    return { outcome: 'failed', said, fault: toFault(signal.aborted && !isUnsent ? signal.reason : thrown) };
+  } finally {
+    watch.stop();
+    control.abort(new ProviderFault('cancelled', 'The attempt is over.', { mayBeBilled: true }));
+    if (events !== null) letGo(events);
+  }
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = (): void => reject(toFault(signal.reason));
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  // Nobody may be waiting for it when it comes.
+  promise.catch(() => {});
+  return promise;
+}
+
+/** Ends a stream that is no longer read; how it ends is of no interest any more. */
+function letGo(events: AsyncIterator<ProviderEvent>): void {
+  events.return?.().then(
+    () => {},
+    () => {},
+  );
+}
+
+/** The way out was refused: nothing was sent, and nothing is owed. */
+function notSent(thrown: unknown): never {
+  const { code, message } = toSeedError(thrown);
+  throw new ProviderFault('unreachable', `${message} (${code})`, { mayBeBilled: false, cause: thrown });
+}
+
+/** Cancelled before anything was sent. */
+function unsent({ kind, message }: ProviderFault): ProviderFault {
+  return new ProviderFault(kind, message, { mayBeBilled: false });
+}
+
+function endedEarly(): ProviderFault {
+  return new ProviderFault('cut', 'The answer ended without its terminal marker.', { mayBeBilled: true });
+}
+
+/** What a provider throws that is no fault is a defect of ours; what it cost nobody knows. */
+function toFault(thrown: unknown): ProviderFault {
+  if (thrown instanceof ProviderFault) return thrown;
+  return new ProviderFault('stream_error', 'The provider module failed.', { mayBeBilled: true, cause: thrown });
+}

@@ -1,0 +1,302 @@
+/**
+ * One call to the models of a role: attempt after attempt along policy's candidates, each reserved and
+ * receipted, until one answers or none is left.
+ *
+ * It runs on by itself, whether or not anybody waits for it.
+ */
+import type { ErrorCode, SeedError } from '../../errors.ts';
+import { toSeedError } from '../../errors.ts';
+import { SEED } from '../../substrate/actor.ts';
+import type { ProviderName, Target } from '../../substrate/policy/model.ts';
+import { noteOutsideEdits } from '../../substrate/policy/policy.ts';
+import type { Receipted, Substrate } from '../../substrate/substrate.ts';
+import type { Message } from '../../substrate/transcript.ts';
+import type { Admitted, CallFacts, Refused } from './admission.ts';
+import { admitAttempt } from './admission.ts';
+import type { AttemptEnd, Gathered } from './attempt.ts';
+import { runAttempt } from './attempt.ts';
+import { candidateKey } from './choose.ts';
+import type { AttemptView, CallOutcome } from './outcome.ts';
+import { RUNNING } from './outcome.ts';
+import type { Provider, ProviderContext, ProviderEvent } from './provider.ts';
+import { ProviderFault } from './provider.ts';
+import type { Asker, CompletionRequest } from './request.ts';
+import type { Settled } from './settlement.ts';
+import { closeCall, outcomeOf, settleAttempt, usageView } from './settlement.ts';
+
+/** What the router is made of; see `router.ts`. */
+export interface RouterParts {
+  readonly substrate: Substrate;
+  readonly provider: (name: ProviderName) => Provider;
+  /** The way out to one target, with the secret it is called with. @throws SeedError */
+  readonly open: (target: Target) => Promise<Pick<ProviderContext, 'fetch' | 'credential'>>;
+  /** Told of what goes wrong where nobody waits for an answer. */
+  readonly onDefect: (error: SeedError) => void;
+  /** Named points at which a test stops the process. */
+  readonly fault?: (point: string) => void;
+}
+
+/** How a call ended, with what was said. */
+export interface CallEnd {
+  readonly outcome: CallOutcome;
+  /** The answer, whole for `complete`, partial for `incomplete`; null where nothing was said. */
+  readonly message: Message | null;
+}
+
+/** A settlement that could not be committed is tried again; the money stays held until it is. */
+const SETTLE_TRIES_MAX = 5;
+const TRY_AGAIN: ReadonlySet<string> = new Set(['commit_unknown', 'disk_full', 'busy']);
+
+export interface RunningCallOptions {
+  readonly id: string;
+  readonly request: CompletionRequest;
+  readonly asker: Asker;
+  /** Content hash of the request, where it is kept already. */
+  readonly input: string | null;
+}
+
+export class RunningCall {
+  readonly id: string;
+  readonly asker: Asker;
+  readonly request: CompletionRequest;
+  /** Resolves with the end; rejects where not even a refusal could be put on record. */
+  readonly done: Promise<CallEnd>;
+  readonly #parts: RouterParts;
+  readonly #cancel = new AbortController();
+  readonly #tried = new Set<string>();
+  readonly #attempts: AttemptView[] = [];
+  readonly #listeners = new Set<(event: ProviderEvent, said: Gathered) => void>();
+  #input: string | null;
+  #made = 0;
+  #said: Gathered | null = null;
+
+  constructor(parts: RouterParts, { id, request, asker, input }: RunningCallOptions) {
+    this.#parts = parts;
+    this.id = id;
+    this.request = request;
+    this.asker = asker;
+    this.#input = input;
+    this.done = this.#run();
+    // Whoever waits gets it; when nobody does it is on record, or the store is out of order and says so.
+    this.done.catch((error: unknown) => parts.onDefect(toSeedError(error)));
+  }
+
+  /** What the attempt under way has said so far: provisional, another attempt may replace it. */
+  partialText(): string {
+    return this.#said?.text() ?? '';
+  }
+
+  /** How far it has come. */
+  outcomeSoFar(): CallOutcome {
+    return { ...RUNNING, attempts: [...this.#attempts], cost_micro_usd: this.#cost() };
+  }
+
+  /** Ends the call; what it cost is settled all the same. */
+  cancel(message: string): void {
+    this.#cancel.abort(new ProviderFault('cancelled', message, { mayBeBilled: true }));
+  }
+
+  /** Hears each event of the attempts from now on; the returned function takes it back. */
+  listen(listener: (event: ProviderEvent, said: Gathered) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async #run(): Promise<CallEnd> {
+    for (;;) {
+      const { value, seq } = await this.#admit();
+      this.#attempts.push(...value.skipped);
+      const end = value.kind === 'refused' ? this.#refused(value, seq) : await this.#attempt(value, seq);
+      if (end !== null) return end;
+    }
+  }
+
+  async #admit(): Promise<Receipted<Admitted | Refused>> {
+    const { substrate, provider } = this.#parts;
+    const { sources } = substrate;
+    await noteOutsideEdits(substrate);
+    try {
+      return await substrate.operate({ action: 'route.attempt', actor: this.asker.actor }, async (op) => {
+        const decision = await admitAttempt(op, this.#facts(), { sources, provider });
+        if (decision.kind === 'refused' && decision.last && this.#input !== null) {
+          await closeCall(op, this.id, this.#outcomeOfRefusal(decision, op.seq), null);
+        }
+        return decision;
+      });
+    } catch (error) {
+      await this.#closeBroken(toSeedError(error));
+      throw error;
+    }
+  }
+
+  /** A call that had begun and cannot go on (its key was removed, say) is closed by the seed itself. */
+  async #closeBroken(error: SeedError): Promise<void> {
+    if (this.#input === null) return;
+    await this.#parts.substrate.operate({ action: 'route.attempt', actor: SEED }, async (op) => {
+      op.receipt({ outcome: 'failed', code: error.code, subject: { type: 'call', id: this.id }, input: this.#input });
+      await closeCall(op, this.id, this.#outcome('failed', { receipt: op.seq, error }), null);
+    });
+  }
+
+  #facts(): CallFacts {
+    return {
+      id: this.id,
+      request: this.request,
+      asker: this.asker,
+      input: this.#input,
+      attempts: this.#made,
+      tried: this.#tried,
+    };
+  }
+
+  /** Notes a refusal; the end of the call, or null where policy says to go on with the next candidate. */
+  #refused(refusal: Refused, seq: number): CallEnd | null {
+    const { refused, error, last } = refusal;
+    if (last) return { outcome: this.#outcomeOfRefusal(refusal, seq), message: null };
+    if (refused !== null) {
+      this.#tried.add(candidateKey(refused.candidate));
+      this.#attempts.push(refusedView(refusal, error, seq));
+    }
+    return null;
+  }
+
+  #outcomeOfRefusal(refusal: Refused, seq: number): CallOutcome {
+    const { refused, error } = refusal;
+    // Inside the operation the skips of this decision are not yet among the attempts.
+    const skipped = refusal.skipped.filter((view) => !this.#attempts.includes(view));
+    const views = refused === null ? skipped : [...skipped, refusedView(refusal, error, seq)];
+    const outcome = this.#outcome('refused', { receipt: seq, error });
+    return { ...outcome, attempts: [...outcome.attempts, ...views] };
+  }
+
+  async #attempt(admitted: Admitted, intent: number): Promise<CallEnd | null> {
+    const { choice, routing } = admitted;
+    this.#input = admitted.input;
+    this.#made += 1;
+    this.#tried.add(candidateKey(choice.candidate));
+    this.#parts.fault?.('route.intent');
+    const { sources } = this.#parts.substrate;
+    const began = sources.now();
+    const end = await this.#ask(admitted);
+    this.#parts.fault?.('route.answered');
+    const attempted = { intent, admitted, end, tookMs: Math.max(0, sources.now() - began) };
+    const left = routing.candidates.some((candidate) => !this.#tried.has(candidateKey(candidate)));
+    const isLast = end.outcome === 'ok' || end.fault.kind === 'cancelled' || !left;
+    const { settled, outcome } = await this.#settle(attempted, isLast);
+    this.#attempts.push(settled.view);
+    this.#said = null;
+    this.#parts.fault?.('route.settled');
+    if (!isLast) return null;
+    const message = end.said.parts.length === 0 ? null : end.said.message();
+    return { outcome, message };
+  }
+
+  async #ask({ choice, routing, hold }: Admitted): Promise<AttemptEnd> {
+    const { target } = choice.candidate;
+    return runAttempt({
+      provider: choice.provider,
+      request: { ...choice.request, maxOutputTokens: hold.maxOutputTokens },
+      open: async () => ({ baseUrl: target.baseUrl, ...(await this.#parts.open(target)) }),
+      timeouts: routing.timeouts,
+      signal: this.#cancel.signal,
+      onEvent: (event, said) => {
+        this.#said = said;
+        for (const listener of this.#listeners) listener(event, said);
+      },
+    });
+  }
+
+  /** Books an attempt; with the last one the call is closed in the same transaction. */
+  async #settle(
+    attempted: Parameters<typeof settleAttempt>[1],
+    isLast: boolean,
+  ): Promise<{ settled: Settled; outcome: CallOutcome }> {
+    const { substrate } = this.#parts;
+    const { sources } = substrate;
+    let booked: { settled: Settled; outcome: CallOutcome } | null = null;
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const { value } = await substrate.operate({ action: 'route.attempt', actor: SEED }, async (op) => {
+          const settled = await settleAttempt(op, attempted, { callId: this.id, sources });
+          const outcome = this.#outcomeOfLast(attempted, settled, op.seq);
+          if (isLast) await closeCall(op, this.id, outcome, settled.output);
+          booked = { settled, outcome };
+          return booked;
+        });
+        return value;
+      } catch (thrown) {
+        const error = toSeedError(thrown);
+        if (error.code === 'commit_unknown' && error.data['holds'] === 'yes' && booked !== null) return booked;
+        if (tries === SETTLE_TRIES_MAX || !TRY_AGAIN.has(error.code)) throw error;
+      }
+    }
+  }
+
+  #outcomeOfLast(attempted: Parameters<typeof settleAttempt>[1], settled: Settled, seq: number): CallOutcome {
+    const { end, admitted } = attempted;
+    const { candidate } = admitted.choice;
+    const ended = outcomeOf(attempted);
+    const base = this.#outcome(ended === 'ok' ? 'complete' : ended, {
+      receipt: seq,
+      ...(end.outcome === 'ok' ? {} : { fault: end.fault }),
+    });
+    return {
+      ...base,
+      attempts: [...this.#attempts, settled.view],
+      cost_micro_usd: base.cost_micro_usd + settled.view.cost_micro_usd,
+      stop: end.outcome === 'ok' ? end.stop : null,
+      target: candidate.target.name,
+      model_requested: candidate.model,
+      model_returned: end.said.model,
+      tier: candidate.tier,
+      usage: end.outcome === 'ok' && end.usage !== null ? usageView(end.usage) : null,
+    };
+  }
+
+  #outcome(
+    status: CallOutcome['status'],
+    { receipt, error, fault }: { receipt: number; error?: SeedError; fault?: ProviderFault },
+  ): CallOutcome {
+    const retry = error?.data['retry_after_s'];
+    return {
+      ...RUNNING,
+      status,
+      receipt,
+      attempts: [...this.#attempts],
+      cost_micro_usd: this.#cost(),
+      code: error?.code ?? (fault === undefined ? null : codeOfFault(fault)),
+      message: error?.message ?? fault?.message ?? null,
+      hint: error?.hint ?? (fault === undefined ? null : hintOfFault(fault)),
+      retry_after_s: typeof retry === 'number' ? retry : null,
+    };
+  }
+
+  #cost(): number {
+    return this.#attempts.reduce((sum, { cost_micro_usd: cost }) => sum + cost, 0);
+  }
+}
+
+function refusedView({ refused }: Refused, error: SeedError, seq: number): AttemptView {
+  const { target, model } = refused?.candidate ?? { target: { name: '' }, model: '' };
+  return {
+    target: target.name,
+    model,
+    outcome: 'refused',
+    code: error.code,
+    why: error.message,
+    receipt: seq,
+    cost_micro_usd: 0,
+  };
+}
+
+/** What a caller is told when the last attempt failed. */
+function codeOfFault({ kind }: ProviderFault): ErrorCode {
+  return kind === 'cancelled' ? 'interrupted' : 'provider_failed';
+}
+
+function hintOfFault({ kind }: ProviderFault): string {
+  if (kind === 'cancelled') return 'Ask again if it is still wanted.';
+  if (kind === 'rejected' || kind === 'cannot_carry') return 'Change the request, or use another role.';
+  if (kind === 'unauthorized') return 'Ask the owner to run `seed target test` and to mend the credential.';
+  return 'Try again later, or ask the owner to add a candidate to the role.';
+}

@@ -1,0 +1,40 @@
+/** What a caller asks the router for, and the text of it that is kept. */
+import type { Actor } from '../../substrate/actor.ts';
+import type { Message, ToolDefinition } from '../../substrate/transcript.ts';
+import type { Dispatch } from './dispatch.ts';
+
+export interface CompletionRequest {
+  /** A role of the policy. */
+  readonly role: string;
+  readonly messages: readonly Message[];
+  readonly tools: readonly ToolDefinition[];
+  /** Null: as much as policy allows. */
+  readonly maxOutputTokens: number | null;
+  readonly stop: readonly string[];
+  /** For ceilings and reports, such as `customer=acme`. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly session: string | null;
+}
+
+/** Who asks, and how. */
+export interface Asker {
+  readonly actor: Actor;
+  readonly dispatch: Dispatch;
+  /** Belongs to the grant and is bound to the request. */
+  readonly idempotencyKey: string | null;
+  /** W3C Trace Context, kept in the receipts. */
+  readonly traceparent: string | null;
+}
+
+/** The request as text: the same text for the same request. It is kept as content, and can be erased. */
+export function requestText(request: CompletionRequest): string {
+  const { role, messages, tools, maxOutputTokens, stop, labels, session } = request;
+  const sorted = Object.fromEntries(Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return JSON.stringify({ role, messages, tools, maxOutputTokens, stop, labels: sorted, session });
+}
+
+/** The request again, from its kept text. */
+export function parseRequestText(text: string): CompletionRequest {
+  // Written by `requestText` and told unaltered by its hash.
+  return JSON.parse(text) as CompletionRequest;
+}
