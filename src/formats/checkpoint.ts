@@ -3,10 +3,10 @@
  * is named `sovereign-seed/<id>`, which is also the name of the key that signs it.
  */
 import { equal, fromBase64, type Sha256, sha256, toBase64, utf8 } from './bytes.ts';
-import { type VerifySignature, verifySignature } from './ed25519.ts';
+import { SIGNATURE_BYTES, type VerifySignature, verifySignature } from './ed25519.ts';
 import { FormatError } from './error.ts';
 import { EMPTY_ROOT } from './merkle.ts';
-import { formatNote, keyId, type NoteSignature, parseNote } from './note.ts';
+import { formatNote, keyId, type NoteSignature, parseNote, signatureLine } from './note.ts';
 
 export interface Checkpoint {
   readonly origin: string;
@@ -45,20 +45,25 @@ export function checkpointText({ origin, size, root }: Checkpoint): string {
   return `${origin}\n${size}\n${toBase64(root)}\n`;
 }
 
+/** The signed note of one log's checkpoint, given what changes from one to the next. */
+export type SignCheckpoint = (tree: Omit<Checkpoint, 'origin'>) => string;
+
 /**
- * The signed note of a checkpoint, with the origin as the key's name.
- * @throws FormatError `bad_checkpoint` or `bad_note` when the parts make none.
+ * Signs the checkpoints of one log with one key, whose name is the origin. What they have in common
+ * is worked out once: every commit of a seed waits for a signature.
+ * @throws FormatError `bad_checkpoint` or `bad_note` when the origin can name neither log nor key;
+ * the function given back throws `bad_checkpoint` for a size or a root that is none.
  */
-export function signCheckpoint(checkpoint: Checkpoint, signer: Signer, sha: Sha256 = sha256): string {
-  const text = checkpointText(checkpoint);
-  parseCheckpointText(text);
-  return formatNote(text, [
-    {
-      name: checkpoint.origin,
-      keyId: keyId(checkpoint.origin, signer.publicKey, sha),
-      signature: signer.sign(utf8(text)),
-    },
-  ]);
+export function checkpointSigner(origin: string, signer: Signer, sha: Sha256 = sha256): SignCheckpoint {
+  const id = keyId(origin, signer.publicKey, sha);
+  const sample = checkpointText({ origin, size: 0, root: EMPTY_ROOT });
+  parseCheckpointText(sample);
+  formatNote(sample, [{ name: origin, keyId: id, signature: new Uint8Array(SIGNATURE_BYTES) }]);
+  return ({ size, root }) => {
+    checkTree(size, root);
+    const text = checkpointText({ origin, size, root });
+    return `${text}\n${signatureLine(origin, id, signer.sign(utf8(text)))}`;
+  };
 }
 
 /**
@@ -98,11 +103,16 @@ function parseCheckpointText(text: string): Checkpoint {
   const root = fromBase64(encodedRoot);
   if (origin === '' || rest.length !== 1 || rest[0] !== '')
     throw bad('A checkpoint is an origin, a size and a root.', null);
-  if (!SIZE.test(size) || !Number.isSafeInteger(Number(size)))
-    throw bad('The size is not a number of receipts.', 'size');
-  if (root === null || root.length !== ROOT_BYTES) throw bad('The root is not 32 bytes in base64.', 'root');
-  if (size === '0' && !equal(root, EMPTY_ROOT)) throw bad('The root is not that of an empty log.', 'root');
+  if (!SIZE.test(size)) throw bad('The size is not a number of receipts.', 'size');
+  if (root === null) throw bad('The root is not 32 bytes in base64.', 'root');
+  checkTree(Number(size), root);
   return { origin, size: Number(size), root };
+}
+
+function checkTree(size: number, root: Uint8Array): void {
+  if (!Number.isSafeInteger(size) || size < 0) throw bad('The size is not a number of receipts.', 'size');
+  if (root.length !== ROOT_BYTES) throw bad('The root is not 32 bytes in base64.', 'root');
+  if (size === 0 && !equal(root, EMPTY_ROOT)) throw bad('The root is not that of an empty log.', 'root');
 }
 
 function bad(message: string, field: string | null): FormatError {

@@ -16,7 +16,7 @@ export interface LeafRange {
 
 const HASH_BYTES = 32;
 const LEAF_PREFIX = Uint8Array.of(0);
-const NODE_PREFIX = Uint8Array.of(1);
+const NODE_PREFIX = 1;
 
 /** The root of a tree without leaves: SHA-256 of nothing. */
 export const EMPTY_ROOT: Uint8Array =
@@ -29,7 +29,12 @@ export function leafHash(bytes: Uint8Array, sha: Sha256 = sha256): Uint8Array {
 
 /** Hash of the node over two subtrees. */
 export function nodeHash(left: Uint8Array, right: Uint8Array, sha: Sha256 = sha256): Uint8Array {
-  return sha(concat(NODE_PREFIX, left, right));
+  // Every operation hashes a dozen of these: one array of known size, no list of parts.
+  const bytes = new Uint8Array(1 + 2 * HASH_BYTES);
+  bytes[0] = NODE_PREFIX;
+  bytes.set(left, 1);
+  bytes.set(right, 1 + HASH_BYTES);
+  return sha(bytes);
 }
 
 /**

@@ -47,7 +47,7 @@ export function formatNote(text: string, signatures: readonly NoteSignature[]): 
   if (!text.endsWith('\n')) throw bad('The text of a note ends in a newline.');
   if (signatures.length < 1 || signatures.length > SIGNATURES_MAX)
     throw bad(`A note has 1 to ${SIGNATURES_MAX} signatures.`);
-  const note = `${text}\n${signatures.map(signatureLine).join('')}`;
+  const note = `${text}\n${signatures.map(checkedLine).join('')}`;
   if (note.length > NOTE_UNITS_MAX) throw bad(`A note is at most ${NOTE_UNITS_MAX} characters long.`);
   if (hasControlCharacter(note) || !note.isWellFormed())
     throw bad('A note holds no control characters but newlines, and is valid Unicode.');
@@ -70,10 +70,15 @@ export function parseNote(note: string): Note {
   return parsed;
 }
 
-function signatureLine({ name, keyId: id, signature }: NoteSignature): string {
+/** One signature's line, of parts that were checked. */
+export function signatureLine(name: string, id: Uint8Array, signature: Uint8Array): string {
+  return `${SIGNATURE_MARK}${name} ${toBase64(concat(id, signature))}\n`;
+}
+
+function checkedLine({ name, keyId: id, signature }: NoteSignature): string {
   if (!isKeyName(name) || id.length !== KEY_ID_BYTES || signature.length === 0)
     throw bad('A signature has no proper name or key id.');
-  return `${SIGNATURE_MARK}${name} ${toBase64(concat(id, signature))}\n`;
+  return signatureLine(name, id, signature);
 }
 
 function parseSignatureLine(line: string): NoteSignature {

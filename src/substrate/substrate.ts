@@ -19,7 +19,7 @@ import type { StoredRoot } from './identity/root.ts';
 import { loadRoot } from './identity/root.ts';
 import { assertContinues, HeldCheckpoint, readHeld } from './receipts/held.ts';
 import type { LogState } from './receipts/log.ts';
-import { emptyLog, readLogState } from './receipts/log.ts';
+import { emptyLog, logSigner, readLogState } from './receipts/log.ts';
 import { getReceiptLines } from './receipts/query.ts';
 import { rangeHash } from './receipts/tree.ts';
 import type { Sources } from './sources.ts';
@@ -138,7 +138,7 @@ class LiveSubstrate implements Substrate {
         }
       }
     };
-    this.#writer = new Writer({ store, state, sources, fault, signer, onCommit });
+    this.#writer = new Writer({ store, state, sources, fault, sign: logSigner(state.seed, signer), onCommit });
   }
 
   get distrust(): SeedError | null {

@@ -6,7 +6,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SeedError, toSeedError } from '../errors.ts';
-import type { Signer } from '../formats/checkpoint.ts';
+import type { SignCheckpoint } from '../formats/checkpoint.ts';
 import { FormatError } from '../formats/error.ts';
 import type { Actor } from './actor.ts';
 import { assertGrantInForce } from './identity/grants.ts';
@@ -107,7 +107,8 @@ class OperationHandle extends GuardedHandle implements Operation {
 
 export interface WriterOptions {
   readonly store: Store;
-  readonly signer: Signer;
+  /** Signs the log's checkpoints, see `logSigner`. */
+  readonly sign: SignCheckpoint;
   readonly sources: Sources;
   readonly state: LogState;
   /** Told after each commit that added receipts. */
@@ -189,13 +190,13 @@ export class Writer {
   }
 
   async #commitGroup(jobs: readonly Job[]): Promise<void> {
-    const { store, signer, fault, onCommit } = this.#options;
+    const { store, sign, fault, onCommit } = this.#options;
     const answers: ((sealed: LogState) => void)[] = [];
     // Written in a closure, which the type checker does not follow.
     let sealed = null as LogState | null;
     try {
       await this.#settleDoubt();
-      const log = new LogWriter(this.#state, signer);
+      const log = new LogWriter(this.#state, sign);
       await store.transaction(async (tx) => {
         for (const job of jobs) answers.push(await job.run(tx, log));
         fault('group.seal');

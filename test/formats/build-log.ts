@@ -4,7 +4,7 @@
  */
 import { createHash, createPrivateKey, createPublicKey, hash, type KeyObject, sign } from 'node:crypto';
 import { concat, type Sha256, utf8 } from '../../src/formats/bytes.ts';
-import { originOf, type Signer, signCheckpoint } from '../../src/formats/checkpoint.ts';
+import { checkpointSigner, originOf, type Signer } from '../../src/formats/checkpoint.ts';
 import { CompactRange, inclusionRanges, leafHash, nodeHash } from '../../src/formats/merkle.ts';
 import { formatProof } from '../../src/formats/proof.ts';
 import { encodeReceipt, GENESIS_PREV, type Receipt, receiptHash } from '../../src/formats/receipt.ts';
@@ -149,7 +149,7 @@ export function fileOf(lines: readonly string[]): Uint8Array {
 export function checkpointOf(lines: readonly string[], origin: string, logKey: Signer): string {
   const tree = new CompactRange(nodeSha);
   for (const line of lines) tree.append(leafHash(utf8(line), nodeSha));
-  return signCheckpoint({ origin, size: lines.length, root: tree.root() }, logKey, nodeSha);
+  return checkpointSigner(origin, logKey, nodeSha)({ size: lines.length, root: tree.root() });
 }
 
 /** The tree hash by its definition (RFC 6962 §2.1): slow, and nothing shared with the code under test but the node. */

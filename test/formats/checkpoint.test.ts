@@ -7,7 +7,7 @@ import { Point } from '@noble/ed25519';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/formats/bytes.ts';
-import { type Checkpoint, openCheckpoint, signCheckpoint } from '../../src/formats/checkpoint.ts';
+import { type Checkpoint, checkpointSigner, checkpointText, openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { isAcceptablePublicKey, isSmallOrder, verifySignature } from '../../src/formats/ed25519.ts';
 import { FormatError } from '../../src/formats/error.ts';
 import { EMPTY_ROOT } from '../../src/formats/merkle.ts';
@@ -19,7 +19,8 @@ const key = testKey('log');
 const other = testKey('another log');
 const origin = `sovereign-seed/${'ab'.repeat(32)}`;
 const checkpoint: Checkpoint = { origin, size: 17, root: nodeSha(utf8('root')) };
-const note = signCheckpoint(checkpoint, key);
+const sign = checkpointSigner(origin, key);
+const note = sign(checkpoint);
 const trust = { origin, publicKeys: [key.publicKey] };
 
 function refused(code: string, field: string | null = null): Error {
@@ -36,6 +37,12 @@ describe('checkpoint', () => {
   it('opens for the key that signed it, old or new', () => {
     expect(openCheckpoint(note, trust)).toEqual({ ...checkpoint, root: new Uint8Array(checkpoint.root) });
     expect(openCheckpoint(note, { origin, publicKeys: [other.publicKey, key.publicKey] }).size).toBe(17);
+  });
+
+  it('is the note that its parts make', () => {
+    const { text, signatures } = parseNote(note);
+    expect(formatNote(text, signatures)).toBe(note);
+    expect(text).toBe(checkpointText(checkpoint));
   });
 
   it('does not open for another key, origin or no key', () => {
@@ -84,11 +91,14 @@ describe('checkpoint', () => {
   });
 
   it('is not signed for a size or root that nothing could have', () => {
-    expect(() => signCheckpoint({ ...checkpoint, size: -1 }, key)).toThrow(refused('bad_checkpoint', 'size'));
-    expect(() => signCheckpoint({ ...checkpoint, root: new Uint8Array(31) }, key)).toThrow(
+    expect(() => sign({ ...checkpoint, size: -1 })).toThrow(refused('bad_checkpoint', 'size'));
+    expect(() => sign({ ...checkpoint, root: new Uint8Array(31) })).toThrow(
       refused('bad_checkpoint', 'root'),
     );
-    expect(openCheckpoint(signCheckpoint({ origin, size: 0, root: EMPTY_ROOT }, key), trust).size).toBe(0);
+    expect(() => sign({ size: 0, root: new Uint8Array(32) })).toThrow(refused('bad_checkpoint', 'root'));
+    for (const name of ['two\nlines', 'a space', 'a+plus', ''])
+      expect(() => checkpointSigner(name, key)).toThrow(FormatError);
+    expect(openCheckpoint(sign({ size: 0, root: EMPTY_ROOT }), trust).size).toBe(0);
   });
 
   it('is verified by openssl', () => {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { fromHex, sha256, toHex, utf8 } from '../../src/formats/bytes.ts';
 import { canonicalize, parseCanonical, parseJson } from '../../src/formats/canonical.ts';
-import { checkpointText, openCheckpoint, signCheckpoint } from '../../src/formats/checkpoint.ts';
+import { checkpointSigner, checkpointText, openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { verifySignature } from '../../src/formats/ed25519.ts';
 import { FormatError } from '../../src/formats/error.ts';
 import {
@@ -162,7 +162,7 @@ describe.each(HASHES)('checkpoints with %s', (_, sha) => {
   it.each(notes)('sign $size receipts alike', ({ size, root, text, note }) => {
     const checkpoint = { origin, size, root: bytes(root) };
     expect(checkpointText(checkpoint)).toBe(text);
-    expect(signCheckpoint(checkpoint, key, sha)).toBe(note);
+    expect(checkpointSigner(checkpoint.origin, key, sha)(checkpoint)).toBe(note);
     expect(openCheckpoint(note, { origin, publicKeys: [key.publicKey], sha })).toEqual(checkpoint);
   });
 

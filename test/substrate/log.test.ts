@@ -5,7 +5,7 @@ import { verifyProof } from '../../src/formats/proof.ts';
 import { inclusionRanges, leafHash } from '../../src/formats/merkle.ts';
 import { eraseDueContent, getContent, putContent } from '../../src/substrate/content.ts';
 import type { LogState } from '../../src/substrate/receipts/log.ts';
-import { emptyLog, LogWriter, readLogState } from '../../src/substrate/receipts/log.ts';
+import { emptyLog, LogWriter, logSigner, readLogState } from '../../src/substrate/receipts/log.ts';
 import { proveReceipt } from '../../src/substrate/receipts/prove.ts';
 import { getReceiptLines } from '../../src/substrate/receipts/query.ts';
 import { rangeHash } from '../../src/substrate/receipts/tree.ts';
@@ -45,11 +45,12 @@ const world = buildLog({ size: 1 });
 function openLog(dir: Scratch, driver: SqliteDriver): Log {
   const store = openSqliteStore({ path: dir.at('seed.db'), driver, sources: testSources() });
   let state = emptyLog(world.seed);
+  const sign = logSigner(world.seed, world.logKey);
   return {
     store,
     grow: async (count, group) => {
       for (let done = 0; done < count; done += group) {
-        const log = new LogWriter(state, world.logKey);
+        const log = new LogWriter(state, sign);
         state = await store.transaction(async (tx) => {
           for (let i = done; i < Math.min(count, done + group); i++) await log.append(tx, DRAFT, 1_000);
           return log.seal(tx);
@@ -181,7 +182,7 @@ describe.each(DRIVERS)('the log on %s', (driver) => {
     using dir = scratch();
     await using log = openLog(dir, driver);
     const state = await log.grow(255, 255);
-    const writer = new LogWriter(state, testKey('log'));
+    const writer = new LogWriter(state, logSigner(world.seed, testKey('log')));
     const work = log.store.transaction(async (tx) => {
       // The tile that receipt 255 completes cannot be stored.
       await tx.run("INSERT INTO substrate_tree (level, idx, hash) VALUES (1, 0, x'00')");

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { SeedError } from '../../src/errors.ts';
-import { emptyLog, readLogState } from '../../src/substrate/receipts/log.ts';
+import { emptyLog, logSigner, readLogState } from '../../src/substrate/receipts/log.ts';
 import type { LogState } from '../../src/substrate/receipts/log.ts';
 import { getContent, putContent } from '../../src/substrate/content.ts';
 import { HandleGuard } from '../../src/substrate/store/guard.ts';
@@ -420,7 +420,7 @@ function openBench(dir: Scratch, driver: SqliteDriver = 'better-sqlite3'): Bench
   const writer = new Writer({
     store,
     sources,
-    signer: testKey('log'),
+    sign: logSigner('5e'.repeat(32), testKey('log')),
     state: emptyLog('5e'.repeat(32)),
     onCommit: (state) => committed.push(state),
     fault: () => {},

@@ -6,14 +6,14 @@
  */
 import { SeedError } from '../../errors.ts';
 import type { Json } from '../../formats/canonical.ts';
-import type { Signer } from '../../formats/checkpoint.ts';
-import { originOf, signCheckpoint } from '../../formats/checkpoint.ts';
-import { CompactRange, leafHash } from '../../formats/merkle.ts';
+import type { Signer, SignCheckpoint } from '../../formats/checkpoint.ts';
+import { checkpointSigner, originOf } from '../../formats/checkpoint.ts';
+import { CompactRange } from '../../formats/merkle.ts';
 import type { Outcome, Receipt, ReceiptActor } from '../../formats/receipt.ts';
 import { encodeReceipt, GENESIS_PREV } from '../../formats/receipt.ts';
 import { isoTime } from '../sources.ts';
 import type { ReadHandle, Row, Transaction, Value } from '../store/store.ts';
-import { fastSha256 } from './sha256.ts';
+import { fastSha256, fastSha256HexOfText, fastSha256OfText } from './sha256.ts';
 import { TILE_HEIGHT } from './tree.ts';
 
 /** The log as of its newest commit. */
@@ -69,17 +69,25 @@ export async function readLogState(db: ReadHandle): Promise<LogState | null> {
   return { ...rest, range: CompactRange.decode(row.size, new Uint8Array(frontier), fastSha256) };
 }
 
+/** Signs the checkpoints of that seed's log. */
+export function logSigner(seed: string, signer: Signer): SignCheckpoint {
+  return checkpointSigner(originOf(seed), signer, fastSha256);
+}
+
+/** What a leaf's hash begins with (RFC 6962 §2.1), as a text: zero is one byte of UTF-8. */
+const LEAF_PREFIX = '\0';
+
 export class LogWriter {
   readonly #before: LogState;
-  readonly #signer: Signer;
+  readonly #sign: SignCheckpoint;
   readonly #range: CompactRange;
   #prev: string;
   #time: string;
   #halfDone = false;
 
-  constructor(state: LogState, signer: Signer) {
+  constructor(state: LogState, sign: SignCheckpoint) {
     this.#before = state;
-    this.#signer = signer;
+    this.#sign = sign;
     this.#range = state.range.clone();
     this.#prev = state.prev;
     this.#time = state.time;
@@ -108,7 +116,6 @@ export class LogWriter {
     const receipt: Receipt = { v: 1, seed: this.#before.seed, seq, prev: this.#prev, time, ...draft };
     if (draft.of !== null) await assertSettles(tx, draft.of);
     const line = encodeReceipt(receipt);
-    const bytes = Buffer.from(line);
     await tx.run(
       'INSERT INTO substrate_receipts (seq, bytes, actor, grant_id, action, outcome, of_seq) VALUES (?, ?, ?, ?, ?, ?, ?)',
       seq,
@@ -120,10 +127,10 @@ export class LogWriter {
       draft.of,
     );
     this.#halfDone = true;
-    this.#prev = Buffer.from(fastSha256(bytes)).toString('hex');
+    this.#prev = fastSha256HexOfText(line);
     this.#time = time;
     const tiles: Value[][] = [];
-    this.#range.append(leafHash(bytes, fastSha256), (height, index, hash) => {
+    this.#range.append(fastSha256OfText(LEAF_PREFIX + line), (height, index, hash) => {
       if (height % TILE_HEIGHT === 0) tiles.push([height / TILE_HEIGHT, index, hash]);
     });
     for (const tile of tiles) await tx.run('INSERT INTO substrate_tree (level, idx, hash) VALUES (?, ?, ?)', ...tile);
@@ -140,14 +147,13 @@ export class LogWriter {
     this.#assertWhole();
     const { seed, size } = this.#before;
     if (this.#range.size === size) return this.#before;
-    const tree = { origin: originOf(seed), size: this.#range.size, root: this.#range.root() };
     const state: LogState = {
       seed,
       size: this.#range.size,
       range: this.#range,
       prev: this.#prev,
       time: this.#time,
-      checkpoint: signCheckpoint(tree, this.#signer, fastSha256),
+      checkpoint: this.#sign({ size: this.#range.size, root: this.#range.root() }),
     };
     await tx.run(
       `INSERT INTO substrate_log (id, seed, size, frontier, prev, time, checkpoint) VALUES (1, ?, ?, ?, ?, ?, ?)

@@ -4,3 +4,13 @@ import { hash } from 'node:crypto';
 export function fastSha256(bytes: Uint8Array): Uint8Array {
   return hash('sha256', bytes, 'buffer');
 }
+
+/** The same of a well-formed text's UTF-8, without making its bytes first. */
+export function fastSha256OfText(text: string): Uint8Array {
+  return hash('sha256', text, 'buffer');
+}
+
+/** The same as lower-case hex. */
+export function fastSha256HexOfText(text: string): string {
+  return hash('sha256', text, 'hex');
+}

@@ -15,6 +15,7 @@ import { openConnection, sqliteCode, storeError } from './connection.ts';
 import { HandleGuard } from './guard.ts';
 import { isFatal, SqliteHandle } from './handle.ts';
 import { migrate } from './migrate.ts';
+import { Presence } from './presence.ts';
 import type { ReadHandle, Row, Store, StoreSize, Transaction } from './store.ts';
 
 /** Marks the file as a seed's (`PRAGMA application_id`); ASCII "SEED". */
@@ -121,17 +122,6 @@ function openReader(path: string, driver: SqliteDriver): Connection {
   }
 }
 
-/** Identifies a file whatever its name; null when there is none at that path. */
-function fileIdentity(path: string): string | null {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
-}
-
-/** The database with its write-ahead log, which holds the newest commits. */
-function identityOf(path: string): string {
-  return `${fileIdentity(path)} ${fileIdentity(`${path}-wal`)}`;
-}
-
 /** Runs asynchronous functions one after the other. */
 class Turnstile {
   #last: Promise<unknown> = Promise.resolve();
@@ -153,7 +143,7 @@ class SqliteStore implements Store {
   readonly #reads = new Turnstile();
   #writer: Connection;
   #reader: Connection;
-  #identity: string;
+  #presence: Presence;
   #closed = false;
 
   constructor(options: SqliteOptions) {
@@ -166,7 +156,7 @@ class SqliteStore implements Store {
       closeQuietly(this.#writer);
       throw error;
     }
-    this.#identity = identityOf(options.path);
+    this.#presence = new Presence(options.path);
   }
 
   read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T> {
@@ -198,7 +188,7 @@ class SqliteStore implements Store {
     }
     try {
       fault('store.commit.before');
-      this.#writer.exec('COMMIT');
+      this.#writer.prepare('COMMIT').run();
       fault('store.commit.after');
       this.#assertPresent();
     } catch (error) {
@@ -216,7 +206,7 @@ class SqliteStore implements Store {
     const deadline = performance.now() + LOCK_WAIT_MS_MAX;
     for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
       try {
-        this.#writer.exec('BEGIN IMMEDIATE');
+        this.#writer.prepare('BEGIN IMMEDIATE').run();
         return;
       } catch (error) {
         if (sqliteCode(error) !== 'SQLITE_BUSY' || performance.now() > deadline) {
@@ -241,9 +231,8 @@ class SqliteStore implements Store {
     throw new SeedError('stopping', 'The database is closed.', { hint: 'Try again when the seed is back.' });
   }
 
-  /** A file that was moved or deleted would go on taking commits that nobody finds again. */
   #assertPresent(): void {
-    if (identityOf(this.#options.path) === this.#identity) return;
+    if (this.#presence.holds()) return;
     throw new SeedError(
       'store_vanished',
       `The database file was moved or deleted while in use (${this.#options.path}).`,
@@ -265,7 +254,7 @@ class SqliteStore implements Store {
         const reader = openReader(path, driver);
         closeQuietly(this.#reader);
         this.#reader = reader;
-        this.#identity = identityOf(path);
+        this.#presence = new Presence(path);
       }),
     );
   }
@@ -322,12 +311,12 @@ export function fileSizes(path: string): StoreSize {
 async function readOnce<T>(db: Connection, path: string, fn: (db: ReadHandle) => Promise<T>): Promise<T> {
   const guard = new HandleGuard();
   try {
-    db.exec('BEGIN');
+    db.prepare('BEGIN').run();
     try {
       return await guard.run(() => fn(new SqliteHandle(db, guard)));
     } finally {
       // Nothing was written; what matters is that no view stays open, whatever went wrong in it.
-      db.exec('ROLLBACK');
+      db.prepare('ROLLBACK').run();
     }
   } catch (error) {
     throw storeError(error, path);
