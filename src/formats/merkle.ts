@@ -17,6 +17,9 @@ export interface LeafRange {
 const HASH_BYTES = 32;
 const LEAF_PREFIX = Uint8Array.of(0);
 const NODE_PREFIX = 1;
+/** Written anew for each node: every operation hashes a dozen, and an array for each costs as much as its hash. */
+const nodeBytes = new Uint8Array(1 + 2 * HASH_BYTES);
+nodeBytes[0] = NODE_PREFIX;
 
 /** The root of a tree without leaves: SHA-256 of nothing. */
 export const EMPTY_ROOT: Uint8Array =
@@ -29,12 +32,9 @@ export function leafHash(bytes: Uint8Array, sha: Sha256 = sha256): Uint8Array {
 
 /** Hash of the node over two subtrees. */
 export function nodeHash(left: Uint8Array, right: Uint8Array, sha: Sha256 = sha256): Uint8Array {
-  // Every operation hashes a dozen of these: one array of known size, no list of parts.
-  const bytes = new Uint8Array(1 + 2 * HASH_BYTES);
-  bytes[0] = NODE_PREFIX;
-  bytes.set(left, 1);
-  bytes.set(right, 1 + HASH_BYTES);
-  return sha(bytes);
+  nodeBytes.set(left, 1);
+  nodeBytes.set(right, 1 + HASH_BYTES);
+  return sha(nodeBytes);
 }
 
 /**

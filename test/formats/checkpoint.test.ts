@@ -92,9 +92,7 @@ describe('checkpoint', () => {
 
   it('is not signed for a size or root that nothing could have', () => {
     expect(() => sign({ ...checkpoint, size: -1 })).toThrow(refused('bad_checkpoint', 'size'));
-    expect(() => sign({ ...checkpoint, root: new Uint8Array(31) })).toThrow(
-      refused('bad_checkpoint', 'root'),
-    );
+    expect(() => sign({ ...checkpoint, root: new Uint8Array(31) })).toThrow(refused('bad_checkpoint', 'root'));
     expect(() => sign({ size: 0, root: new Uint8Array(32) })).toThrow(refused('bad_checkpoint', 'root'));
     for (const name of ['two\nlines', 'a space', 'a+plus', ''])
       expect(() => checkpointSigner(name, key)).toThrow(FormatError);

@@ -355,6 +355,26 @@ describe('intents and outcomes', () => {
 });
 
 describe('the queue', () => {
+  it('lets one that goes on at once go on, and everybody else have a turn all the same', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    for (const inFlight of [1, 8]) {
+      const turn = { came: false };
+      let done = 0;
+      const goOn = async (): Promise<void> => {
+        while (!turn.came) {
+          await seed.substrate.operate(NOTE, async () => {});
+          done++;
+        }
+      };
+      // The first turn is the first group's own.
+      setImmediate(() => setImmediate(() => (turn.came = true)));
+      await Promise.all(Array.from({ length: inFlight }, goOn));
+      expect(done).toBeGreaterThan(2 * inFlight);
+      expect(done).toBeLessThanOrEqual(10 * inFlight);
+    }
+  });
+
   it('is bounded: one more is refused, and those before are carried out', async () => {
     using dir = scratch();
     await using seed = await openSeed(dir);

@@ -1,5 +1,5 @@
 /** What every driver of the store port must do alike. */
-import { closeSync, openSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as fc from 'fast-check';
@@ -324,6 +324,23 @@ describe.each(DRIVERS)('store on %s: errors', (driver) => {
     removed.now = false;
     expect(await codeOf(open.store.transaction((tx) => add(tx, 'more')))).toBe('store_vanished');
     await open.store.close();
+  });
+});
+
+describe.each(DRIVERS)('store on %s: another journal', (driver) => {
+  it('under the name of the one in use is taken for what it is', async () => {
+    using dir = scratch();
+    await using open = await openStore(driver, dir.at('seed.db'));
+    await open.store.transaction((tx) => add(tx, 'before'));
+    copyFileSync(dir.at('seed.db-wal'), dir.at('other-wal'));
+    renameSync(dir.at('other-wal'), dir.at('seed.db-wal'));
+    // The name is there at every look; which file it is is looked at once in a while.
+    const codes = new Set<string>();
+    while (!codes.has('store_vanished') && !codes.has('commit_unknown')) {
+      codes.add(await codeOf(open.store.transaction((tx) => add(tx, 'into a file without a name'))));
+    }
+    expect([...codes].filter((code) => code !== 'none')).toHaveLength(1);
+    expect(await codeOf(open.store.transaction((tx) => add(tx, 'more')))).toBe('store_vanished');
   });
 });
 

@@ -155,19 +155,23 @@ export class LogWriter {
       time: this.#time,
       checkpoint: this.#sign({ size: this.#range.size, root: this.#range.root() }),
     };
-    await tx.run(
-      `INSERT INTO substrate_log (id, seed, size, frontier, prev, time, checkpoint) VALUES (1, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (id) DO UPDATE SET size = excluded.size, frontier = excluded.frontier, prev = excluded.prev,
-         time = excluded.time, checkpoint = excluded.checkpoint`,
-      seed,
-      state.size,
-      state.range.encode(),
-      state.prev,
-      state.time,
-      state.checkpoint,
-    );
+    await writeHead(tx, state);
     return state;
   }
+}
+
+async function writeHead(tx: Transaction, { seed, size, range, prev, time, checkpoint }: LogState): Promise<void> {
+  const head = [size, range.encode(), prev, time, checkpoint] as const;
+  const changed = await tx.run(
+    'UPDATE substrate_log SET size = ?, frontier = ?, prev = ?, time = ?, checkpoint = ? WHERE id = 1',
+    ...head,
+  );
+  if (changed > 0) return;
+  await tx.run(
+    'INSERT INTO substrate_log (id, size, frontier, prev, time, checkpoint, seed) VALUES (1, ?, ?, ?, ?, ?, ?)',
+    ...head,
+    seed,
+  );
 }
 
 interface IntentRow extends Row {

@@ -102,7 +102,7 @@ const WINDOW_RECEIPTS = 20_000;
 /** Whether one index leads to the receipts wanted and to no others. */
 function isIndexed({ actor, action, outcome, grant }: ReceiptFilter): boolean {
   const given = [actor, action, outcome, grant].filter((wanted) => wanted !== undefined);
-  return given.length === 0 || (given.length === 1 && actor === undefined && outcome !== 'ok');
+  return given.length === 0 || (given.length === 1 && actor === undefined && action === undefined && outcome !== 'ok');
 }
 
 /** The part of `low` to `high` that one page looks at, from the end where it begins. */

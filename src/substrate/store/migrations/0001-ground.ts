@@ -16,7 +16,7 @@ export const ground: Migration = {
     ) STRICT;
     CREATE UNIQUE INDEX substrate_receipts_of ON substrate_receipts (of_seq) WHERE of_seq IS NOT NULL;
     CREATE INDEX substrate_receipts_grant ON substrate_receipts (grant_id, seq) WHERE grant_id IS NOT NULL;
-    CREATE INDEX substrate_receipts_action ON substrate_receipts (action, seq);
+    CREATE INDEX substrate_receipts_boot ON substrate_receipts (seq) WHERE action = 'seed.start';
     CREATE INDEX substrate_receipts_unusual ON substrate_receipts (outcome, seq) WHERE outcome <> 'ok';
 
     CREATE TABLE substrate_tree (
