@@ -24,6 +24,7 @@ import { openLogFile } from './substrate/home/log-file.ts';
 import { lockHome } from './substrate/home/lock.ts';
 import { readSettings } from './substrate/home/settings.ts';
 import { prepareSocketFolder, socketPaths } from './substrate/home/sockets.ts';
+import { settleLeftovers } from './substrate/ledger/leftovers.ts';
 import { settleOpenIntents } from './substrate/receipts/open-intents.ts';
 import { systemSources } from './substrate/sources.ts';
 import type { SqliteDriver } from './substrate/store/connection.ts';
@@ -131,7 +132,10 @@ async function openAll(parts: Parts): Promise<Serving> {
     onBackgroundError: tell,
   });
   opened.add(() => substrate.close());
-  if (substrate.distrust === null) await settleOpenIntents(substrate);
+  if (substrate.distrust === null) {
+    await settleLeftovers(substrate);
+    await settleOpenIntents(substrate);
+  }
   await noteStart(substrate, version);
   opened.add(() => noteStop(substrate));
   const stopping = Promise.withResolvers<void>();
