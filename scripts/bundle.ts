@@ -96,7 +96,7 @@ async function main(file: string | undefined): Promise<void> {
   mkdirSync(stage, { recursive: true });
   try {
     const packages = await bundleCode(stage);
-    for (const part of ['bin', 'manifest.json', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md']) {
+    for (const part of ['bin', 'policies', 'manifest.json', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md']) {
       if (existsSync(path.join(ROOT, part))) cpSync(path.join(ROOT, part), path.join(stage, part), { recursive: true });
     }
     cpSync(path.join(ROOT, 'scripts', 'bundle-launch.sh'), path.join(stage, 'bin', 'seed.sh'));

@@ -14,6 +14,7 @@ import { readPolicyRows } from './rows.ts';
 import type { PendingChange, PolicyProblem } from './snapshot.ts';
 import { PolicySnapshot } from './snapshot.ts';
 
+export { noteOutsideEdits } from './outside.ts';
 export type { PolicyProblem } from './snapshot.ts';
 
 /**
@@ -72,6 +73,7 @@ interface GenerationRow extends Row {
   readonly newest: number | null;
   readonly mark: string | null;
   readonly unacknowledged: number | null;
+  readonly version: number | null;
   readonly schema: number;
 }
 
@@ -84,6 +86,7 @@ const GENERATION = `
   SELECT (SELECT max(id) FROM policy_change) AS newest,
          (SELECT mark FROM policy_change ORDER BY id DESC LIMIT 1) AS mark,
          (SELECT min(id) FROM policy_change WHERE origin IS NULL AND acknowledged_at IS NULL) AS unacknowledged,
+         (SELECT max(version) FROM substrate_policy_versions) AS version,
          (SELECT schema_version FROM pragma_schema_version) AS schema`;
 
 /** States that are kept made sense of: the one in force, and those of transactions under way. */
@@ -96,7 +99,8 @@ export async function readPolicy(db: ReadHandle): Promise<PolicySnapshot> {
   // Of a database without a single edit the mark says nothing; it is read anew, and is empty.
   const mark = generation?.mark ?? null;
   if (generation === undefined || mark === null) return loadPolicy(db);
-  const key = `${mark} ${generation.newest} ${generation.unacknowledged} ${generation.schema}`;
+  const { newest, unacknowledged, version, schema } = generation;
+  const key = `${mark} ${newest} ${unacknowledged} ${version} ${schema}`;
   const known = snapshots.get(key);
   if (known !== undefined) return known;
   const loaded = await loadPolicy(db);
