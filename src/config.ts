@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { SeedError } from './errors.ts';
+import type { Secrets } from './substrate/home/credentials.ts';
+import { CREDENTIAL_VARIABLES } from './substrate/home/credentials.ts';
 import { parsePublicUrl } from './substrate/switches.ts';
 
 export interface Config {
@@ -100,4 +102,11 @@ export function readConfig(
     command: readCommand(env),
     fault: readFault(env),
   };
+}
+
+/** The secrets among the environment's allow-listed names. Apart from the configuration, which may be shown. */
+export function readSecrets(env: Environment = process.env): Secrets {
+  // An editor that leaves a line break behind is no reason to refuse a key.
+  const set = CREDENTIAL_VARIABLES.map((name) => [name, env[name]?.trim() ?? ''] as const);
+  return Object.fromEntries(set.filter(([, value]) => value !== ''));
 }

@@ -12,7 +12,7 @@ import { openDoors } from './doors/open.ts';
 import type { SeedError } from './errors.ts';
 import { toSeedError } from './errors.ts';
 import { originOf } from './formats/checkpoint.ts';
-import { assertHome, audienceOf, COMMAND_WAIT_MS, faultOf, keysOf, loopbackUrl } from './main.ts';
+import { assertHome, audienceOf, COMMAND_WAIT_MS, egressOf, faultOf, keysOf, loopbackUrl } from './main.ts';
 import type { OpenAccessKey } from './membrane/access-key.ts';
 import { createAccessKeyOpener } from './membrane/access-key.ts';
 import { Membrane } from './membrane/membrane.ts';
@@ -168,7 +168,7 @@ async function openAll(parts: Parts): Promise<Serving> {
 
 /** The pipeline and the doors in front of it. */
 async function openSeed(
-  { config, tell, dropped }: Parts,
+  { config, opened, tell, dropped }: Parts,
   substrate: Substrate,
   stop: () => void,
 ): Promise<{ daemon: Daemon; doors: Doors }> {
@@ -196,7 +196,9 @@ async function openSeed(
     stop,
   };
   const keys = await keysOf(config, substrate, membrane.work);
-  const call = createCall({ tools: TOOLS, substrate, daemon, keys });
+  const egress = await egressOf(config, substrate);
+  opened.add(() => egress.close());
+  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress });
   doors = await openDoors({
     port,
     publicUrl,

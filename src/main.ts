@@ -4,13 +4,16 @@
  */
 import { createServer } from 'node:net';
 import type { Config } from './config.ts';
+import { readSecrets } from './config.ts';
 import type { Call } from './doors/call.ts';
 import { createCall } from './doors/call.ts';
 import { SeedError } from './errors.ts';
 import { originOf } from './formats/checkpoint.ts';
+import { Egress } from './membrane/egress.ts';
 import { KeyService } from './membrane/keys.ts';
 import { OpenWork } from './membrane/streams.ts';
 import { createHome, homeState } from './substrate/home/create.ts';
+import { Credentials } from './substrate/home/credentials.ts';
 import { homePath } from './substrate/home/layout.ts';
 import { lockHome } from './substrate/home/lock.ts';
 import { readSettings } from './substrate/home/settings.ts';
@@ -20,7 +23,7 @@ import { systemSources } from './substrate/sources.ts';
 import { chooseDriver } from './substrate/store/connection.ts';
 import type { Substrate } from './substrate/substrate.ts';
 import { openSubstrate, openSubstrateReader } from './substrate/substrate.ts';
-import { readPublicUrl } from './substrate/switches.ts';
+import { readPublicUrl, readSwitch } from './substrate/switches.ts';
 import type { Daemon } from './tools/daemon.ts';
 import { TOOLS } from './tools/index.ts';
 
@@ -126,6 +129,16 @@ export async function keysOf({ home }: Config, substrate: Substrate, work: OpenW
   });
 }
 
+/** The way out of a process that uses the home, shut while the seed is halted. */
+export async function egressOf({ home }: Config, substrate: Substrate): Promise<Egress> {
+  const halted = await substrate.read((db) => readSwitch(db, 'halted'));
+  return openEgress(home, { halted });
+}
+
+function openEgress(home: string, { halted }: { halted: boolean }): Egress {
+  return new Egress({ credentials: new Credentials(home, readSecrets()), now: systemSources.now, halted });
+}
+
 /** Takes the home's lock for one command. @throws SeedError `home_locked` when a daemon has it */
 export async function openLocally(config: Config): Promise<LocalSeed> {
   assertHome(config);
@@ -138,14 +151,17 @@ export async function openLocally(config: Config): Promise<LocalSeed> {
       sources: systemSources,
       fault: faultOf(config),
     });
+    const egress = await egressOf(config, substrate);
     return {
       call: createCall({
         tools: TOOLS,
         substrate,
         daemon: commandDaemon(config),
         keys: await keysOf(config, substrate, new OpenWork()),
+        egress,
       }),
       close: async () => {
+        await egress.close();
         await substrate.close();
         lock.release();
       },
@@ -165,7 +181,13 @@ export function openReading(config: Config): LocalSeed {
     sources: systemSources,
   });
   return {
-    call: createCall({ tools: TOOLS, substrate, daemon: commandDaemon(config) }),
+    call: createCall({
+      tools: TOOLS,
+      substrate,
+      daemon: commandDaemon(config),
+      // Whoever may only read sends nothing either.
+      egress: openEgress(config.home, { halted: true }),
+    }),
     close: () => substrate.close(),
   };
 }

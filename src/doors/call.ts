@@ -8,6 +8,7 @@
 import * as z from 'zod';
 import { SeedError, toSeedError } from '../errors.ts';
 import type { Actor } from '../substrate/actor.ts';
+import type { Egress } from '../membrane/egress.ts';
 import type { KeyService } from '../membrane/keys.ts';
 import type { Cut } from '../membrane/streams.ts';
 import type { Mind } from '../mind/mind.ts';
@@ -50,6 +51,7 @@ export interface PipelineOptions {
   readonly keys?: KeyService | undefined;
   /** Absent where this process may only read. */
   readonly mind?: Mind | undefined;
+  readonly egress: Egress;
 }
 
 const NEVER = new AbortController().signal;
@@ -67,7 +69,7 @@ function canWrite(substrate: Substrate | SubstrateReader): substrate is Substrat
 }
 
 /** Builds the pipeline over one substrate. */
-export function createCall({ tools, substrate, daemon, keys, mind = NO_MIND }: PipelineOptions): Call {
+export function createCall({ tools, substrate, daemon, keys, egress, mind = NO_MIND }: PipelineOptions): Call {
   const byName = new Map(tools.map((tool) => [tool.name, tool]));
   const refusals = canWrite(substrate) ? new RefusalReceipts(substrate) : null;
 
@@ -99,7 +101,7 @@ export function createCall({ tools, substrate, daemon, keys, mind = NO_MIND }: P
 
   function run(tool: Tool, input: unknown, request: CallRequest): Promise<unknown> {
     const { actor, grant = null, own = null, onProgress: progress = () => {}, signal = NEVER } = request;
-    const context = { actor, grant, daemon, signal, progress, mind };
+    const context = { actor, grant, daemon, signal, progress, mind, egress };
     if (tool.access === 'read') return tool.handler(input, { ...context, substrate });
     if (!canWrite(substrate) || keys === undefined) throw readOnly();
     return tool.handler(input, { ...context, substrate, keys, own });

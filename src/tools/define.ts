@@ -8,6 +8,7 @@ import type * as z from 'zod';
 import type { Actor } from '../substrate/actor.ts';
 import type { Substrate, SubstrateReader } from '../substrate/substrate.ts';
 import type { ReceiptSubject } from '../formats/receipt.ts';
+import type { Egress } from '../membrane/egress.ts';
 import type { KeyService } from '../membrane/keys.ts';
 import type { Cut } from '../membrane/streams.ts';
 import type { Mind } from '../mind/mind.ts';
@@ -32,6 +33,8 @@ interface BaseContext {
   readonly progress: (progress: Progress) => void;
   /** Calls models. @throws SeedError `home_locked` when it is used in a process that may only read */
   readonly mind: Mind;
+  /** The way out, and the credentials that may go out by it. */
+  readonly egress: Egress;
 }
 
 export interface ReadContext extends BaseContext {

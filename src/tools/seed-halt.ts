@@ -5,12 +5,15 @@ import { defineTool } from './define.ts';
 
 const output = z.object({ changed: z.boolean(), receipt: z.int().nullable(), cut: z.int() });
 
-async function set(halted: boolean, { actor, substrate, keys }: WriteContext): Promise<z.infer<typeof output>> {
+async function set(halted: boolean, { actor, substrate, keys, egress }: WriteContext): Promise<z.infer<typeof output>> {
   const changed = (await substrate.read((db) => readSwitch(db, 'halted'))) !== halted;
   const action = halted ? 'seed.halt' : 'seed.resume';
   const receipt = changed
     ? (await substrate.operate({ action, actor }, (op) => writeSwitch(op, 'halted', halted))).seq
     : null;
+  // Spending stops with it: nothing goes out, and what is under way to a model is ended.
+  if (halted) egress.halt();
+  else egress.resume();
   return { changed, receipt, cut: halted ? keys.cutEverything() : 0 };
 }
 

@@ -14,9 +14,11 @@ import type { SeedError } from '../../src/errors.ts';
 import { originOf } from '../../src/formats/checkpoint.ts';
 import type { Receipt } from '../../src/formats/receipt.ts';
 import { createAccessKeyOpener } from '../../src/membrane/access-key.ts';
+import { Egress } from '../../src/membrane/egress.ts';
 import { KeyService } from '../../src/membrane/keys.ts';
 import { Membrane } from '../../src/membrane/membrane.ts';
 import { createHome } from '../../src/substrate/home/create.ts';
+import { Credentials } from '../../src/substrate/home/credentials.ts';
 import { homePath } from '../../src/substrate/home/layout.ts';
 import { socketPaths } from '../../src/substrate/home/sockets.ts';
 import { loadKey, rawPublicKey } from '../../src/substrate/identity/keys.ts';
@@ -93,7 +95,8 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     },
   };
   const sockets = socketPaths(home, null);
-  const call = createCall({ tools: TOOLS, substrate, daemon, keys });
+  const egress = new Egress({ credentials: new Credentials(home, {}), now: sources.now, halted: false });
+  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress });
   const shared = { port, publicUrl: null, sockets, substrate, membrane, keys, tools: TOOLS, call, onDefect };
   const doors = await openDoors({ ...shared, version: VERSION, stop: daemon.stop });
   open.doors = doors;
@@ -102,6 +105,7 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     if (closed) return;
     closed = true;
     await doors.close(2_000);
+    await egress.close();
     await substrate.close();
   };
   return {

@@ -6,8 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { SeedError } from '../../src/errors.ts';
-import type { EgressOptions } from '../../src/membrane/egress.ts';
+import type { EgressOptions, ResolveName } from '../../src/membrane/egress.ts';
 import { Egress, RESPONSE_BYTES_MAX } from '../../src/membrane/egress.ts';
 import { Credentials } from '../../src/substrate/home/credentials.ts';
 import type { Target } from '../../src/substrate/policy/model.ts';
@@ -83,7 +82,7 @@ async function ask(from: Egress, to: Target, path = '/v1/models', init: RequestI
   return fetch(`${new URL(to.baseUrl).origin}${path}`, { headers, ...init });
 }
 
-async function failure(work: Promise<unknown>): Promise<Error & Partial<SeedError>> {
+async function failure(work: Promise<unknown>): Promise<Error & { readonly code?: string }> {
   return work.then(
     () => {
       throw new Error('It was not refused.');
@@ -93,7 +92,7 @@ async function failure(work: Promise<unknown>): Promise<Error & Partial<SeedErro
 }
 
 /** Resolves every name to these addresses. */
-function resolvingTo(...addresses: readonly string[]): EgressOptions['resolve'] {
+function resolvingTo(...addresses: readonly string[]): ResolveName {
   const found = addresses.map((address): LookupAddress => ({ address, family: address.includes(':') ? 6 : 4 }));
   return (_name, _options, done) => done(null, found);
 }
@@ -299,7 +298,7 @@ describe('[LOCK-MEMBRANE-1] what is refused, with nothing sent', () => {
     const early = await from.open(target(there.origin));
     const answer = await ask(from, target(there.origin));
     const reader = answer.body!.getReader();
-    expect(Buffer.from((await reader.read()).value!).toString()).toBe('begun ');
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe('begun ');
     const waiting = failure(reader.read());
     expect(from.halt()).toBe(1);
     expect((await waiting).code).toBe('halted');
