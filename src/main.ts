@@ -12,18 +12,18 @@ import { originOf } from './formats/checkpoint.ts';
 import { Egress } from './membrane/egress.ts';
 import { KeyService } from './membrane/keys.ts';
 import { OpenWork } from './membrane/streams.ts';
-import { createHome, homeState } from './substrate/home/create.ts';
+import { assertUsable, createHome, homeState } from './substrate/home/create.ts';
 import { Credentials } from './substrate/home/credentials.ts';
 import { homePath } from './substrate/home/layout.ts';
 import { lockHome } from './substrate/home/lock.ts';
 import { readSettings } from './substrate/home/settings.ts';
 import { socketPaths } from './substrate/home/sockets.ts';
-import { loadKey } from './substrate/identity/keys.ts';
 import { systemSources } from './substrate/sources.ts';
 import { chooseDriver } from './substrate/store/connection.ts';
 import type { Substrate } from './substrate/substrate.ts';
 import { openSubstrate, openSubstrateReader } from './substrate/substrate.ts';
 import { readPublicUrl, readSwitch } from './substrate/switches.ts';
+import { loadNamedKey } from './substrate/trust.ts';
 import type { Daemon } from './tools/daemon.ts';
 import { TOOLS } from './tools/index.ts';
 
@@ -74,15 +74,11 @@ function probePort(wanted: number): Promise<number | null> {
   });
 }
 
-/** @throws SeedError `home_missing` or `home_foreign` */
+/** @throws SeedError `home_missing`, `home_foreign` or `home_damaged` */
 export function assertHome({ home }: Config): void {
   const state = homeState(home);
   if (state === 'finished') return;
-  if (state === 'foreign') {
-    throw new SeedError('home_foreign', `${home} holds something that is not a seed.`, {
-      hint: 'Name another folder with --home DIR or SEED_HOME.',
-    });
-  }
+  assertUsable(home);
   throw new SeedError('home_missing', `There is no seed in ${home}.`, {
     hint: 'Make one with `seed init`, or start one with `seed up`.',
   });
@@ -123,7 +119,7 @@ export async function keysOf({ home }: Config, substrate: Substrate, work: OpenW
   return new KeyService({
     substrate,
     work,
-    issuer: loadKey(homePath(home, 'keys'), 'issuer'),
+    issuer: loadNamedKey(home, 'issuer', substrate.root),
     issuerName: originOf(substrate.seed),
     audience: audienceOf(publicUrl, readSettings(home).port),
   });

@@ -14,8 +14,8 @@ export interface OwnerCall {
 
 type OnProgress = (done: number, total: number, what: string) => void;
 
-/** Codes of a connection that nobody answers: no socket, or one left by a killed daemon. */
-const NOBODY = new Set(['ENOENT', 'ECONNREFUSED']);
+/** Codes of a connection that nobody answers: no socket or no folder, or one left by a killed daemon. */
+const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED']);
 
 /** For commands that look at or end a daemon which may hang. */
 export const SHORT_WAIT_MS = 5_000;

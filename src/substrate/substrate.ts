@@ -8,24 +8,25 @@
 import { existsSync } from 'node:fs';
 import { SeedError, toSeedError } from '../errors.ts';
 import type { Signer } from '../formats/checkpoint.ts';
-import { parseReceipt } from '../formats/receipt.ts';
 import type { RootChain } from '../formats/root.ts';
 import { OWNER } from './actor.ts';
 import { homePath } from './home/layout.ts';
-import { loadKey, passphrasePath } from './identity/keys.ts';
+import { passphrasePath } from './identity/keys.ts';
 import type { PassphraseCheck } from './identity/passphrase.ts';
 import { loadPassphrase } from './identity/passphrase.ts';
 import type { StoredRoot } from './identity/root.ts';
 import { loadRoot } from './identity/root.ts';
-import { assertContinues, HeldCheckpoint, readHeld } from './receipts/held.ts';
+import { HeldCheckpoint } from './receipts/held.ts';
 import type { LogState } from './receipts/log.ts';
-import { emptyLog, logSigner, readLogState } from './receipts/log.ts';
-import { getReceiptLines } from './receipts/query.ts';
+import { logSigner } from './receipts/log.ts';
 import { rangeHash } from './receipts/tree.ts';
 import type { Sources } from './sources.ts';
 import type { SqliteDriver } from './store/connection.ts';
+import { sqliteCode } from './store/connection.ts';
+import type { SqliteOptions } from './store/sqlite.ts';
 import { openSqliteReader, openSqliteStore } from './store/sqlite.ts';
 import type { ReadHandle, Store, StoreSize, WriteHandle } from './store/store.ts';
+import { assertHead, loadNamedKey, logDamaged, openLog, readHead, schemaAltered } from './trust.ts';
 import type { OperateOptions, Operation, Receipted } from './writer.ts';
 import { Writer } from './writer.ts';
 
@@ -40,7 +41,7 @@ export interface SubstrateReader {
   readonly root: RootChain;
   /** The exact texts of the root of trust, oldest first. */
   readonly rootFiles: readonly string[];
-  readonly driver: string;
+  readonly driver: SqliteDriver;
   /** The log as last committed. */
   log(): Promise<LogState>;
   read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T>;
@@ -100,7 +101,7 @@ class LiveSubstrate implements Substrate {
   readonly root: RootChain;
   readonly rootFiles: readonly string[];
   readonly passphrase: PassphraseCheck;
-  readonly driver: string;
+  readonly driver: SqliteDriver;
   readonly #store: Store;
   readonly #writer: Writer;
   readonly #held: HeldCheckpoint;
@@ -117,7 +118,7 @@ class LiveSubstrate implements Substrate {
     this.rootFiles = root.files;
     this.seed = root.chain.seed;
     this.passphrase = loadPassphrase(passphrasePath(home));
-    this.driver = store.driver;
+    this.driver = options.driver;
     this.#store = store;
     this.#distrust = distrust;
     this.#onBackgroundError = onBackgroundError;
@@ -189,8 +190,10 @@ class LiveSubstrate implements Substrate {
     const distrust = this.#distrust;
     const { size, range } = this.#writer.state;
     // A log that was cut or altered in itself is not made whole by accepting it.
-    const found = await this.#store.read((db) => (size === 0 ? Promise.resolve(range.root()) : rangeHash(db, 0, size)));
-    if (!Buffer.from(found).equals(range.root())) throw logDamaged(size);
+    await this.#store.read(async (db) => {
+      await assertHead(db, this.#writer.state, this.root);
+      if (size > 0 && !Buffer.from(await rangeHash(db, 0, size)).equals(range.root())) throw logDamaged(size);
+    });
     const accepted = await this.#writer.operate({ action: 'log.accept', actor: OWNER }, async (op) => {
       op.receipt({ detail: { size, held: Number(distrust?.data['held'] ?? size), reason: distrust?.code ?? 'none' } });
     });
@@ -219,71 +222,11 @@ class LiveSubstrate implements Substrate {
   }
 }
 
-/** The log key that the root of trust names; a seed that signs with another proves nothing. */
-function loadLogKey(home: string, root: RootChain): Signer {
-  const signer = loadKey(homePath(home, 'keys'), 'log');
-  if (root.logKeys.some((key) => Buffer.from(key).equals(signer.publicKey))) return signer;
-  throw new SeedError('home_damaged', 'The log key is not the one that the root of trust names.', {
-    hint: 'Restore the folders keys and root from the same backup.',
-  });
-}
-
-function assertSameSeed(state: LogState, root: RootChain, home: string): void {
-  if (state.seed === root.seed) return;
-  throw new SeedError('home_damaged', `The database in ${home} belongs to another seed.`, {
-    hint: 'Restore seed.db and root from the same backup.',
-    data: { database: state.seed, root: root.seed },
-  });
-}
-
 /** An empty database in its place would be a seed that remembers nothing. */
 function databaseMissing(path: string): SeedError {
   return new SeedError('home_damaged', `The database ${path} is missing.`, {
     hint: 'Put the file back, or restore the home from a backup.',
   });
-}
-
-function logDamaged(size: number): SeedError {
-  return new SeedError(
-    'log_forked',
-    `The ${size} receipts in the database are not those that its own checkpoint covers.`,
-    {
-      hint: 'Only a restore from a backup helps; an export and `seed receipts verify` name the first one that is wrong.',
-    },
-  );
-}
-
-/** A home has one from its first receipt on; without it an older copy of the log would pass for it. */
-function checkpointMissing(path: string, size: number): SeedError {
-  return new SeedError('log_rolled_back', `The checkpoint kept outside the log is missing (${path}).`, {
-    hint: 'Put the file back. If it is lost, take the log as it is with `seed receipts accept-rollback`.',
-    data: { size },
-  });
-}
-
-/** The first receipt says whether a passphrase was set: taking its file away must not undo it. */
-async function assertPassphraseKept(store: Store, state: LogState, home: string): Promise<void> {
-  if (state.size === 0 || existsSync(passphrasePath(home))) return;
-  const [first] = await store.read((db) => getReceiptLines(db, 0, 1));
-  if (first === undefined || parseReceipt(first).detail['passphrase'] !== 'set') return;
-  throw new SeedError('home_damaged', `An owner passphrase was set, and its file ${passphrasePath(home)} is missing.`, {
-    hint: 'Restore the file from a backup of the home.',
-  });
-}
-
-async function findDistrust(store: Store, state: LogState, root: RootChain, home: string): Promise<SeedError | null> {
-  const path = homePath(home, 'checkpoint');
-  try {
-    const held = readHeld(path);
-    if (held !== null) await store.read((db) => assertContinues(db, { state, held, root, path }));
-    else if (state.size > 0) throw checkpointMissing(path, state.size);
-    return null;
-  } catch (thrown) {
-    const error = toSeedError(thrown);
-    // A disk that cannot be read is no reason to distrust what stands on it.
-    if (!['log_rolled_back', 'log_forked', 'home_damaged'].includes(error.code)) throw error;
-    return error;
-  }
 }
 
 /**
@@ -297,25 +240,32 @@ async function findDistrust(store: Store, state: LogState, root: RootChain, home
 export async function openSubstrate(options: SubstrateOptions): Promise<Substrate> {
   const { home, driver, sources } = options;
   const root = loadRoot(homePath(home, 'root'));
-  const signer = loadLogKey(home, root.chain);
+  const signer = loadNamedKey(home, 'log', root.chain);
   const path = homePath(home, 'database');
   // A home without settings is being made; one that has them had a database.
   if (!existsSync(path) && existsSync(homePath(home, 'settings'))) throw databaseMissing(path);
-  const store = openSqliteStore({
+  const store = openStore({
     path,
     driver,
     sources,
     ...(options.fault === undefined ? {} : { fault: options.fault }),
   });
   try {
-    const state = (await store.read(readLogState)) ?? emptyLog(root.chain.seed);
-    assertSameSeed(state, root.chain, home);
-    await assertPassphraseKept(store, state, home);
-    const distrust = await findDistrust(store, state, root.chain, home);
-    return new LiveSubstrate(options, { store, state, distrust, root, signer });
+    const log = await openLog((fn) => store.read(fn), root.chain, home);
+    return new LiveSubstrate(options, { store, ...log, root, signer });
   } catch (error) {
     await store.close();
     throw error;
+  }
+}
+
+/** What SQL says while the schema is brought up to date can only be that the schema is none of ours. */
+function openStore(options: SqliteOptions): Store {
+  try {
+    return openSqliteStore(options);
+  } catch (error) {
+    if (sqliteCode(error) !== 'SQLITE_ERROR') throw error;
+    throw schemaAltered(error);
   }
 }
 
@@ -330,8 +280,8 @@ export function openSubstrateReader({ home, driver, sources }: SubstrateOptions)
     seed: chain.seed,
     root: chain,
     rootFiles: files,
-    driver: store.driver,
-    log: async () => (await store.read(readLogState)) ?? emptyLog(chain.seed),
+    driver,
+    log: () => store.read((db) => readHead(db, chain.seed)),
     read: (fn) => store.read(fn),
     close: () => store.close(),
   };

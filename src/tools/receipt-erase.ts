@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { SeedError } from '../errors.ts';
-import { parseReceipt } from '../formats/receipt.ts';
 import { eraseContent } from '../substrate/content.ts';
-import { getReceiptLine } from '../substrate/receipts/query.ts';
+import { getReceipt } from '../substrate/receipts/query.ts';
 import { defineTool } from './define.ts';
 import { Seq } from './receipt-schema.ts';
 
@@ -19,7 +18,7 @@ export const receiptErase = defineTool({
   handler: async ({ seq }, { substrate, actor }) => {
     const { value: erased, seq: receipt } = await substrate.operate({ action: 'receipt.erase', actor }, async (op) => {
       op.receipt({ subject: { type: 'receipt', id: String(seq) } });
-      const { input, output } = parseReceipt(await getReceiptLine(op, seq));
+      const { input, output } = await getReceipt(op, seq);
       const count = await eraseContent(
         op,
         [input, output].filter((hash) => hash !== null),

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { getContent } from '../substrate/content.ts';
-import { getReceiptLine, parseStored } from '../substrate/receipts/query.ts';
+import { getReceipt } from '../substrate/receipts/query.ts';
 import { defineTool } from './define.ts';
 import { ReceiptView, receiptBlock, Seq } from './receipt-schema.ts';
 import { lines } from './text.ts';
@@ -32,7 +32,7 @@ export const receiptGet = defineTool({
   handler: async ({ seq }, { substrate, actor }) => {
     const mayRead = actor.scopes.has('content.read');
     return substrate.read(async (db) => {
-      const receipt = parseStored(await getReceiptLine(db, seq));
+      const receipt = await getReceipt(db, seq);
       const show = async (hash: string | null): Promise<z.infer<typeof Content>> => {
         const body = hash === null || !mayRead ? null : await getContent(db, hash);
         if (body === null) return null;

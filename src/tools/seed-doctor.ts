@@ -1,8 +1,6 @@
 import * as z from 'zod';
 import type { Finding } from '../substrate/health.ts';
-import { checkDisk, checkHome, checkKeys, checkLog, checkPassphrase, checkRoot } from '../substrate/health.ts';
-import { homePath } from '../substrate/home/layout.ts';
-import { fileSizes } from '../substrate/store/sqlite.ts';
+import { examineHome, worstOf } from '../substrate/health.ts';
 import { defineTool } from './define.ts';
 
 const FindingView = z.object({
@@ -21,19 +19,18 @@ export const seedDoctor = defineTool({
   access: 'read',
   input: z.strictObject({}),
   output: z.object({ findings: z.array(FindingView), worst: z.enum(['good', 'warning', 'bad']) }),
-  handler: async (_input, { substrate, daemon }) => {
-    const size = fileSizes(homePath(substrate.home, 'database'));
+  handler: async (_input, { substrate, daemon, signal, progress }) => {
     const findings: Finding[] = [
       checkDaemon(daemon),
-      checkHome(substrate.home),
-      checkKeys(substrate.home),
-      checkPassphrase(substrate.home),
-      checkRoot(substrate),
-      await checkLog(substrate),
-      await checkDisk(substrate, size),
+      ...(await examineHome({
+        home: substrate.home,
+        driver: substrate.driver,
+        read: (fn) => substrate.read(fn),
+        signal,
+        onProgress: (done, total) => progress({ done, total, what: 'receipts' }),
+      })),
     ];
-    const verdicts = new Set(findings.map(({ verdict }) => verdict));
-    return { findings, worst: verdicts.has('bad') ? 'bad' : verdicts.has('warning') ? 'warning' : 'good' };
+    return { findings, worst: worstOf(findings) };
   },
 });
 

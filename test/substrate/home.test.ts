@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkHome } from '../../src/substrate/health.ts';
+import { checkHome } from '../../src/substrate/health/files.ts';
 import { HOME_ENTRIES, homePath, isHomeName } from '../../src/substrate/home/layout.ts';
 import { homeState } from '../../src/substrate/home/create.ts';
 import { isLocked, lockHome, readHolder } from '../../src/substrate/home/lock.ts';

@@ -19,7 +19,7 @@ import { createFileDurably, makeFolders, syncFolder } from './files.ts';
 import { HOME_ENTRIES, homePath, isHomeName } from './layout.ts';
 import type { HomeLock } from './lock.ts';
 import { lockHome } from './lock.ts';
-import { writeSettings } from './settings.ts';
+import { readSettings, writeSettings } from './settings.ts';
 import { chooseSocketFolder } from './sockets.ts';
 import { assertSuitable } from './suitability.ts';
 
@@ -36,8 +36,11 @@ export interface CreateHomeOptions {
   readonly fault?: (point: string) => void;
 }
 
-/** `absent`: nothing there, or an empty folder. `unfinished`: an earlier making was cut off. */
-export type HomeState = 'absent' | 'unfinished' | 'finished' | 'foreign';
+/**
+ * `absent`: nothing there, or an empty folder. `unfinished`: an earlier making was cut off.
+ * `damaged`: a seed whose settings are gone.
+ */
+export type HomeState = 'absent' | 'unfinished' | 'finished' | 'damaged' | 'foreign';
 
 export function homeState(home: string): HomeState {
   const names = listFolder(home);
@@ -47,7 +50,9 @@ export function homeState(home: string): HomeState {
   if (names.every((name) => isHomeName(name) && locks.some((lock) => name.startsWith(lock)))) return 'absent';
   if (names.includes(HOME_ENTRIES.unfinished.path) && names.every(isHomeName)) return 'unfinished';
   // Finished while the names were read: the settings appear before `.unfinished` goes.
-  return existsSync(homePath(home, 'settings')) ? 'finished' : 'foreign';
+  if (existsSync(homePath(home, 'settings'))) return 'finished';
+  const marks = [HOME_ENTRIES.database.path, HOME_ENTRIES.root.path, HOME_ENTRIES.keys.path];
+  return marks.filter((mark) => names.includes(mark)).length > 1 ? 'damaged' : 'foreign';
 }
 
 function listFolder(folder: string): string[] {
@@ -104,8 +109,12 @@ function removeHome(home: string, { above, lock }: { above: string | null; lock:
   }
 }
 
-function assertUsable(home: string): void {
-  if (homeState(home) !== 'foreign') return;
+/** @throws SeedError `home_foreign`, or `home_damaged` for a seed without settings */
+export function assertUsable(home: string): void {
+  const state = homeState(home);
+  // Read for what it says of a file that is not there.
+  if (state === 'damaged') readSettings(home);
+  if (state !== 'foreign') return;
   throw new SeedError('home_foreign', `${home} holds something that is not a seed.`, {
     hint: 'Choose another folder with --home DIR or SEED_HOME.',
   });

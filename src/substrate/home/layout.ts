@@ -45,7 +45,13 @@ const ENTRIES = {
     meaning: 'Credentials for model targets, one file each (mode 0600): the one origin it goes to, and the secret.',
     owner: 'substrate/home/credentials',
   },
-  log: { path: 'log', kind: 'folder', meaning: 'What the daemon said, rotated.', owner: 'substrate/home/log-file' },
+  log: { path: 'log', kind: 'folder', meaning: 'What the daemon said.', owner: 'substrate/home/log-file' },
+  logFile: {
+    path: 'log/seed.log',
+    kind: 'file',
+    meaning: 'The newest lines; older ones stand beside it in seed.log.1 to .4.',
+    owner: 'substrate/home/log-file',
+  },
   owner: {
     path: 'owner',
     kind: 'folder',

@@ -5,7 +5,7 @@
  * the process dies, however it dies, so nothing ever needs cleaning. The small file beside it only
  * says who, for the message to whoever comes second.
  */
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { SeedError } from '../../errors.ts';
@@ -65,7 +65,37 @@ function tryLock(home: string, driver: SqliteDriver): Connection | null {
   } catch (error) {
     db?.close();
     if (sqliteCode(error) === 'SQLITE_BUSY') return null;
-    throw fileError(storeError(error, path), path, 'home_unwritable');
+    throw lockError(error, path);
+  }
+}
+
+function lockError(error: unknown, path: string): unknown {
+  if (!['SQLITE_NOTADB', 'SQLITE_CORRUPT'].includes(sqliteCode(error) ?? '')) {
+    return fileError(storeError(error, path), path, 'home_unwritable');
+  }
+  return new SeedError('home_damaged', `The lock file ${path} is damaged.`, {
+    hint: 'Nothing is kept in it: remove it when no daemon of this home runs, and start again.',
+    cause: error,
+  });
+}
+
+/**
+ * That the lock's file, if there is one, can be locked. Takes no lock itself.
+ *
+ * @throws SeedError `home_damaged`, `store_unwritable`
+ */
+export function assertLockFile(home: string, driver: SqliteDriver): void {
+  const path = homePath(home, 'lock');
+  if (!existsSync(path)) return;
+  let db: Connection | null = null;
+  try {
+    db = openConnection(driver, path, { readonly: true });
+    db.scalar('SELECT count(*) FROM sqlite_schema');
+  } catch (error) {
+    // Somebody holds it, as they should be able to.
+    if (sqliteCode(error) !== 'SQLITE_BUSY') throw lockError(error, path);
+  } finally {
+    db?.close();
   }
 }
 

@@ -1,6 +1,8 @@
 /** The daemon's log: lines into a file of bounded size, the older ones kept as .1 to .4. */
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { SeedError } from '../../errors.ts';
+import { fileError, makeFolders } from './files.ts';
 
 const FILE_BYTES_MAX = 5 * 1024 * 1024;
 const OLDER_FILES_MAX = 4;
@@ -14,11 +16,17 @@ export interface LogFile {
   close(): void;
 }
 
+/** @throws SeedError `home_damaged` when the folder is none, `home_unwritable`, `disk_full` */
 export function openLogFile(folder: string, { bytesMax = FILE_BYTES_MAX }: { bytesMax?: number } = {}): LogFile {
   const path = join(folder, 'seed.log');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const open = (): number => openSync(path, 'a', 0o600);
-  let file = open();
+  let file: number;
+  try {
+    makeFolders(folder);
+    file = open();
+  } catch (error) {
+    throw logError(error, path);
+  }
   let bytes = fstatSync(file).size;
   let dropped = 0;
   let closed = false;
@@ -57,4 +65,13 @@ export function openLogFile(folder: string, { bytesMax = FILE_BYTES_MAX }: { byt
       closed = true;
     },
   };
+}
+
+function logError(error: unknown, path: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'EEXIST' && code !== 'EISDIR' && code !== 'ENOTDIR') return fileError(error, path, 'home_unwritable');
+  return new SeedError('home_damaged', `Something else stands where the log ${path} belongs.`, {
+    hint: 'Move it away; the next start makes what is missing.',
+    cause: error,
+  });
 }

@@ -69,6 +69,11 @@ function damagedKey(path: string, cause?: unknown): SeedError {
   });
 }
 
+/** Whether a key file's text is one that only the owner passphrase opens (RFC 7468 §11). */
+export function isEncryptedKey(pem: string): boolean {
+  return pem.startsWith('-----BEGIN ENCRYPTED PRIVATE KEY-----');
+}
+
 /** The permission bits of a key file, or null when there is none. */
 export function keyMode(folder: string, name: KeyName): number | null {
   const stat = statSync(keyPath(folder, name), { throwIfNoEntry: false });

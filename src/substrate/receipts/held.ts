@@ -35,14 +35,15 @@ function damaged(path: string, cause: unknown): SeedError {
 }
 
 /**
- * Proves that the log continues the checkpoint that was kept outside it.
+ * Proves that the log continues the checkpoint that was kept outside it; resolves to the number of
+ * receipts which that covers.
  *
  * @throws SeedError `log_rolled_back` when the log is shorter, `log_forked` when it differs
  */
 export async function assertContinues(
   db: ReadHandle,
   { state, held, root, path }: { state: LogState; held: string; root: RootChain; path: string },
-): Promise<void> {
+): Promise<number> {
   const kept = openHeld(held, { state, root, path });
   if (kept.size > state.size) {
     throw new SeedError(
@@ -64,6 +65,7 @@ export async function assertContinues(
       },
     );
   }
+  return kept.size;
 }
 
 function openHeld(

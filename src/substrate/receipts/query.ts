@@ -27,26 +27,89 @@ interface BytesRow extends Row {
   readonly bytes: string;
 }
 
-/** @throws SeedError `store_corrupt` for bytes that this seed never wrote */
-export function parseStored(bytes: string): Receipt {
+/** A receipt as it stands in its table: the bytes, and the columns that lists are filtered by. */
+export interface ReceiptRow extends BytesRow {
+  readonly seq: number;
+  readonly actor: string;
+  readonly grant_id: string | null;
+  readonly action: string;
+  readonly outcome: string;
+  readonly of_seq: number | null;
+}
+
+const COLUMNS = 'seq, bytes, actor, grant_id, action, outcome, of_seq';
+
+/**
+ * The receipt of a row. Only the bytes are under a signature; the columns merely lead to them, and
+ * must say the same.
+ *
+ * @throws SeedError `store_corrupt` naming the receipt
+ */
+export function openReceiptRow({ bytes, ...columns }: ReceiptRow): Receipt {
+  const receipt = parseStored(bytes, columns.seq);
+  const { seq, actor, action, outcome, of } = receipt;
+  const said = { seq, actor: actor.id, grant_id: actor.grant, action, outcome, of_seq: of };
+  const wrong = Object.entries(said).filter(([name, value]) => columns[name as keyof typeof columns] !== value);
+  if (wrong.length === 0) return receipt;
+  const names = wrong.map(([name]) => name).join(', ');
+  throw altered(columns.seq, `its columns (${names}) do not say what its signed bytes say`);
+}
+
+/** @throws SeedError `store_corrupt` for bytes that this seed never wrote, naming their number where it is known */
+export function parseStored(bytes: string, seq: number | null = null): Receipt {
   try {
     return parseReceipt(bytes);
   } catch (cause) {
-    throw new SeedError('store_corrupt', 'A receipt was altered in the database and cannot be read.', {
-      hint: 'Export the log and run `seed receipts verify` on it, which names the receipt.',
-      cause,
-    });
+    throw altered(seq, 'it cannot be read', cause);
   }
+}
+
+function altered(seq: number | null, how: string, cause?: unknown): SeedError {
+  return new SeedError(
+    'store_corrupt',
+    `${seq === null ? 'A receipt' : `Receipt ${seq}`} was altered in the database: ${how}.`,
+    {
+      hint: 'Restore the home from a backup; `seed doctor` examines the log.',
+      data: seq === null ? {} : { seq },
+      cause,
+    },
+  );
+}
+
+/** A receipt, or null where there is none of that number. @throws SeedError `store_corrupt` */
+export async function findReceipt(db: ReadHandle, seq: number): Promise<Receipt | null> {
+  const row = await db.get<ReceiptRow>(`SELECT ${COLUMNS} FROM substrate_receipts WHERE seq = ?`, seq);
+  return row === undefined ? null : openReceiptRow(row);
+}
+
+/** @throws SeedError `not_found`, `store_corrupt` */
+export async function getReceipt(db: ReadHandle, seq: number): Promise<Receipt> {
+  const receipt = await findReceipt(db, seq);
+  if (receipt === null) throw notFound(seq);
+  return receipt;
+}
+
+/** The rows from `start` to `end` (exclusive), as they are stored. */
+export async function getReceiptRows(db: ReadHandle, start: number, end: number): Promise<ReceiptRow[]> {
+  return db.all<ReceiptRow>(
+    `SELECT ${COLUMNS} FROM substrate_receipts WHERE seq >= ? AND seq < ? ORDER BY seq`,
+    start,
+    end,
+  );
+}
+
+function notFound(seq: number): SeedError {
+  return new SeedError('not_found', `There is no receipt ${seq}.`, {
+    hint: 'The newest are shown by `seed receipts list`.',
+    data: { seq },
+  });
 }
 
 /** The stored bytes of one receipt, which are what is hashed. @throws SeedError `not_found` */
 export async function getReceiptLine(db: ReadHandle, seq: number): Promise<string> {
   const row = await db.get<BytesRow>('SELECT bytes FROM substrate_receipts WHERE seq = ?', seq);
   if (row !== undefined) return row.bytes;
-  throw new SeedError('not_found', `There is no receipt ${seq}.`, {
-    hint: 'The newest are shown by `seed receipts list`.',
-    data: { seq },
-  });
+  throw notFound(seq);
 }
 
 /** Up to `limit` stored lines from `start` on. */
@@ -65,7 +128,7 @@ async function seqAtTime(db: ReadHandle, time: string): Promise<number> {
   let [low, high] = [0, end?.size ?? 0];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    const { time: found } = parseStored(await getReceiptLine(db, middle));
+    const { time: found } = await getReceipt(db, middle);
     if (found < time) low = middle + 1;
     else high = middle;
   }
@@ -149,9 +212,9 @@ export async function listReceipts(
   const [from, to] = isIndexed(filter) ? [low, high] : windowOf(low, high, { newest, window });
   const { terms, params } = whereOf(filter);
   const where = ['seq >= ?', 'seq <= ?', ...terms].join(' AND ');
-  const sql = `SELECT bytes FROM substrate_receipts WHERE ${where} ORDER BY seq ${newest ? 'DESC' : 'ASC'} LIMIT ?`;
-  const rows = await db.all<BytesRow>(sql, from, to, ...params, limit + 1);
-  const receipts = rows.slice(0, limit).map(({ bytes }) => parseStored(bytes));
+  const sql = `SELECT ${COLUMNS} FROM substrate_receipts WHERE ${where} ORDER BY seq ${newest ? 'DESC' : 'ASC'} LIMIT ?`;
+  const rows = await db.all<ReceiptRow>(sql, from, to, ...params, limit + 1);
+  const receipts = rows.slice(0, limit).map(openReceiptRow);
   if (rows.length > limit) return { receipts, next: receipts.at(-1)?.seq ?? null };
   if (newest) return { receipts, next: from > low ? from : null };
   return { receipts, next: to < high ? to : null };
