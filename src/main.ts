@@ -14,7 +14,6 @@ import { KeyService } from './membrane/keys.ts';
 import { OpenWork } from './membrane/streams.ts';
 import { assertUsable, createHome, homeState } from './substrate/home/create.ts';
 import { Credentials } from './substrate/home/credentials.ts';
-import { homePath } from './substrate/home/layout.ts';
 import { lockHome } from './substrate/home/lock.ts';
 import { readSettings } from './substrate/home/settings.ts';
 import { socketPaths } from './substrate/home/sockets.ts';
