@@ -15,6 +15,7 @@ import { addHalt } from './commands/halt.ts';
 import { addInit } from './commands/init.ts';
 import { addKey } from './commands/key.ts';
 import { addMcp } from './commands/mcp.ts';
+import { addPolicy } from './commands/policy.ts';
 import { addReceipts } from './commands/receipts.ts';
 import { addRequests } from './commands/requests.ts';
 import { addStatus } from './commands/status.ts';
@@ -47,6 +48,7 @@ export function buildProgram(version: string): Command {
     addAgents,
     addHalt,
     addConfig,
+    addPolicy,
     addConnect,
     addDisconnect,
     addMcp,

@@ -68,3 +68,9 @@ export async function askNewPassphrase(question: string, check: (passphrase: str
 function interrupted(): SeedError {
   return new SeedError('interrupted', 'Stopped at the question; nothing was done.', { hint: 'Run the command again.' });
 }
+
+/** Whether the person at the terminal says yes; anything else is no. @throws SeedError `interrupted` on Ctrl+C */
+export async function askYesNo(question: string): Promise<boolean> {
+  const answer = await askHidden(`${question} [y/N] `);
+  return /^(?:y|yes)$/i.test(answer.trim());
+}

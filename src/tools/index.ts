@@ -12,6 +12,13 @@ import { membraneRegister } from './membrane-register.ts';
 import { membraneRequest } from './membrane-request.ts';
 import { membraneRevoke } from './membrane-revoke.ts';
 import { membraneWhoami } from './membrane-whoami.ts';
+import { policyAck } from './policy-ack.ts';
+import { policyApply } from './policy-apply.ts';
+import { policyCheck } from './policy-check.ts';
+import { policyExplain } from './policy-explain.ts';
+import { policyHistory } from './policy-history.ts';
+import { policyRollback } from './policy-rollback.ts';
+import { policyShow } from './policy-show.ts';
 import { receiptCheckpoint } from './receipt-checkpoint.ts';
 import { receiptErase } from './receipt-erase.ts';
 import { receiptExport } from './receipt-export.ts';
@@ -59,6 +66,13 @@ export const TOOLS: readonly Tool[] = [
   requestDeny,
   agentRename,
   configSet,
+  policyShow,
+  policyCheck,
+  policyApply,
+  policyHistory,
+  policyRollback,
+  policyAck,
+  policyExplain,
   seedDoctor,
   seedHalt,
   seedResume,

@@ -47,10 +47,12 @@ export interface NewPolicy {
  * owner has decided on every row. What was spent stays spent.
  */
 export async function putPolicy(op: Operation, { document, rows, origin }: NewPolicy): Promise<PolicyVersion> {
-  await changePolicy(op, origin, () => writePolicyRows(op, rows));
-  await acknowledgeEdits(op);
   const newest = await op.get<VersionRow>('SELECT max(version) AS version FROM substrate_policy_versions');
   const version = (newest?.version ?? 0) + 1;
+  const { prices: old } = await readPolicyRows(op);
+  const prices = rows.prices.map((price) => withEdition(price, old, version));
+  await changePolicy(op, origin, () => writePolicyRows(op, { ...rows, prices }));
+  await acknowledgeEdits(op);
   const hash = createHash('sha256').update(document).digest('hex');
   await op.run(
     `INSERT INTO substrate_policy_versions (version, applied_at, document, hash, receipt, last_change)
@@ -63,6 +65,13 @@ export async function putPolicy(op: Operation, { document, rows, origin }: NewPo
     await newestChange(op),
   );
   return { version, hash };
+}
+
+/** An owner's price is called by the version that brought it. */
+function withEdition(price: PriceRow, old: readonly PriceRow[], version: number): PriceRow {
+  if (price.source !== 'owner') return price;
+  const same = old.find((row) => JSON.stringify({ ...row, edition: '' }) === JSON.stringify({ ...price, edition: '' }));
+  return { ...price, edition: same?.edition ?? String(version) };
 }
 
 /** Brings the catalogue's prices up to date, the owner's own left alone. */

@@ -12,9 +12,11 @@ import {
   Dispatch,
   isFloorAboveMax,
   LIMIT_FIELDS,
+  LimitMicroUsd,
   Model,
   Name,
   POLICY_LIMITS,
+  PriceMicroUsd,
   Provider,
   sayIssue,
   ScopeField,
@@ -46,12 +48,14 @@ export interface ReadDocument {
   readonly warnings: readonly DocumentRemark[];
 }
 
-const Usd = z.string().transform((text, context) => {
+const Decimal = z.string().transform((text, context) => {
   const amount = parseUsd(text);
   if (amount !== null) return amount;
   context.addIssue({ code: 'custom', message: 'no amount' });
   return z.NEVER;
 });
+const Usd = Decimal.pipe(LimitMicroUsd);
+const PriceUsd = Decimal.pipe(PriceMicroUsd);
 
 const DocumentFields = z.strictObject({
   version: z.literal(1),
@@ -77,10 +81,10 @@ const DocumentFields = z.strictObject({
       z.strictObject({
         target: Name,
         model: Model,
-        input_usd_per_mtok: Usd,
-        output_usd_per_mtok: Usd,
-        cached_input_usd_per_mtok: Usd.optional(),
-        cache_write_usd_per_mtok: Usd.optional(),
+        input_usd_per_mtok: PriceUsd,
+        output_usd_per_mtok: PriceUsd,
+        cached_input_usd_per_mtok: PriceUsd.optional(),
+        cache_write_usd_per_mtok: PriceUsd.optional(),
       }),
     )
     .max(POLICY_LIMITS.prices)

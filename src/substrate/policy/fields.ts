@@ -48,8 +48,10 @@ export const TierField = z.union([z.literal(1), z.literal(2), z.literal(3)]);
 export const Timezone = z.string().refine(isTimezone);
 export const ScopeField = z.string().regex(SCOPE);
 export const Window = z.enum(WINDOWS);
-/** Whole micro-dollars. */
-export const MicroUsd = z.int().min(0).max(1e15);
+/** The largest limit: a billion dollars. */
+export const LimitMicroUsd = z.int().min(0).max(1e15);
+/** The largest price: a million dollars for a million tokens. */
+export const PriceMicroUsd = z.int().min(0).max(1e12);
 
 const Tokens = z.int().min(1).max(TOKENS_MAX);
 const WaitMs = z.int().min(1).max(WAIT_MS_MAX);
@@ -83,7 +85,8 @@ export function isFloorAboveMax({ max_output_tokens: max, min_output_tokens: min
 }
 
 const DOLLARS_WORDS = 'a decimal in quotes with at most six places, such as "5.00"';
-const MICRO_WORDS = 'a whole number of micro-dollars, not negative';
+const PRICE_WORDS = 'a decimal in quotes up to a million, with at most six places, such as "0.05"';
+const MICRO_WORDS = 'a whole number of micro-dollars, neither negative nor beyond reason';
 const TOKENS_WORDS = `a whole number from 1 to ${TOKENS_MAX}`;
 const WAIT_WORDS = `a whole number of milliseconds from 1 to ${WAIT_MS_MAX}`;
 const NAME_WORDS = 'a name of letters, digits, dots and dashes, at most 64';
@@ -125,10 +128,10 @@ const WORDS: Readonly<Record<string, string>> = {
   source: 'owner, catalogue or local',
   edition: 'a short text',
   usd: DOLLARS_WORDS,
-  input_usd_per_mtok: DOLLARS_WORDS,
-  output_usd_per_mtok: DOLLARS_WORDS,
-  cached_input_usd_per_mtok: DOLLARS_WORDS,
-  cache_write_usd_per_mtok: DOLLARS_WORDS,
+  input_usd_per_mtok: PRICE_WORDS,
+  output_usd_per_mtok: PRICE_WORDS,
+  cached_input_usd_per_mtok: PRICE_WORDS,
+  cache_write_usd_per_mtok: PRICE_WORDS,
 };
 
 const SHOWN_CHARS_MAX = 60;

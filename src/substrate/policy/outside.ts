@@ -9,7 +9,7 @@ import type { Json } from '../../formats/canonical.ts';
 import type { Actor } from '../actor.ts';
 import { CONTENT_BYTES_MAX, putContent } from '../content.ts';
 import type { Row } from '../store/store.ts';
-import type { Operation, Substrate } from '../substrate.ts';
+import type { Operation, Substrate, SubstrateReader } from '../substrate.ts';
 
 /** Of kind human, because whoever may open the database has the owner's user id, and no grant. */
 const EXTERNAL: Actor = { id: 'external-sql', kind: 'human', grant: null, scopes: new Set() };
@@ -48,6 +48,11 @@ export async function noteOutsideEdits(substrate: Substrate): Promise<void> {
     }
     await round;
   }
+}
+
+/** As {@link noteOutsideEdits}, where this process may write; otherwise the daemon will. */
+export async function noteEditsIfServing(substrate: Substrate | SubstrateReader): Promise<void> {
+  if ('operate' in substrate && substrate.distrust === null) await noteOutsideEdits(substrate);
 }
 
 async function noteAll(substrate: Substrate, changes: readonly ChangeRow[]): Promise<void> {

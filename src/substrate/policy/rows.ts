@@ -8,10 +8,11 @@ import type { ReadHandle, Row, Value } from '../store/store.ts';
 import {
   BaseUrl,
   Dispatch,
-  MicroUsd,
+  LimitMicroUsd,
   Model,
   Name,
   POLICY_LIMITS,
+  PriceMicroUsd,
   Provider,
   ScopeField,
   TierField,
@@ -89,12 +90,12 @@ export const PriceFields = z.object({
   model: Model,
   source: z.enum(['owner', 'catalogue', 'local']),
   edition: z.string().min(1).max(64),
-  input: MicroUsd,
-  output: MicroUsd,
-  cached_input: MicroUsd.nullable(),
-  cache_write: MicroUsd.nullable(),
+  input: PriceMicroUsd,
+  output: PriceMicroUsd,
+  cached_input: PriceMicroUsd.nullable(),
+  cache_write: PriceMicroUsd.nullable(),
 });
-export const CeilingFields = z.object({ scope: ScopeField, window: Window, limit_micro_usd: MicroUsd });
+export const CeilingFields = z.object({ scope: ScopeField, window: Window, limit_micro_usd: LimitMicroUsd });
 export const TimezoneFields = z.object({ timezone: Timezone });
 
 /** Rows of one table that are read at most; more of them make the whole policy unreadable. */

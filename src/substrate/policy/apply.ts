@@ -1,0 +1,143 @@
+/**
+ * What the owner does with a policy file: look at what it would change, put it in force, take it back.
+ */
+import { SeedError } from '../../errors.ts';
+import type { Actor } from '../actor.ts';
+import type { SubstrateReader, Substrate } from '../substrate.ts';
+import { CATALOGUE_EDITION, pricesFor } from './catalogue.ts';
+import { getDocument, putPolicy, putPrices } from './change.ts';
+import type { DocumentRemark } from './document.ts';
+import { readDocument } from './document.ts';
+import { noteOutsideEdits } from './outside.ts';
+import { readPolicy } from './policy.ts';
+import type { PolicyChange } from './render.ts';
+import { comparePolicies } from './render.ts';
+import type { PolicyRows } from './rows.ts';
+import { readPolicyRows } from './rows.ts';
+
+/** What a file would do. */
+export interface PolicyPlan {
+  /** Null where there is any problem: then it cannot be applied. */
+  readonly rows: PolicyRows | null;
+  readonly problems: readonly DocumentRemark[];
+  readonly warnings: readonly DocumentRemark[];
+  readonly changes: readonly PolicyChange[];
+  /** The policy that the changes were found against. */
+  readonly against: string;
+}
+
+/** Reads a file and finds what it would change; changes nothing. */
+export async function planPolicy(substrate: SubstrateReader, document: string): Promise<PolicyPlan> {
+  const { rows: said, problems, warnings } = readDocument(document);
+  const rows = said === null ? null : { ...said, prices: [...said.prices, ...(await pricesFor(said))] };
+  return substrate.read(async (db) => {
+    const { policyVersion: against, rows: present } = await readPolicy(db);
+    if (rows === null) return { rows, problems, warnings, changes: [], against };
+    const changes = comparePolicies(present, rows);
+    return { rows, problems, warnings: [...warnings, ...unpriced(rows)], changes, against };
+  });
+}
+
+function unpriced({ routing, prices }: PolicyRows): DocumentRemark[] {
+  const known = new Set(prices.map(({ target, model }) => JSON.stringify([target, model])));
+  return routing
+    .filter(({ target, model }) => !known.has(JSON.stringify([target, model])))
+    .map(({ role, target, model }) => ({
+      line: null,
+      message: `roles.${role}: nobody knows a price of ${target} ${model}; it is skipped until you add one under prices.`,
+    }));
+}
+
+export interface ApplyOptions {
+  readonly document: string;
+  readonly actor: Actor;
+  /** The policy that the owner saw the difference to; another one in force by now is a conflict. */
+  readonly against: string | null;
+}
+
+export interface Applied {
+  readonly version: number;
+  readonly hash: string;
+  readonly changes: readonly PolicyChange[];
+  readonly warnings: readonly DocumentRemark[];
+  readonly receipt: number;
+}
+
+/**
+ * Makes a file the policy: one transaction, one receipt, a new version. What was spent stays spent.
+ *
+ * @throws SeedError `policy_invalid` naming the first problem, `conflict`
+ */
+export function applyPolicy(substrate: Substrate, options: ApplyOptions): Promise<Applied> {
+  return put(substrate, options, { action: 'policy.apply', origin: 'apply', detail: {} });
+}
+
+/** Makes the document of an earlier version the policy again, as a new version. @throws SeedError `not_found` */
+export async function rollbackPolicy(
+  substrate: Substrate,
+  { version, actor }: { version: number; actor: Actor },
+): Promise<Applied> {
+  const document = await substrate.read((db) => getDocument(db, version));
+  const how = { action: 'policy.rollback', origin: 'rollback', detail: { to: version } } as const;
+  return put(substrate, { document, actor, against: null }, how);
+}
+
+interface How {
+  readonly action: 'policy.apply' | 'policy.rollback';
+  readonly origin: 'apply' | 'rollback';
+  readonly detail: Readonly<Record<string, number>>;
+}
+
+async function put(substrate: Substrate, { document, actor, against }: ApplyOptions, how: How): Promise<Applied> {
+  const { rows, problems, warnings } = await planPolicy(substrate, document);
+  await noteOutsideEdits(substrate);
+  const { value, seq } = await substrate.operate({ action: how.action, actor }, async (op) => {
+    op.receipt({ detail: how.detail });
+    if (rows === null) throw invalid(problems);
+    const { policyVersion } = await readPolicy(op);
+    if (against !== null && against !== policyVersion) throw changedMeanwhile(against, policyVersion);
+    const changes = comparePolicies(await readPolicyRows(op), rows);
+    const put = await putPolicy(op, { document, rows, origin: how.origin });
+    op.receipt({ detail: { ...how.detail, ...put, from: policyVersion, ...countKinds(changes) } });
+    return { ...put, changes, warnings };
+  });
+  return { ...value, receipt: seq };
+}
+
+function countKinds(changes: readonly PolicyChange[]): Record<PolicyChange['kind'], number> {
+  const count = (kind: PolicyChange['kind']): number => changes.filter((change) => change.kind === kind).length;
+  return { added: count('added'), removed: count('removed'), changed: count('changed') };
+}
+
+function invalid(problems: readonly DocumentRemark[]): SeedError {
+  const [first] = problems;
+  const at = first?.line == null ? '' : `Line ${first.line}: `;
+  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+  return new SeedError('policy_invalid', `The policy was not applied. ${at}${first?.message ?? ''}${more}`, {
+    hint: 'See all of it with `seed policy check FILE`.',
+    data: { problems: problems.length, line: first?.line ?? null },
+  });
+}
+
+function changedMeanwhile(against: string, now: string): SeedError {
+  return new SeedError('conflict', `The policy is ${now} by now; you looked at ${against}.`, {
+    hint: 'Look at the difference again: `seed policy apply FILE`.',
+    data: { against, now },
+  });
+}
+
+/**
+ * Brings the catalogue's prices to this version's edition, with a receipt, where the rows have another.
+ * For the daemon's start; loads the catalogue only if there is something to do.
+ */
+export async function refreshPrices(substrate: Substrate, actor: Actor): Promise<void> {
+  const rows = await substrate.read(readPolicyRows);
+  const isOld = rows.prices.some(({ source, edition }) => source === 'catalogue' && edition !== CATALOGUE_EDITION);
+  if (!isOld) return;
+  await noteOutsideEdits(substrate);
+  const prices = await pricesFor(rows);
+  await substrate.operate({ action: 'policy.prices', actor }, async (op) => {
+    op.receipt({ detail: { edition: CATALOGUE_EDITION, prices: prices.length } });
+    await putPrices(op, prices);
+  });
+}
