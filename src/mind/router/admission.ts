@@ -68,8 +68,9 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   const { request, asker, tried } = call;
   const dispatch = dispatchOf(asker.dispatch);
   op.receipt({ subject: { type: 'call', id: call.id }, input: call.input });
-  const routing = await resolveRouting(op, request.role, dispatch);
-  if (routing === null) return refuse(op, call, { error: noRoute(request.role), last: true });
+  const resolved = await resolveRouting(op, request.role, dispatch);
+  if (resolved === null) return refuse(op, call, { error: noRoute(request.role), last: true });
+  const routing = narrowed(resolved, asker);
   const benched = await listBenched(op, op.now, routing.policyVersion);
   const { choice, skipped } = choose({ routing, request, provider: parts.provider, benched, tried });
   if (choice === null) {
@@ -92,6 +93,15 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   if (call.input !== null && call.attempts === 0) await updateCall(op, call.id, { status: 'running' });
   op.receipt({ outcome: 'intent', input, detail: intentDetail(call, { choice, routing, hold: held }) });
   return { kind: 'go', choice, routing, hold: held, input, skipped };
+}
+
+/** The role with the candidates that may answer this asker. */
+function narrowed(routing: Routing, { only }: Asker): Routing {
+  if (only === undefined) return routing;
+  const candidates = routing.candidates.filter(
+    ({ target, model }) => target.name === only.target && model === only.model,
+  );
+  return { ...routing, candidates };
 }
 
 /** The first attempt of a call brings the call's own row, and keeps what was asked. */

@@ -24,6 +24,8 @@ export interface Asker {
   readonly idempotencyKey: string | null;
   /** W3C Trace Context, kept in the receipts. */
   readonly traceparent: string | null;
+  /** Of the role's candidates this one alone may answer: a trial of a target, which must not fail over. */
+  readonly only?: { readonly target: string; readonly model: string } | undefined;
 }
 
 /** The request as text: the same text for the same request. It is kept as content, and can be erased. */
