@@ -1,0 +1,402 @@
+import { expect, test } from 'vitest';
+import { createDrainDispatch, ON_DEMAND } from '../../../src/mind/router/dispatch.ts';
+import type { FaultKind, ProviderEvent } from '../../../src/mind/router/provider.ts';
+import { ProviderFault } from '../../../src/mind/router/provider.ts';
+import type { Router } from '../../../src/mind/router/router.ts';
+import { RunningCall } from '../../../src/mind/router/router.ts';
+import type { Receipt } from '../../../src/formats/receipt.ts';
+import { doubtRunning } from '../../../src/substrate/calls.ts';
+import { eraseContent, getContent } from '../../../src/substrate/content.ts';
+import { SEED } from '../../../src/substrate/actor.ts';
+import type { Substrate } from '../../../src/substrate/substrate.ts';
+import { traceReceipt } from '../../../src/substrate/trace.ts';
+import { allReceipts, codeOf, openSeed } from '../../support/home.ts';
+import { scratch } from '../../support/scratch.ts';
+import type { Rig, RigOptions } from './rig.ts';
+import { applyPolicy, asker, asks, fails, hangs, PATIENT, POLICY, routerOf, says } from './rig.ts';
+
+async function open(at: Parameters<typeof openSeed>[0], options: RigOptions & { policy?: string }) {
+  const seed = await openSeed(at);
+  await applyPolicy(seed.substrate, options.policy ?? POLICY);
+  return { ...seed, ...routerOf(seed.substrate, options), [Symbol.asyncDispose]: () => seed[Symbol.asyncDispose]() };
+}
+
+async function routeReceipts(substrate: Substrate): Promise<Receipt[]> {
+  return (await allReceipts(substrate)).filter(({ action }) => action === 'route.attempt');
+}
+
+async function moneyOf(substrate: Substrate): Promise<{ spent: number; held: number }> {
+  const row = await substrate.read((db) =>
+    db.get<{ spent: number; held: number }>(
+      `SELECT coalesce(sum(cost_micro_usd), 0) AS spent,
+        coalesce(sum(bound_micro_usd) FILTER (WHERE cost_micro_usd IS NULL), 0) AS held FROM substrate_ledger`,
+    ),
+  );
+  return row ?? { spent: -1, held: -1 };
+}
+
+const text = (value: string): ProviderEvent => ({ type: 'text', text: value });
+const fault = (kind: FaultKind, facts: Partial<{ retryAfterMs: number; mayBeBilled: boolean }> = {}): ProviderFault =>
+  new ProviderFault(kind, `It was ${kind}.`, { mayBeBilled: true, ...facts });
+
+test('[LOCK-RUNTIME-4] an answer: intent before, outcome after, both with hashes, models, policy and price', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': says('Hello.') } });
+  const { outcome, text: said, id } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(said).toBe('Hello.');
+  expect(outcome).toMatchObject({
+    status: 'complete',
+    stop: 'end',
+    target: 'a',
+    model_requested: 'm',
+    model_returned: 'the-one-that-answered',
+    tier: 2,
+    // 10 in at $1 and 5 out at $2 for a million, each rounded up: 10 + 10.
+    cost_micro_usd: 20,
+    usage: { input_tokens: 10, output_tokens: 5 },
+  });
+  const [intent, ended] = await routeReceipts(seed.substrate);
+  expect(intent).toMatchObject({ outcome: 'intent', subject: { type: 'call', id }, actor: { id: 'cursor' } });
+  expect(intent?.detail).toMatchObject({ target: 'a', model: 'm', tier: 2, policy: '1', role: 'worker', attempt: 1 });
+  expect(ended).toMatchObject({ outcome: 'ok', of: intent?.seq, input: intent?.input });
+  expect(ended?.detail).toMatchObject({ model_returned: 'the-one-that-answered', cost_micro_usd: 20, policy: '1' });
+  expect(ended?.detail['price']).toBe(intent?.detail['price']);
+  const kept = await seed.substrate.read((db) => getContent(db, ended?.output ?? ''));
+  expect(JSON.parse(Buffer.from(kept ?? []).toString())).toEqual({
+    role: 'assistant',
+    parts: [{ type: 'text', text: 'Hello.' }],
+  });
+  expect(await moneyOf(seed.substrate)).toEqual({ spent: 20, held: 0 });
+});
+
+const FAULTS: readonly FaultKind[] = [
+  'rate_limited',
+  'overloaded',
+  'server_error',
+  'unreachable',
+  'timeout',
+  'cut',
+  'bad_chunk',
+  'stream_error',
+  'rejected',
+  'unauthorized',
+  'truncated',
+];
+
+test.each(FAULTS)('[LOCK-RUNTIME-4] after %s the next candidate answers, and both hops are on record', async (kind) => {
+  await using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': fails(fault(kind), [text('Half')]), 'b/m': says('Whole.') } });
+  const report = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(report.text).toBe('Whole.');
+  expect(report.outcome.attempts.map(({ target, outcome }) => [target, outcome])).toEqual([
+    ['a', expect.stringMatching(/^(failed|incomplete)$/)],
+    ['b', 'ok'],
+  ]);
+  const receipts = await routeReceipts(seed.substrate);
+  expect(receipts.map(({ outcome }) => outcome)).toEqual([
+    'intent',
+    expect.stringMatching(/^(failed|incomplete)$/),
+    'intent',
+    'ok',
+  ]);
+  expect(receipts[1]).toMatchObject({ of: receipts[0]?.seq, code: kind });
+  // What was given out before the cut has its hash on record.
+  expect(receipts[1]?.output).toMatch(/^[0-9a-f]{64}$/);
+  expect((await moneyOf(seed.substrate)).held).toBe(0);
+  expect(seed.calls.map(({ target }) => target)).toEqual(['a', 'b']);
+});
+
+test('[LOCK-RUNTIME-3] a failed attempt costs its bound where the provider may charge, and nothing where not', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, {
+    scripts: { 'a/m': fails(fault('server_error', { mayBeBilled: false })), 'b/m': fails(fault('cut')) },
+  });
+  const { outcome } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  const [first, second] = outcome.attempts;
+  expect(first?.cost_micro_usd).toBe(0);
+  const [, , intent] = await routeReceipts(seed.substrate);
+  expect(second?.cost_micro_usd).toBe(intent?.detail['bound_micro_usd']);
+  expect(outcome).toMatchObject({ status: 'failed', code: 'provider_failed', cost_micro_usd: second?.cost_micro_usd });
+});
+
+test('[LOCK-RUNTIME-4] a cut with nobody left is incomplete, never a clean end', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, {
+    scripts: { 'a/m': fails(fault('overloaded')), 'b/m': fails(fault('cut'), [text('Half an ans')]) },
+  });
+  const report = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(report).toMatchObject({ text: 'Half an ans', outcome: { status: 'incomplete', stop: null } });
+  expect((await routeReceipts(seed.substrate)).at(-1)).toMatchObject({ outcome: 'incomplete', code: 'cut' });
+});
+
+test('a stream that ends without its terminal marker is a cut', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, {
+    scripts: {
+      'a/m': async function* () {
+        yield text('Looks whole.');
+      },
+      'b/m': says('Is whole.'),
+    },
+  });
+  const report = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(report.text).toBe('Is whole.');
+  expect(report.outcome.attempts[0]).toMatchObject({ outcome: 'incomplete', code: 'cut' });
+});
+
+test.each([
+  ['before the first token', []],
+  ['between tokens', [text('One ')]],
+])('a stall %s ends at its time and fails over', async (_name, before) => {
+  await using dir = scratch();
+  const policy = POLICY.replace('first_token: 2000, idle: 2000', 'first_token: 30, idle: 30');
+  await using seed = await open(dir, { policy, scripts: { 'a/m': hangs(before), 'b/m': says('Here.') } });
+  const report = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(report.text).toBe('Here.');
+  expect(report.outcome.attempts[0]).toMatchObject({ code: 'timeout' });
+});
+
+test('a tool call is given out once and whole: a cut after it had begun starts the turn again', async () => {
+  await using dir = scratch();
+  const call: ProviderEvent = {
+    type: 'tool_call',
+    providerId: 'x',
+    call: { type: 'tool_call', id: 'c1', name: 'look', arguments: '{"at":"it"}' },
+  };
+  await using seed = await open(dir, {
+    scripts: {
+      'a/m': fails(fault('cut'), [{ type: 'tool_call_begun' }, call]),
+      'b/m': async function* () {
+        yield call;
+        yield { type: 'end', stop: 'tool_calls', usage: null };
+      },
+    },
+  });
+  const { outcome, message } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(outcome).toMatchObject({ status: 'complete', stop: 'tool_calls' });
+  expect(message?.parts).toEqual([call.type === 'tool_call' ? call.call : null]);
+});
+
+test('[LOCK-RUNTIME-2] an unknown role is refused with one receipt, and nobody is asked', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, { scripts: {} });
+  const { outcome } = await seed.router.complete(asks('Hi', { role: 'nobody' }), asker(), PATIENT);
+  expect(outcome).toMatchObject({ status: 'refused', code: 'no_route' });
+  expect(await routeReceipts(seed.substrate)).toMatchObject([{ outcome: 'refused', code: 'no_route' }]);
+  expect(seed.calls).toEqual([]);
+});
+
+const TIGHT = POLICY.replace('usd: "1.00"', 'usd: "0.000001"');
+
+test('[LOCK-RUNTIME-3] over the ceiling: stop, one receipt with the figures, and nobody is asked', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, { policy: TIGHT, scripts: {} });
+  const { outcome } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(outcome).toMatchObject({ status: 'refused', code: 'over_ceiling' });
+  expect(outcome.retry_after_s).toBeGreaterThan(0);
+  const receipts = await routeReceipts(seed.substrate);
+  expect(receipts).toHaveLength(1);
+  expect(receipts[0]).toMatchObject({ outcome: 'refused', code: 'over_ceiling' });
+  expect(receipts[0]?.detail).toMatchObject({ limit_micro_usd: 1, spent_micro_usd: 0, held_micro_usd: 0 });
+  expect(seed.calls).toEqual([]);
+});
+
+test('[LOCK-RUNTIME-3] over the ceiling with on_ceiling: next, a free candidate answers', async () => {
+  await using dir = scratch();
+  const policy = TIGHT.replace('min_output_tokens: 10', 'min_output_tokens: 10\n    on_ceiling: next').replace(
+    '{ target: b, model: m, input_usd_per_mtok: "1", output_usd_per_mtok: "2" }',
+    '{ target: b, model: m, input_usd_per_mtok: "0", output_usd_per_mtok: "0" }',
+  );
+  await using seed = await open(dir, { policy, scripts: { 'b/m': says('Free.') } });
+  const report = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(report.text).toBe('Free.');
+  expect(report.outcome.attempts.map(({ outcome, code }) => [outcome, code])).toEqual([
+    ['refused', 'over_ceiling'],
+    ['ok', null],
+  ]);
+});
+
+test('a missing price skips the candidate, says so, and with no other one nobody is asked', async () => {
+  await using dir = scratch();
+  const policy = POLICY.replace(/ {2}- \{ target: [ab], model: m, input.*\n/g, '');
+  await using seed = await open(dir, { policy, scripts: {} });
+  const { outcome } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(outcome).toMatchObject({ status: 'refused', code: 'no_candidate' });
+  expect(outcome.attempts.map(({ code }) => code)).toEqual(['no_price', 'no_price']);
+  expect(await routeReceipts(seed.substrate)).toHaveLength(1);
+  expect(seed.calls).toEqual([]);
+});
+
+test('[LOCK-RUNTIME-5] tier 1 is out of reach on demand, whatever a caller says, and in reach of the drain', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/big': says('Deep.') } });
+  const work = asks('Think', { role: 'synthesizer' });
+  for (const dispatch of [ON_DEMAND, { kind: 'cron' as const }, structuredClone(createDrainDispatch())]) {
+    const { outcome } = await seed.router.complete(work, asker({ dispatch }), PATIENT);
+    expect(outcome).toMatchObject({ status: 'refused', code: 'no_route' });
+  }
+  const { id } = await seed.router.enqueue(work, asker());
+  expect((await seed.router.result(id, asker().actor, PATIENT)).outcome.status).toBe('queued');
+  const drain = { limit: 10, signal: PATIENT.signal, onCall: () => {} };
+  expect((await seed.router.drain(ON_DEMAND, drain)).map(({ outcome }) => outcome.code)).toEqual(['no_route']);
+  expect(seed.calls).toEqual([]);
+  const again = await seed.router.enqueue(work, asker());
+  const [report] = await seed.router.drain(createDrainDispatch(), drain);
+  expect(report).toMatchObject({ id: again.id, text: 'Deep.', outcome: { tier: 1, status: 'complete' } });
+});
+
+test('an idempotency key: one chain of calls, the same answer, another request is a conflict', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': says('Once.') } });
+  const keyed = asker({ idempotencyKey: 'k' });
+  const both = await Promise.all([1, 2].map(() => seed.router.complete(asks('Hi'), keyed, PATIENT)));
+  const later = await seed.router.complete(asks('Hi'), keyed, PATIENT);
+  expect(new Set([...both, later].map(({ id }) => id)).size).toBe(1);
+  expect(later).toEqual(both[0]);
+  expect(seed.calls).toHaveLength(1);
+  expect(await codeOf(seed.router.complete(asks('Ho'), keyed, PATIENT))).toBe('conflict');
+  const input = (await routeReceipts(seed.substrate))[0]?.input ?? '';
+  await seed.substrate.maintain((tx) => eraseContent(tx, [input]));
+  expect(await codeOf(seed.router.complete(asks('Hi'), keyed, PATIENT))).toBe('content_erased');
+});
+
+test('a key belongs to its grant', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': says('Yours.') } });
+  const mine = await seed.router.complete(asks('Hi'), asker({ idempotencyKey: 'k' }), PATIENT);
+  const stranger = { ...asker().actor, id: 'other', grant: 'g-other' };
+  expect(await codeOf(seed.router.result(mine.id, stranger, PATIENT))).toBe('not_found');
+});
+
+/** A call that is under way, with its first words said. */
+async function underWay(router: Router, options = asker()): Promise<RunningCall> {
+  const started = await router.start(asks('Hi'), options);
+  if (!(started instanceof RunningCall)) throw new Error('It has ended already.');
+  await new Promise<void>((resolve) => {
+    const stop = started.listen(() => {
+      stop();
+      resolve();
+    });
+  });
+  return started;
+}
+
+test('whoever stops waiting gets the id, and the work goes on', async () => {
+  await using dir = scratch();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await using seed = await open(dir, {
+    scripts: {
+      'a/m': async function* () {
+        yield text('So far');
+        await promise;
+        yield text(', so good.');
+        yield { type: 'end', stop: 'end', usage: null };
+      },
+    },
+  });
+  const call = await underWay(seed.router);
+  const waiting = { waitMs: 0, signal: PATIENT.signal };
+  expect(await seed.router.result(call.id, asker().actor, waiting)).toMatchObject({
+    text: 'So far',
+    outcome: { status: 'running' },
+  });
+  resolve();
+  expect(await seed.router.result(call.id, asker().actor, PATIENT)).toMatchObject({
+    text: 'So far, so good.',
+    outcome: { status: 'complete' },
+  });
+});
+
+test('a cancelled call is settled and closed', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': hangs([text('So')]) } });
+  const call = await underWay(seed.router);
+  const report = await seed.router.result(call.id, asker().actor, { ...PATIENT, cancel: true });
+  expect(report.outcome).toMatchObject({ status: 'incomplete', code: 'interrupted' });
+  // Nobody else is asked for what nobody wants.
+  expect(seed.calls).toHaveLength(1);
+  expect((await moneyOf(seed.substrate)).held).toBe(0);
+});
+
+test('[LOCK-MEMBRANE-2] removing a grant cancels its work, which is settled', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': hangs([text('So')]) } });
+  await seed.substrate.operate({ action: 'key.issue', actor: SEED }, async (op) => {
+    await op.run(
+      `INSERT INTO substrate_grants (id, name, door, kind, scopes, surface, created_at)
+        VALUES ('g1', 'helper', 'http', 'helper', '[]', 'daily', 0)`,
+    );
+  });
+  const call = await underWay(seed.router, asker({}, { ...asker().actor, id: 'helper', grant: 'g1' }));
+  await seed.substrate.operate({ action: 'key.revoke', actor: SEED }, async (op) => {
+    await op.run("DELETE FROM substrate_grants WHERE id = 'g1'");
+  });
+  for (const cut of seed.work.get('g1') ?? []) cut();
+  const { outcome } = await call.done;
+  expect(outcome.status).toBe('incomplete');
+  expect(await moneyOf(seed.substrate)).toMatchObject({ held: 0 });
+  expect(seed.work.get('g1')?.size).toBe(0);
+});
+
+test('a target that asks for a pause is not asked until it is over', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, {
+    scripts: { 'a/m': fails(fault('rate_limited', { retryAfterMs: 60_000 })), 'b/m': says('Here.') },
+  });
+  const targets = async (): Promise<(string | undefined)[]> => {
+    const before = seed.calls.length;
+    await seed.router.complete(asks('Hi'), asker(), PATIENT);
+    return seed.calls.slice(before).map(({ target }) => target);
+  };
+  expect(await targets()).toEqual(['a', 'b']);
+  expect(await targets()).toEqual(['b']);
+  seed.sources.time += 60_001;
+  expect(await targets()).toEqual(['a', 'b']);
+});
+
+test('[LOCK-RUNTIME-3] a report above the bound is booked as it is, told, and benches the model until the policy changes', async () => {
+  await using dir = scratch();
+  const usage = { input: 400_000, output: 1, cachedInput: 0, cacheWrite: 0 };
+  await using seed = await open(dir, { scripts: { 'a/m': says('Dear.', usage), 'b/m': says('Cheap.') } });
+  const { outcome } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(outcome.cost_micro_usd).toBe(400_002);
+  expect((await routeReceipts(seed.substrate)).at(-1)).toMatchObject({ outcome: 'ok', code: 'bound_exceeded' });
+  expect((await seed.router.complete(asks('Hi'), asker(), PATIENT)).text).toBe('Cheap.');
+  await applyPolicy(seed.substrate, POLICY.replace('usd: "1.00"', 'usd: "2.00"'));
+  expect((await seed.router.complete(asks('Hi'), asker(), PATIENT)).text).toBe('Dear.');
+});
+
+test('stopping lets go of what runs, settled', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': hangs([text('So')]) } });
+  const call = await underWay(seed.router);
+  await seed.router.close(0);
+  expect((await call.done).outcome.status).toBe('incomplete');
+  expect(await codeOf(seed.router.complete(asks('Hi'), asker(), PATIENT))).toBe('stopping');
+  expect((await moneyOf(seed.substrate)).held).toBe(0);
+});
+
+test('what an earlier boot left running is in doubt, and its key is never called again by itself', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': hangs([text('So')]) } });
+  const call = await underWay(seed.router, asker({ idempotencyKey: 'k' }));
+  await seed.substrate.operate({ action: 'seed.start', actor: SEED }, (op) => doubtRunning(op));
+  const next: Rig = routerOf(seed.substrate, { scripts: {} });
+  const report = await next.router.complete(asks('Hi'), asker({ idempotencyKey: 'k' }), PATIENT);
+  expect(report).toMatchObject({ id: call.id, outcome: { status: 'in_doubt', code: 'in_doubt' } });
+  expect(next.calls).toEqual([]);
+  await seed.router.close(0);
+});
+
+test('a trace leads from any receipt of a call to all of its steps', async () => {
+  await using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': fails(fault('cut'), [text('Ha')]), 'b/m': says('Whole.') } });
+  const { outcome, id } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  const steps = await routeReceipts(seed.substrate);
+  for (const { seq } of steps) {
+    const trace = await seed.substrate.read((db) => traceReceipt(db, seq));
+    expect(trace?.call?.id).toBe(id);
+    expect(trace?.receipts).toEqual(steps);
+  }
+  expect(outcome.receipt).toBe(steps.at(-1)?.seq);
+});
