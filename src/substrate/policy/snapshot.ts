@@ -96,6 +96,11 @@ export class PolicySnapshot {
     return this.#facts.policyVersion;
   }
 
+  /** Edits from outside that do not count before the owner acknowledged them; 0 where no passphrase is set. */
+  get pendingEdits(): number {
+    return this.#facts.pending.length;
+  }
+
   get roles(): readonly string[] {
     return [...this.#roles.keys()];
   }
