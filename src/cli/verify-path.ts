@@ -1,6 +1,6 @@
 /** Feeds an exported folder, or a proof, from the disk to the portable verifier. */
 import { hash } from 'node:crypto';
-import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SeedError } from '../errors.ts';
 import type { Sha256 } from '../formats/bytes.ts';
@@ -10,6 +10,8 @@ import type { Verdict } from '../formats/verify.ts';
 import { createLogVerifier } from '../formats/verify.ts';
 
 const SMALL_FILE_BYTES_MAX = 1024 * 1024;
+/** As many versions as a root of trust may have, see `formats/root.ts`. */
+const ROOT_VERSIONS_MAX = 1000;
 
 /** Node's one-shot hash: the same bytes, several times as fast as the portable one. */
 const sha: Sha256 = (bytes) => hash('sha256', bytes, 'buffer');
@@ -32,12 +34,24 @@ interface VerifyFiles {
 
 type OnBytes = (done: number, total: number) => void;
 
+/**
+ * The size of a file that somebody else named. A device, a pipe or a folder is none: reading it might
+ * never end.
+ *
+ * @throws SeedError `not_found`
+ */
+function fileSize(path: string): number {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw notThere(`There is no file ${path}.`);
+  if (stat.isDirectory()) throw notThere(`${path} is a folder, not a file.`);
+  if (!stat.isFile()) throw notThere(`${path} is a device or a pipe, not a file.`);
+  return stat.size;
+}
+
 /** Reads a small file that somebody else wrote. @throws SeedError `not_found`, `too_large` */
 function readSmall(path: string): string {
   try {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat === undefined || !stat.isFile()) throw missing(path);
-    if (stat.size > SMALL_FILE_BYTES_MAX)
+    if (fileSize(path) > SMALL_FILE_BYTES_MAX)
       throw new SeedError('too_large', `${path} is too large to be what it should be.`, { hint: 'Check the name.' });
     return readFileSync(path, 'utf8');
   } catch (error) {
@@ -45,8 +59,8 @@ function readSmall(path: string): string {
   }
 }
 
-function missing(path: string): SeedError {
-  return new SeedError('not_found', `There is no file ${path}.`, {
+function notThere(message: string): SeedError {
+  return new SeedError('not_found', message, {
     hint: 'Name a folder that `seed receipts export` made, or a file as it was saved.',
   });
 }
@@ -66,11 +80,15 @@ function asReadError(path: string, error: unknown): unknown {
 /** The versions of an export's root of trust; anything else in the folder has no business there. */
 function readRoots(folder: string): string[] {
   const names = statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true ? readdirSync(folder) : [];
+  if (names.length > ROOT_VERSIONS_MAX) {
+    throw new SeedError('too_large', `${folder} holds ${names.length} files.`, { hint: 'Check the name.' });
+  }
   return names.map((_name, index) => readSmall(join(folder, `${index + 1}.json`)));
 }
 
 export async function verifyExportOrProof(path: string, files: VerifyFiles, onBytes: OnBytes): Promise<PathVerdict> {
   const pinnedRoot = files.root === undefined ? undefined : readSmall(files.root);
+  if (path === '') throw notThere('The name of what to verify is empty.');
   const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   return folder ? verifyExport(path, pinnedRoot, files.checkpoint, onBytes) : verifyProofFile(path, pinnedRoot, files);
 }
@@ -81,6 +99,8 @@ async function verifyExport(
   held: string | undefined,
   onBytes: OnBytes,
 ): Promise<PathVerdict> {
+  const receipts = join(folder, 'receipts.jsonl');
+  const total = sizeOfExport(folder, receipts);
   const verifier = createLogVerifier({
     roots: readRoots(join(folder, 'root')),
     checkpoint: readSmall(join(folder, 'checkpoint')),
@@ -88,20 +108,29 @@ async function verifyExport(
     ...(held === undefined ? {} : { heldCheckpoint: readSmall(held) }),
     sha,
   });
-  const receipts = join(folder, 'receipts.jsonl');
-  const total = statSync(receipts, { throwIfNoEntry: false })?.size;
-  if (total === undefined) throw missing(receipts);
   try {
     let bytes = 0;
     for await (const chunk of createReadStream(receipts, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>) {
       verifier.write(chunk);
       bytes += chunk.length;
       onBytes(bytes, total);
+      if (verifier.isBroken()) break;
     }
   } catch (error) {
     throw asReadError(receipts, error);
   }
   return describe(verifier.finish());
+}
+
+function sizeOfExport(folder: string, receipts: string): number {
+  try {
+    const parts = ['receipts.jsonl', 'checkpoint', 'root'].filter((name) => !existsSync(join(folder, name)));
+    if (parts.length === 3)
+      throw notThere(`${folder} is not an export: it has no receipts.jsonl, checkpoint and root.`);
+    return fileSize(receipts);
+  } catch (error) {
+    throw asReadError(receipts, error);
+  }
 }
 
 function describe({ verdict, seed, size, firstBroken, continuesHeld }: Verdict): PathVerdict {

@@ -32,6 +32,8 @@ export interface LogVerifier {
   write(chunk: Uint8Array): void;
   /** Takes the next line, without its newline; for who has lines. Do not mix with `write`. */
   push(line: Uint8Array): void;
+  /** Whether a problem was found already: what follows does not change the verdict. */
+  isBroken(): boolean;
   /** The verdict on all that was taken; call it once, at the end. */
   finish(): Verdict;
 }
@@ -46,6 +48,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   return {
     write: (chunk) => lines.write(chunk),
     push: (line) => pass.push(line),
+    isBroken: () => pass.isBroken,
     finish: () => pass.finish(lines.hasRest()),
   };
 }
@@ -53,7 +56,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
 function refuseAll(firstBroken: Broken): LogVerifier {
   const ignore = (): void => undefined;
   const verdict: Verdict = { verdict: 'broken', size: 0, root: null, seed: null, firstBroken, continuesHeld: null };
-  return { write: ignore, push: ignore, finish: () => verdict };
+  return { write: ignore, push: ignore, isBroken: () => true, finish: () => verdict };
 }
 
 /** One pass over the receipts. After the first problem it takes nothing more. */
@@ -73,6 +76,10 @@ class Pass {
     this.#chain = new ReceiptChain(anchors.seed);
     this.#tree = new CompactRange(sha);
     this.#compareHeld();
+  }
+
+  get isBroken(): boolean {
+    return this.#broken !== null;
   }
 
   push(line: Uint8Array): void {

@@ -1,10 +1,20 @@
 /** Making a home, and homes that cannot be used. */
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { scratch } from '../support/scratch.ts';
 import type { ErrorAnswer } from './seed.ts';
-import { initHome, seed, seedJson } from './seed.ts';
+import { initHome, seed, seedJson, startDaemon } from './seed.ts';
 
 const isRoot = process.getuid?.() === 0;
 /** The user "nobody" on the systems where tests run as root. */
@@ -120,4 +130,96 @@ test('doctor finds what is open to others, and exits 1', async () => {
   expect(open.code).toBe(1);
   expect(open.stdout).toMatch(/^bad +home +Other users of this machine can look into private folders\.$/m);
   expect(open.stdout).toContain(`chmod 700 ${path.join(home, 'keys')}`);
+});
+
+test('doctor examines a home that nothing else opens, and says what to do', async () => {
+  using room = scratch();
+  const home = room.at('home');
+  await initHome(home);
+  writeFileSync(path.join(home, 'keys', 'log.pem'), 'garbage');
+  writeFileSync(path.join(home, 'lock.db'), 'garbage '.repeat(999));
+  rmSync(path.join(home, 'config.json'));
+  writeFileSync(path.join(home, 'seed.db'), '');
+  const { code, stdout, stderr } = await seed(['doctor', '--home', home]);
+  expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+  for (const check of ['settings', 'lock', 'keys', 'database']) {
+    expect(stdout).toMatch(new RegExp(`^bad +${check} .*\\n +→ .+$`, 'm'));
+  }
+  expect(stdout).toMatch(/^good +root /m);
+  expect(stdout).not.toContain('defect');
+});
+
+test('doctor tells of a missing checkpoint, whether or not a daemon serves', async () => {
+  using room = scratch();
+  const home = room.at('home');
+  await initHome(home);
+  const damaged = /^bad +log +The checkpoint kept outside the log is missing \(.*checkpoint\)\.$/m;
+  {
+    await using _daemon = await startDaemon(home);
+    expect(await seed(['doctor', '--home', home])).toMatchObject({ code: 0 });
+    rmSync(path.join(home, 'checkpoint'));
+    const served = await seed(['doctor', '--home', home]);
+    expect(served.code).toBe(1);
+    expect(served.stdout).toMatch(damaged);
+    expect(served.stdout).toMatch(/^good +daemon /m);
+    expect(await seed(['down', '--home', home])).toMatchObject({ code: 0 });
+  }
+  rmSync(path.join(home, 'checkpoint'), { force: true });
+  const alone = await seed(['doctor', '--home', home]);
+  expect(alone.code).toBe(1);
+  expect(alone.stdout).toMatch(damaged);
+  expect(alone.stdout).toContain('accept-rollback');
+});
+
+test('a home without its settings is a seed all the same, and every command says how to mend it', async () => {
+  using room = scratch();
+  const home = room.at('home');
+  await initHome(home);
+  const settings = path.join(home, 'config.json');
+  const before = readFileSync(settings, 'utf8');
+  rmSync(settings);
+  for (const argv of [['status'], ['up'], ['init'], ['down'], ['receipts', 'list'], ['receipts', 'note', 'x']]) {
+    const { code, answer } = await seedJson<ErrorAnswer>([...argv, '--home', home]);
+    expect({ argv, code, error: answer.error.code }).toEqual({ argv, code: 1, error: 'home_damaged' });
+    expect(answer.error.message).toContain('config.json is missing.');
+    const anew = /\{.*\}$/.exec(answer.error.hint)?.[0] ?? '';
+    expect(JSON.parse(anew)).toMatchObject({ seed: (JSON.parse(before) as { seed: string }).seed });
+    writeFileSync(room.at('anew'), anew);
+  }
+  expect(existsSync(settings)).toBe(false);
+  // What the hint says to write does mend it.
+  writeFileSync(settings, readFileSync(room.at('anew')));
+  expect(await seed(['receipts', 'note', 'x', '--home', home])).toMatchObject({ code: 0 });
+});
+
+test('a damaged lock is said to hold nothing, and goes when it is removed', async () => {
+  using room = scratch();
+  const home = room.at('home');
+  await initHome(home);
+  writeFileSync(path.join(home, 'lock.db'), 'garbage '.repeat(999));
+  for (const argv of [['up'], ['down'], ['receipts', 'note', 'x']]) {
+    const { code, stderr } = await seed([...argv, '--home', home]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^seed: The lock file .*lock\.db is damaged\.\n +Nothing is kept in it: remove it/);
+  }
+  rmSync(path.join(home, 'lock.db'));
+  expect(await seed(['receipts', 'note', 'x', '--home', home])).toMatchObject({ code: 0 });
+});
+
+test('a log folder that is none is no defect', async () => {
+  using room = scratch();
+  const home = room.at('home');
+  await initHome(home);
+  const log = path.join(home, 'log');
+  for (const damage of [
+    () => writeFileSync(log, ''),
+    () => mkdirSync(path.join(log, 'seed.log'), { recursive: true }),
+  ]) {
+    rmSync(log, { recursive: true });
+    damage();
+    const { code, answer } = await seedJson<ErrorAnswer>(['up', '--home', home]);
+    expect({ code, error: answer.error.code }).toEqual({ code: 1, error: 'home_damaged' });
+    expect(answer.error.message).toContain('Something else stands where the log');
+    expect(answer.error.hint).toContain('Move it away');
+  }
 });

@@ -1,5 +1,5 @@
 /** `seed receipts …`: what was done, shown, proven, exported, verified and erased. */
-import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Receipt } from '../../src/formats/receipt.ts';
@@ -129,7 +129,51 @@ test('verify: what is no export is said in words', async () => {
   expect(none.stderr).toContain('There is no file nothing-here.');
   const folder = await seed(['receipts', 'verify', '.'], options);
   expect(folder.code).toBe(1);
-  expect(folder.stderr).toMatch(/There is no file .*checkpoint\.\n +Name a folder that `seed receipts export` made/);
+  expect(folder.stderr).toMatch(/^seed: \. is not an export: .*\n +Name a folder that `seed receipts export` made/);
+  const empty = await seed(['receipts', 'verify', ''], options);
+  expect(empty.stderr).toContain('The name of what to verify is empty.');
+});
+
+test('verify: what never ends, or is no file, is not read', async () => {
+  const out = room.at('endless');
+  expect(await seed(['receipts', 'export', '--out', out], options)).toMatchObject({ code: 0 });
+  const root = path.join(out, 'root', '1.json');
+  symlinkSync('/dev/zero', room.at('zero'));
+  for (const [args, wanted] of [
+    [['/dev/null', '--root', root], '/dev/null is a device or a pipe, not a file.'],
+    [[room.at('zero'), '--root', root], 'zero is a device or a pipe, not a file.'],
+    [[out, '--root', '/dev/zero'], '/dev/zero is a device or a pipe, not a file.'],
+    [[out, '--root', out], 'is a folder, not a file.'],
+    [[out, '--checkpoint', '/dev/zero'], '/dev/zero is a device or a pipe, not a file.'],
+  ] as const) {
+    const { code, stderr } = await seed(['receipts', 'verify', ...args], options);
+    expect(code).toBe(1);
+    expect(stderr).toContain(wanted);
+  }
+  for (const name of ['receipts.jsonl', 'checkpoint', 'root/1.json']) {
+    const broken = room.at(`endless-${path.basename(name)}`);
+    cpSync(out, broken, { recursive: true });
+    rmSync(path.join(broken, name));
+    symlinkSync('/dev/zero', path.join(broken, name));
+    const { code, stderr } = await seed(['receipts', 'verify', broken], options);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${name} is a device or a pipe, not a file.`);
+  }
+  // A terabyte without a newline: the first receipt that is wrong ends it.
+  truncateSync(path.join(out, 'receipts.jsonl'), 2 ** 40);
+  const { code, stdout } = await seed(['receipts', 'verify', out], options);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^Broken: /);
+});
+
+test('list: a limit that is too large is said with the largest one', async () => {
+  const far = await seed(['receipts', 'list', '--limit', '99999999999'], options);
+  expect(far).toMatchObject({ code: 2, stdout: '' });
+  expect(far.stderr).toContain('A limit is a whole number from 1 to 999999999.');
+  const much = await seed(['receipts', 'list', '--limit', '100001'], options);
+  expect(much).toMatchObject({ code: 2, stdout: '' });
+  expect(much.stderr).toContain('add --csv, which lists as many as there are');
+  expect(await seed(['receipts', 'list', '--csv', '--limit', '100001'], options)).toMatchObject({ code: 0 });
 });
 
 test('erase: the content goes, the receipt stays', async () => {

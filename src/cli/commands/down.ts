@@ -27,7 +27,7 @@ async function down(options: CommonOptions): Promise<void> {
 }
 
 /** Stops the daemon of a home and waits until the home is free; resolves to its pid, or null. */
-async function stopDaemon(config: Config): Promise<number | null> {
+export async function stopDaemon(config: Config): Promise<number | null> {
   const { ownerSocketOf } = await import('../../main.ts');
   const { isLocked } = await import('../../substrate/home/lock.ts');
   const { chooseDriver } = await import('../../substrate/store/connection.ts');
@@ -61,10 +61,20 @@ async function signalDaemon(home: string, locked: boolean): Promise<number | nul
   try {
     process.kill(holder.pid, 'SIGTERM');
   } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EPERM') throw notYours(holder.pid, error);
     // Gone meanwhile is what was wanted.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    if (code !== 'ESRCH') throw error;
   }
   return holder.pid;
+}
+
+function notYours(pid: number, cause: unknown): SeedError {
+  return new SeedError('forbidden', `You may not stop the daemon (pid ${pid}).`, {
+    hint: 'Run the command as the user whose home it is.',
+    data: { pid },
+    cause,
+  });
 }
 
 function tooSlow(pid: number, waitMs: number): SeedError {

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
+import { SeedError } from '../../errors.ts';
 import type { Receipt } from '../../formats/receipt.ts';
 import { OUTCOMES } from '../../formats/receipt.ts';
 import { homePath } from '../../substrate/home/layout.ts';
@@ -73,13 +74,17 @@ export function addReceipts(program: Command): void {
 function parseSeq(text: string): number {
   const seq = Number(text);
   if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(seq)) return seq;
-  throw new InvalidArgumentError('A receipt number is a whole number from 0.');
+  throw new InvalidArgumentError(`A receipt number is a whole number from 0 to ${Number.MAX_SAFE_INTEGER}.`);
 }
+
+const LIMIT_MAX = 999_999_999;
+/** A table or one JSON text is put together before it is printed; CSV goes out page by page. */
+const LIMIT_AT_ONCE_MAX = 100_000;
 
 function parseLimit(text: string): number {
   const limit = Number(text);
-  if (/^\d{1,9}$/.test(text) && limit > 0) return limit;
-  throw new InvalidArgumentError('A limit is a whole number from 1.');
+  if (/^\d{1,16}$/.test(text) && limit > 0 && limit <= LIMIT_MAX) return limit;
+  throw new InvalidArgumentError(`A limit is a whole number from 1 to ${LIMIT_MAX}.`);
 }
 
 interface ListOptions extends CommonOptions {
@@ -156,6 +161,11 @@ async function listReceipts(options: ListOptions): Promise<void> {
     await eachPage(options, limit, ({ receipts }) => printLines(receipts.map(csvLine)));
     return;
   }
+  if (limit > LIMIT_AT_ONCE_MAX) {
+    throw new SeedError('invalid_input', `Up to ${LIMIT_AT_ONCE_MAX} receipts are listed at once.`, {
+      hint: 'Ask for fewer, or add --csv, which lists as many as there are.',
+    });
+  }
   const receipts: Receipt[] = [];
   let next: number | null = null;
   await eachPage(options, limit, (page) => {
@@ -167,7 +177,10 @@ async function listReceipts(options: ListOptions): Promise<void> {
     return;
   }
   printLine(receipts.length === 0 ? 'No receipts match.' : receiptTable(receipts));
-  if (next !== null) printLine(`There are more: add --limit ${limit * 10}, or --cursor ${String(next)} to go on.`);
+  if (next !== null)
+    printLine(
+      `There are more: add --limit ${Math.min(limit * 10, LIMIT_AT_ONCE_MAX)}, or --cursor ${String(next)} to go on.`,
+    );
 }
 
 interface Content {
