@@ -12,11 +12,12 @@ import { openDoors } from './doors/open.ts';
 import type { SeedError } from './errors.ts';
 import { toSeedError } from './errors.ts';
 import { originOf } from './formats/checkpoint.ts';
-import { assertHome, audienceOf, COMMAND_WAIT_MS, egressOf, faultOf, keysOf, loopbackUrl } from './main.ts';
+import { assertHome, audienceOf, COMMAND_WAIT_MS, egressOf, faultOf, keysOf, loopbackUrl, mindOf } from './main.ts';
 import type { OpenAccessKey } from './membrane/access-key.ts';
 import { createAccessKeyOpener } from './membrane/access-key.ts';
 import { Membrane } from './membrane/membrane.ts';
 import { OWNER, SEED } from './substrate/actor.ts';
+import { doubtCalls } from './substrate/calls.ts';
 import { eraseDueContent } from './substrate/content.ts';
 import { sampleGrowth } from './substrate/health.ts';
 import { homePath } from './substrate/home/layout.ts';
@@ -135,6 +136,7 @@ async function openAll(parts: Parts): Promise<Serving> {
   if (substrate.distrust === null) {
     await settleLeftovers(substrate);
     await settleOpenIntents(substrate);
+    await doubtCalls(substrate);
   }
   await noteStart(substrate, version);
   opened.add(() => noteStop(substrate));
@@ -198,7 +200,9 @@ async function openSeed(
   const keys = await keysOf(config, substrate, membrane.work);
   const egress = await egressOf(config, substrate);
   opened.add(() => egress.close());
-  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress });
+  const mind = mindOf(config, { substrate, egress, work: membrane.work, onDefect: tell });
+  opened.add(() => mind.close(DRAIN_MS));
+  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, mind });
   doors = await openDoors({
     port,
     publicUrl,

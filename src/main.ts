@@ -12,6 +12,10 @@ import { originOf } from './formats/checkpoint.ts';
 import { Egress } from './membrane/egress.ts';
 import { KeyService } from './membrane/keys.ts';
 import { OpenWork } from './membrane/streams.ts';
+import type { Mind } from './mind/mind.ts';
+import { createDrainDispatch } from './mind/router/dispatch.ts';
+import { PROVIDER_MODULES } from './mind/router/providers/index.ts';
+import { Router } from './mind/router/router.ts';
 import { assertUsable, createHome, homeState } from './substrate/home/create.ts';
 import { Credentials } from './substrate/home/credentials.ts';
 import { lockHome } from './substrate/home/lock.ts';
@@ -134,6 +138,36 @@ function openEgress(home: string, { halted }: { halted: boolean }): Egress {
   return new Egress({ credentials: new Credentials(home, readSecrets()), now: systemSources.now, halted });
 }
 
+/** What decides and calls models in this process. The drain's dispatch is made here and stays in here. */
+export interface OpenMind extends Mind {
+  /** Lets calls under way end for `graceMs`, then cancels them; resolves when all of them are settled. */
+  readonly close: (graceMs: number) => Promise<void>;
+}
+
+export function mindOf(
+  config: Config,
+  parts: { substrate: Substrate; egress: Egress; work: OpenWork; onDefect: (error: SeedError) => void },
+): OpenMind {
+  const { substrate, egress, work, onDefect } = parts;
+  const dispatch = createDrainDispatch();
+  const router = new Router({
+    substrate,
+    provider: (name) => PROVIDER_MODULES[name],
+    open: (target) => egress.open(target),
+    register: (grant, cut) => work.register(grant, cut),
+    onDefect,
+    fault: faultOf(config),
+  });
+  return {
+    router,
+    drain: (options) => router.drain(dispatch, options),
+    close: (graceMs) => router.close(graceMs),
+  };
+}
+
+/** How long a command waits for model calls that it started, when it is over. */
+const COMMAND_GRACE_MS = 1_000;
+
 /** Takes the home's lock for one command. @throws SeedError `home_locked` when a daemon has it */
 export async function openLocally(config: Config): Promise<LocalSeed> {
   assertHome(config);
@@ -147,15 +181,19 @@ export async function openLocally(config: Config): Promise<LocalSeed> {
       fault: faultOf(config),
     });
     const egress = await egressOf(config, substrate);
+    const work = new OpenWork();
+    const mind = mindOf(config, { substrate, egress, work, onDefect: () => {} });
     return {
       call: createCall({
         tools: TOOLS,
         substrate,
         daemon: commandDaemon(config),
-        keys: await keysOf(config, substrate, new OpenWork()),
+        keys: await keysOf(config, substrate, work),
         egress,
+        mind,
       }),
       close: async () => {
+        await mind.close(COMMAND_GRACE_MS);
         await egress.close();
         await substrate.close();
         lock.release();

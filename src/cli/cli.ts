@@ -18,6 +18,7 @@ import { addMcp } from './commands/mcp.ts';
 import { addPolicy } from './commands/policy.ts';
 import { addReceipts } from './commands/receipts.ts';
 import { addRequests } from './commands/requests.ts';
+import { addRoute } from './commands/route.ts';
 import { addStatus } from './commands/status.ts';
 import { addUp, isServing } from './commands/up.ts';
 import { EXIT, EXIT_MEANINGS, exitLines, printError, watchOutput } from './output.ts';
@@ -49,6 +50,7 @@ export function buildProgram(version: string): Command {
     addHalt,
     addConfig,
     addPolicy,
+    addRoute,
     addConnect,
     addDisconnect,
     addMcp,

@@ -1,5 +1,7 @@
 /** Calls to models as rows: who asked for what, how it stands, what came of it. */
+import { SEED } from './actor.ts';
 import type { ReadHandle, Row, WriteHandle } from './store/store.ts';
+import type { Substrate } from './substrate.ts';
 
 export const CALL_STATUSES = ['queued', 'running', 'complete', 'incomplete', 'refused', 'failed', 'in_doubt'] as const;
 export type CallStatus = (typeof CALL_STATUSES)[number];
@@ -118,7 +120,19 @@ export async function countQueued(db: ReadHandle, grant: string | null): Promise
   return { total: row?.total ?? 0, own: row?.own ?? 0 };
 }
 
-/** Marks what an earlier boot left running: nobody knows how it ended, and it is not called again. */
-export async function doubtRunning(tx: WriteHandle): Promise<number> {
-  return tx.run("UPDATE substrate_calls SET status = 'in_doubt' WHERE status = 'running'");
+/**
+ * Marks what an earlier boot left running, with one receipt if there is any: nobody knows how it ended,
+ * and it is not called again. Resolves to how many there were.
+ */
+export async function doubtCalls(substrate: Substrate): Promise<number> {
+  const left = await substrate.read((db) =>
+    db.get<{ count: number } & Row>("SELECT count(*) AS count FROM substrate_calls WHERE status = 'running'"),
+  );
+  if (left === undefined || left.count === 0) return 0;
+  const { value } = await substrate.operate({ action: 'route.doubt', actor: SEED }, async (op) => {
+    const doubted = await op.run("UPDATE substrate_calls SET status = 'in_doubt' WHERE status = 'running'");
+    op.receipt({ detail: { calls: doubted } });
+    return doubted;
+  });
+  return value;
 }

@@ -1,6 +1,20 @@
 /** Every tool, in the order in which clients see them. A new tool is one file and one line here. */
 import { agentRename } from './agent-rename.ts';
+import { busAck } from './bus-ack.ts';
+import { busDead } from './bus-dead.ts';
+import { busDeadShow } from './bus-dead-show.ts';
+import { busDrop } from './bus-drop.ts';
+import { busFollow } from './bus-follow.ts';
+import { busHistory } from './bus-history.ts';
+import { busInbox } from './bus-inbox.ts';
+import { busPeers } from './bus-peers.ts';
+import { busReceive } from './bus-receive.ts';
+import { busRetry } from './bus-retry.ts';
+import { busSend } from './bus-send.ts';
 import { configSet } from './config-set.ts';
+import { credentialList } from './credential-list.ts';
+import { credentialRemove } from './credential-remove.ts';
+import { credentialSet } from './credential-set.ts';
 import type { Tool } from './define.ts';
 import { keyIssue } from './key-issue.ts';
 import { keyList } from './key-list.ts';
@@ -30,17 +44,29 @@ import { receiptVerify } from './receipt-verify.ts';
 import { requestApprove, requestDeny } from './request-decide.ts';
 import { requestList } from './request-list.ts';
 import { requestShow } from './request-show.ts';
+import { routeResult } from './route-result.ts';
+import { routeComplete } from './route-complete.ts';
+import { routeCancel } from './route-cancel.ts';
+import { routeEnqueue } from './route-enqueue.ts';
+import { routeTrace } from './route-trace.ts';
+import { routeDrain } from './route-drain.ts';
 import { seedDoctor } from './seed-doctor.ts';
 import { seedHalt, seedResume } from './seed-halt.ts';
 import { seedStart } from './seed-start.ts';
 import { seedStatus } from './seed-status.ts';
 import { seedStop } from './seed-stop.ts';
+import { targetAdd } from './target-add.ts';
+import { targetDetect } from './target-detect.ts';
+import { targetList } from './target-list.ts';
+import { targetTest } from './target-test.ts';
 
 export const TOOLS: readonly Tool[] = [
   // daily: what an agent sees by default
   seedStart,
   receiptGet,
   membraneRequest,
+  routeComplete,
+  routeResult,
   // full
   seedStatus,
   receiptList,
@@ -51,7 +77,11 @@ export const TOOLS: readonly Tool[] = [
   membraneList,
   membraneRegister,
   membraneRevoke,
+  routeTrace,
+  routeEnqueue,
+  routeCancel,
   // the owner's door alone
+  routeDrain,
   receiptCheckpoint,
   receiptExport,
   receiptErase,
@@ -65,6 +95,11 @@ export const TOOLS: readonly Tool[] = [
   requestApprove,
   requestDeny,
   agentRename,
+  busInbox,
+  busDead,
+  busDeadShow,
+  busRetry,
+  busDrop,
   configSet,
   policyShow,
   policyCheck,
@@ -73,6 +108,13 @@ export const TOOLS: readonly Tool[] = [
   policyRollback,
   policyAck,
   policyExplain,
+  credentialSet,
+  credentialList,
+  credentialRemove,
+  targetAdd,
+  targetList,
+  targetTest,
+  targetDetect,
   seedDoctor,
   seedHalt,
   seedResume,

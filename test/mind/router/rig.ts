@@ -129,10 +129,10 @@ prices:
 
 /** Applies a policy file's text. */
 export async function applyPolicy(substrate: Substrate, text: string): Promise<void> {
-  const read = readDocument(text);
-  if (!('rows' in read)) throw new Error(JSON.stringify(read));
+  const { rows, problems } = readDocument(text);
+  if (rows === null) throw new Error(JSON.stringify(problems));
   await substrate.operate({ action: 'policy.apply', actor: OWNER }, (op) =>
-    putPolicy(op, { document: text, rows: read.rows, origin: 'apply' }),
+    putPolicy(op, { document: text, rows, origin: 'apply' }),
   );
 }
 

@@ -5,7 +5,7 @@ import { ProviderFault } from '../../../src/mind/router/provider.ts';
 import type { Router } from '../../../src/mind/router/router.ts';
 import { RunningCall } from '../../../src/mind/router/router.ts';
 import type { Receipt } from '../../../src/formats/receipt.ts';
-import { doubtRunning } from '../../../src/substrate/calls.ts';
+import { doubtCalls } from '../../../src/substrate/calls.ts';
 import { eraseContent, getContent } from '../../../src/substrate/content.ts';
 import { SEED } from '../../../src/substrate/actor.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
@@ -380,7 +380,7 @@ test('what an earlier boot left running is in doubt, and its key is never called
   await using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': hangs([text('So')]) } });
   const call = await underWay(seed.router, asker({ idempotencyKey: 'k' }));
-  await seed.substrate.operate({ action: 'seed.start', actor: SEED }, (op) => doubtRunning(op));
+  expect(await doubtCalls(seed.substrate)).toBe(1);
   const next: Rig = routerOf(seed.substrate, { scripts: {} });
   const report = await next.router.complete(asks('Hi'), asker({ idempotencyKey: 'k' }), PATIENT);
   expect(report).toMatchObject({ id: call.id, outcome: { status: 'in_doubt', code: 'in_doubt' } });
