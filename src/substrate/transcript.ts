@@ -44,7 +44,7 @@ const ImagePart = z.strictObject({
   data: z.base64(),
 });
 
-const ToolCallPart = z.strictObject({
+export const ToolCallPart = z.strictObject({
   type: z.literal('tool_call'),
   id: ToolCallId,
   name: ToolName,

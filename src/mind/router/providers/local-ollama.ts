@@ -1,0 +1,188 @@
+/** Ollama, on this machine or another of the owner's. */
+import * as z from 'zod';
+import type { Message } from '../../../substrate/transcript.ts';
+import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from '../provider.ts';
+import { ProviderFault } from '../provider.ts';
+import { OLLAMA_API, toOllama } from '../transcript/ollama.ts';
+import type { Said } from './answer.ts';
+import { answer, once, readable } from './answer.ts';
+import { badChunk, streamError } from './faults.ts';
+import { handOver } from './transport.ts';
+
+const PROVIDER = 'Ollama';
+const encode = once(toOllama);
+
+export const localOllama: Provider = {
+  name: 'local-ollama',
+  overhead: { perRequest: 1_024, perMessage: 16, perTool: 64, perImage: null },
+  encode,
+  stream,
+};
+
+async function* stream(request: ModelRequest, context: ProviderContext): ReturnType<typeof answer> {
+  // Not the package's own entry: that one takes an image's text for a path and reads the file.
+  const { Ollama } = await import('ollama/browser');
+  const decode = async function* (response: Response): AsyncGenerator<Said, void> {
+    const client = new Ollama({ host: context.baseUrl, fetch: handOver(checkLines(response)) });
+    yield* read(await client.chat({ model: request.model, messages: [], stream: true }), request);
+  };
+  const outgoing = {
+    provider: PROVIDER,
+    model: request.model,
+    path: '/api/chat',
+    headers: context.credential === null ? {} : { authorization: `Bearer ${context.credential}` },
+    body: encode(request).body,
+  };
+  yield* answer({ outgoing, decode, isStreamError: () => false }, context);
+}
+
+/**
+ * The same lines, each of them looked at: the SDK skips a line that is no JSON, writes it to the console
+ * and goes on as if nothing were missing.
+ */
+function checkLines(response: Response): Response {
+  const decoder = new TextDecoder();
+  let rest = '';
+  const check = (line: string): void => {
+    if (line.trim() !== '') checkLine(line);
+  };
+  const checked = new TransformStream<Uint8Array, Uint8Array>(
+    {
+      transform(bytes, controller) {
+        const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n');
+        rest = lines.pop() ?? '';
+        lines.forEach(check);
+        controller.enqueue(bytes);
+      },
+      flush() {
+        // A torn last line is a cut, and the SDK leaves it out.
+        rest = '';
+      },
+    },
+    undefined,
+    { highWaterMark: 0 },
+  );
+  return new Response((response.body as ReadableStream<Uint8Array>).pipeThrough(checked), {
+    headers: response.headers,
+  });
+}
+
+function checkLine(line: string): void {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw badChunk(PROVIDER);
+  }
+  if (typeof value !== 'object' || value === null) throw badChunk(PROVIDER);
+  if ('error' in value) throw streamError(PROVIDER);
+}
+
+const Count = z.number().nullish();
+
+/** As much of a chunk as is read here (Ollama, `docs/api.md`, "Generate a chat completion"). */
+const Chunk = z.object({
+  model: z.string().nullish(),
+  message: z
+    .object({
+      content: z.string().nullish(),
+      thinking: z.string().nullish(),
+      tool_calls: z
+        .array(
+          z.object({
+            id: z.string().nullish(),
+            function: z.object({ name: z.string(), arguments: z.record(z.string(), z.unknown()).nullish() }),
+          }),
+        )
+        .nullish(),
+    })
+    .nullish(),
+  done: z.boolean().nullish(),
+  done_reason: z.string().nullish(),
+  prompt_eval_count: Count,
+  eval_count: Count,
+});
+type Chunk = z.infer<typeof Chunk>;
+
+async function* read(chunks: AsyncIterable<unknown>, request: ModelRequest): AsyncGenerator<Said, void> {
+  let thinking = '';
+  let named = false;
+  let called = false;
+  for await (const value of chunks) {
+    const chunk = readable(Chunk, value);
+    if (!named && typeof chunk.model === 'string') yield { type: 'model', model: chunk.model };
+    named ||= typeof chunk.model === 'string';
+    thinking += chunk.message?.thinking ?? '';
+    const calls = chunk.message?.tool_calls ?? [];
+    const text = chunk.message?.content ?? '';
+    // Reasoning comes first; it is whole when something else comes.
+    if (thinking !== '' && (text !== '' || calls.length > 0 || chunk.done === true)) {
+      yield thought(thinking, request.model);
+      thinking = '';
+    }
+    yield { type: 'text', text };
+    called ||= calls.length > 0;
+    yield* calls.flatMap(saidBy);
+    if (chunk.done !== true) continue;
+    assertWhole(request.messages, chunk.prompt_eval_count);
+    yield { type: 'usage', usage: usageOf(chunk) };
+    yield { type: 'stop', stop: stopOf(chunk.done_reason, called) };
+    yield { type: 'over' };
+  }
+}
+
+function thought(thinking: string, model: string): Said {
+  const data = JSON.stringify({ thinking });
+  return { type: 'opaque', part: { type: 'opaque', provider: 'local-ollama', model, api: OLLAMA_API, data } };
+}
+
+function saidBy({ id, function: { name, arguments: given } }: ToolCalls[number]): Said[] {
+  const call = { name, arguments: JSON.stringify(given ?? {}), providerId: id ?? null };
+  return [{ type: 'tool_call_begun' }, { type: 'call', ...call }];
+}
+
+type ToolCalls = NonNullable<NonNullable<Chunk['message']>['tool_calls']>;
+
+function stopOf(reason: string | null | undefined, called: boolean): StopReason {
+  if (reason === 'length') return 'max_tokens';
+  return called ? 'tool_calls' : 'end';
+}
+
+function usageOf({ prompt_eval_count: input, eval_count: output }: Chunk): Usage {
+  return { input: input ?? 0, output: output ?? 0, cachedInput: 0, cacheWrite: 0 };
+}
+
+/**
+ * A server that drops the front of a prompt says so in nothing but its count.
+ * @throws ProviderFault `truncated` when fewer tokens were read than the prompt has at least
+ */
+function assertWhole(messages: readonly Message[], count: number | null | undefined): void {
+  // None or 0 is unknown: a prompt that is still in the server's cache may count as nothing.
+  if (count === null || count === undefined || count <= 0) return;
+  const least = leastTokens(messages);
+  if (count >= least) return;
+  throw new ProviderFault(
+    'truncated',
+    `Ollama read ${count} tokens of a prompt that has at least ${least}: its beginning was dropped.`,
+    { mayBeBilled: true },
+  );
+}
+
+/** Bytes that one token stands for, at most: vocabularies have a few long runs of one sign, none of words. */
+const TOKEN_BYTES_MAX = 64;
+
+/**
+ * Tokens that a prompt has at least: tokenizers split at white space first, so that no token reaches
+ * over two words (Ollama's models: byte-pair encoding with such a split, or SentencePiece).
+ */
+function leastTokens(messages: readonly Message[]): number {
+  let least = 0;
+  for (const { role, parts } of messages) {
+    for (const part of parts) {
+      // Of a tool's message only results are carried, and those only where a call asks for them.
+      if (part.type !== 'text' || role === 'tool') continue;
+      for (const [word] of part.text.matchAll(/\S+/g)) least += Math.ceil(Buffer.byteLength(word) / TOKEN_BYTES_MAX);
+    }
+  }
+  return least;
+}

@@ -1,0 +1,144 @@
+/**
+ * The one request of an attempt, ours to the byte.
+ *
+ * The SDKs read environment variables, add headers, retry and log. So none of them sends: the request
+ * goes out from here, once, and the SDK is handed the answer to decode (`handOver`). Address, headers
+ * and body are what this file was given, whatever stands in the environment.
+ */
+import type { ProviderContext } from '../provider.ts';
+import { ProviderFault } from '../provider.ts';
+import { abortFault, connectionFault, statusFault } from './faults.ts';
+
+export interface Outgoing {
+  readonly provider: string;
+  readonly model: string;
+  /** Behind the target's base URL, with a slash in front. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Bytes of an error's body that are looked at. */
+const ERROR_BYTES_MAX = 64 * 1_024;
+/** Bytes of one answer, at most; an SDK keeps an unfinished line in memory, however long it gets. */
+const ANSWER_BYTES_MAX = 32 * 1_024 * 1_024;
+
+/** Sends it, once. @throws ProviderFault unless the provider accepts */
+export async function send(outgoing: Outgoing, context: ProviderContext): Promise<Response> {
+  const { signal } = context;
+  if (signal.aborted) throw abortFault(signal, false);
+  const response = await request(outgoing, context);
+  if (response.ok && response.body !== null) return response;
+  const { provider, model } = outgoing;
+  const body = await beginningOf(response);
+  throw statusFault({ provider, model, status: response.status, headers: response.headers, body });
+}
+
+async function request({ provider, path, headers, body }: Outgoing, context: ProviderContext): Promise<Response> {
+  const { baseUrl, fetch, signal } = context;
+  try {
+    return await fetch(`${baseUrl.replace(/\/+$/, '')}${path}`, {
+      method: 'POST',
+      headers: { accept: '*/*', 'content-type': 'application/json', 'user-agent': 'sovereign-seed', ...headers },
+      body,
+      signal,
+      redirect: 'error',
+    });
+  } catch (thrown) {
+    throw signal.aborted ? abortFault(signal, true) : connectionFault(thrown, provider);
+  }
+}
+
+/** The first bytes of a body as text; an error without a readable body is still that error. */
+async function beginningOf(response: Response): Promise<string> {
+  if (response.body === null) return '';
+  const reader = readerOf(response);
+  const chunks: Uint8Array[] = [];
+  try {
+    for (let bytes = 0; bytes < ERROR_BYTES_MAX; ) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      chunks.push(value);
+      bytes += value.length;
+    }
+  } catch {
+    // The status alone says what is needed.
+  }
+  await reader.cancel().catch(() => {});
+  return Buffer.concat(chunks).subarray(0, ERROR_BYTES_MAX).toString();
+}
+
+/** An answer's bytes on their way to an SDK, and how they ended. */
+export interface Body {
+  readonly response: Response;
+  /** `open`; `ended` cleanly; `broken` by the network or by our own limit. */
+  readonly state: () => 'open' | 'ended' | 'broken';
+  /** Lets go of the connection: for reuse where the answer is over, else by closing it. */
+  readonly release: () => Promise<void>;
+}
+
+/** Watches an answer's bytes as they are read. The SDK reads them at its own pace. */
+export function watchBody(answer: Response, provider: string): Body {
+  const reader = readerOf(answer);
+  let state: 'open' | 'ended' | 'broken' = 'open';
+  let bytes = 0;
+  const read = async (): Promise<Uint8Array | null> => {
+    try {
+      const { done, value } = await reader.read();
+      if (done) {
+        state = 'ended';
+        return null;
+      }
+      bytes += value.length;
+      if (bytes <= ANSWER_BYTES_MAX) return value;
+    } catch (thrown) {
+      state = 'broken';
+      throw thrown;
+    }
+    state = 'broken';
+    throw new ProviderFault('bad_chunk', `The answer of ${provider} has more than ${ANSWER_BYTES_MAX} bytes.`, {
+      mayBeBilled: true,
+    });
+  };
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const value = await read();
+        if (value === null) controller.close();
+        else controller.enqueue(value);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  const release = async (): Promise<void> => {
+    // The end of a finished answer is mostly here already; reading it leaves the connection for the next.
+    if (state === 'open') await Promise.race([read(), nextTurn()]).catch(() => {});
+    if (state !== 'ended') await reader.cancel().catch(() => {});
+  };
+  return { response: new Response(stream, { headers: answer.headers }), state: () => state, release };
+}
+
+function readerOf({ body }: Response): ReadableStreamDefaultReader<Uint8Array> {
+  return (body as ReadableStream<Uint8Array>).getReader();
+}
+
+function nextTurn(): Promise<null> {
+  return new Promise((resolve) => {
+    setImmediate(resolve, null);
+  });
+}
+
+/** A `fetch` for an SDK: it gives the answer that is there, once, and sends nothing. */
+export function handOver(response: Response): typeof globalThis.fetch {
+  let handed = false;
+  return () => {
+    if (handed) return Promise.reject(new Error('An SDK tried to send a request of its own.'));
+    handed = true;
+    return Promise.resolve(response);
+  };
+}
+
+/** Says nothing, for SDKs that would write to the console what a provider said. */
+export const SILENT = { debug: quiet, info: quiet, warn: quiet, error: quiet } as const;
+
+function quiet(): void {}
