@@ -23,14 +23,15 @@ import { parseOrigin } from '../origins.ts';
 import { createFileDurably, fileError, makeFolders, syncFolder } from './files.ts';
 import { homePath } from './layout.ts';
 
-/** The environment names that a credential may stand for; nothing else of the environment ever leaves. */
-export const CREDENTIAL_VARIABLES = [
-  'ANTHROPIC_API_KEY',
-  'GEMINI_API_KEY',
-  'GOOGLE_API_KEY',
-  'NVIDIA_API_KEY',
-] as const;
-export type CredentialVariable = (typeof CREDENTIAL_VARIABLES)[number];
+/** The environment names that a credential may stand for, each with whose key it holds; nothing else of it ever leaves. */
+export const CREDENTIAL_PROVIDERS = {
+  ANTHROPIC_API_KEY: 'anthropic',
+  GEMINI_API_KEY: 'gemini',
+  GOOGLE_API_KEY: 'gemini',
+  NVIDIA_API_KEY: 'nvidia',
+} as const;
+export type CredentialVariable = keyof typeof CREDENTIAL_PROVIDERS;
+export const CREDENTIAL_VARIABLES = Object.keys(CREDENTIAL_PROVIDERS) as [CredentialVariable, ...CredentialVariable[]];
 
 /** What the environment holds of them. Apart from the configuration, which may be shown. */
 export type Secrets = Readonly<Partial<Record<CredentialVariable, string>>>;
