@@ -16,10 +16,9 @@ function fileIdentity(path: string): string | null {
 /**
  * Remembers which files the database and its write-ahead log were.
  *
- * Both must be there at each look, the database as the same file. The journal is compared but once
- * in a while: a `stat` of it makes the kernel give its next write a time of its own (Linux 6.13,
- * multigrain timestamps), which every fsync then has to carry to the disk as well; two a commit cost
- * a third of the commit.
+ * The journal is compared but once in a while: a `stat` of it makes the kernel give its next write a
+ * time of its own (Linux 6.13, multigrain timestamps), which every fsync then has to carry to the
+ * disk as well; two a commit cost a sixth of the commit.
  */
 export class Presence {
   readonly #path: string;
@@ -27,6 +26,7 @@ export class Presence {
   readonly #database: string | null;
   readonly #journalWas: string | null;
   #lookedMs: number;
+  #lost = false;
 
   constructor(path: string) {
     this.#path = path;
@@ -36,12 +36,22 @@ export class Presence {
     this.#lookedMs = performance.now();
   }
 
+  /** A quick look before a commit: whether there is a database at all, as far as is known. */
+  seems(): boolean {
+    return this.#lost ? this.holds() : existsSync(this.#path);
+  }
+
+  /** After a commit: whether both files are there, the database as the same file. */
   holds(): boolean {
+    this.#lost = !this.#look();
+    return !this.#lost;
+  }
+
+  #look(): boolean {
     if (fileIdentity(this.#path) !== this.#database || !existsSync(this.#journal)) return false;
     const now = performance.now();
-    if (now - this.#lookedMs < LOOK_MS) return true;
-    if (fileIdentity(this.#journal) !== this.#journalWas) return false;
+    if (!this.#lost && now - this.#lookedMs < LOOK_MS) return true;
     this.#lookedMs = now;
-    return true;
+    return fileIdentity(this.#journal) === this.#journalWas;
   }
 }

@@ -173,7 +173,7 @@ class SqliteStore implements Store {
   async #transact<T>(fn: (tx: Transaction) => Promise<T>): Promise<T> {
     const fault = this.#options.fault ?? (() => {});
     this.#assertOpen();
-    this.#assertPresent();
+    if (!this.#presence.seems()) throw vanished(this.#options.path);
     await this.#begin();
     fault('store.begun');
     const guard = new HandleGuard();
@@ -232,14 +232,7 @@ class SqliteStore implements Store {
   }
 
   #assertPresent(): void {
-    if (this.#presence.holds()) return;
-    throw new SeedError(
-      'store_vanished',
-      `The database file was moved or deleted while in use (${this.#options.path}).`,
-      {
-        hint: 'Stop the daemon, put the file and its -wal back where they were, and start again.',
-      },
-    );
+    if (!this.#presence.holds()) throw vanished(this.#options.path);
   }
 
   reopen(): Promise<void> {
@@ -321,6 +314,12 @@ async function readOnce<T>(db: Connection, path: string, fn: (db: ReadHandle) =>
   } catch (error) {
     throw storeError(error, path);
   }
+}
+
+function vanished(path: string): SeedError {
+  return new SeedError('store_vanished', `The database file was moved or deleted while in use (${path}).`, {
+    hint: 'Stop the daemon, put the file and its -wal back where they were, and start again.',
+  });
 }
 
 function commitUnknown(cause: unknown): SeedError {
