@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   unsupported_type: { kind: 'refused', status: 415, meaning: 'The body’s type or encoding is not taken here.' },
   over_ceiling: { kind: 'refused', status: 429, meaning: 'A ceiling of the owner’s policy leaves too little money.' },
   too_many: { kind: 'refused', status: 429, meaning: 'Too much at once under one key; nothing was done.' },
+  inbox_full: { kind: 'refused', status: 429, meaning: 'A recipient’s inbox is full; nothing was sent to anybody.' },
   passphrase_required: {
     kind: 'refused',
     status: 403,

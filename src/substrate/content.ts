@@ -76,6 +76,11 @@ export async function eraseContent(tx: WriteHandle, hashes: readonly string[]): 
   return erased;
 }
 
+/** Keeps content until `eraseAt` at least, where it would have gone earlier. */
+export async function keepContent(tx: WriteHandle, hash: string, eraseAt: number): Promise<void> {
+  await tx.run('UPDATE substrate_content SET erase_at = ? WHERE hash = ? AND erase_at < ?', eraseAt, hash, eraseAt);
+}
+
 /** Removes up to `limit` pieces of content whose time has come. */
 export async function eraseDueContent(tx: WriteHandle, now: number, limit: number): Promise<number> {
   return tx.run(

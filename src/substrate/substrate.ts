@@ -10,6 +10,7 @@ import { SeedError, toSeedError } from '../errors.ts';
 import type { Signer } from '../formats/checkpoint.ts';
 import type { RootChain } from '../formats/root.ts';
 import { OWNER } from './actor.ts';
+import { MailSignals } from './bus/signals.ts';
 import { homePath } from './home/layout.ts';
 import { passphrasePath } from './identity/keys.ts';
 import type { PassphraseCheck } from './identity/passphrase.ts';
@@ -42,6 +43,8 @@ export interface SubstrateReader {
   /** The exact texts of the root of trust, oldest first. */
   readonly rootFiles: readonly string[];
   readonly driver: SqliteDriver;
+  /** Wakes those in this process who wait for messages; where nobody serves, nobody does. */
+  readonly mail: MailSignals;
   /** The log as last committed. */
   log(): Promise<LogState>;
   read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T>;
@@ -102,6 +105,7 @@ class LiveSubstrate implements Substrate {
   readonly rootFiles: readonly string[];
   readonly passphrase: PassphraseCheck;
   readonly driver: SqliteDriver;
+  readonly mail: MailSignals = new MailSignals();
   readonly #store: Store;
   readonly #writer: Writer;
   readonly #held: HeldCheckpoint;
@@ -213,6 +217,7 @@ class LiveSubstrate implements Substrate {
   }
 
   async close(): Promise<void> {
+    this.mail.close();
     await this.#writer.close();
     try {
       this.#held.flush();
@@ -281,6 +286,7 @@ export function openSubstrateReader({ home, driver, sources }: SubstrateOptions)
     root: chain,
     rootFiles: files,
     driver,
+    mail: new MailSignals(),
     log: () => store.read((db) => readHead(db, chain.seed)),
     read: (fn) => store.read(fn),
     close: () => store.close(),

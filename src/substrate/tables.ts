@@ -38,7 +38,12 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_ledger_day: ['operation'],
   substrate_calls: ['operation'],
   substrate_benched: ['operation'],
-  substrate_messages: ['operation'],
+  // Sent and settled by operations; leases, expiry and retention are upkeep.
+  substrate_inboxes: ['operation', 'maintenance'],
+  substrate_messages: ['operation', 'maintenance'],
+  substrate_settled_messages: ['operation', 'maintenance'],
+  substrate_send_keys: ['operation', 'maintenance'],
+  substrate_topics: ['operation'],
   substrate_memories: ['operation'],
 };
 

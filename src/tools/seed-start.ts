@@ -1,7 +1,11 @@
 import * as z from 'zod';
+import type { Unread } from '../substrate/bus/look.ts';
+import { unread } from '../substrate/bus/look.ts';
+import { holderOf } from '../substrate/bus/model.ts';
 import { listPendingRequests } from '../substrate/identity/requests.ts';
 import { isoTime } from '../substrate/sources.ts';
 import { defineTool } from './define.ts';
+import { counted } from './text.ts';
 
 export const seedStart = defineTool({
   name: 'seed_start',
@@ -21,6 +25,10 @@ export const seedStart = defineTool({
   handler: async ({ topic }, { actor, grant, substrate, daemon }) => {
     const now = substrate.sources.now();
     const own = grant === null ? [] : await substrate.read((db) => listPendingRequests(db, now, grant.id));
+    // A letter box without a key to it is no news.
+    const mail = actor.scopes.has('bus.receive')
+      ? await substrate.read((db) => unread(db, holderOf(actor), now))
+      : { waiting: 0, from: [] };
     const expires = grant?.expiresAt ?? null;
     return {
       you: {
@@ -30,7 +38,10 @@ export const seedStart = defineTool({
         expires: expires === null ? null : isoTime(expires),
       },
       seed: { id: substrate.seed, version: daemon.version, receipts: (await substrate.log()).size },
-      waiting: own.map(({ body }) => `Your request ${body.id} for ${body.scopes.join(', ')} waits for the owner.`),
+      waiting: [
+        ...mailLines(mail),
+        ...own.map(({ body }) => `Your request ${body.id} for ${body.scopes.join(', ')} waits for the owner.`),
+      ],
       hints: hintsFor(topic),
     };
   },
@@ -44,6 +55,10 @@ export const seedStart = defineTool({
       .filter((line) => line !== '')
       .join('\n'),
 });
+
+function mailLines({ waiting, from }: Unread): string[] {
+  return waiting === 0 ? [] : [`${counted(waiting, 'message')} for you, from ${from.join(', ')}: bus_receive.`];
+}
 
 function hintsFor(topic: string | undefined): string[] {
   const always = 'Everything done here leaves a signed receipt; receipt_get reads one.';

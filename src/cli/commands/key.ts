@@ -1,10 +1,10 @@
 import { createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { SeedError } from '../../errors.ts';
 import type { Receipt } from '../../formats/receipt.ts';
-import { PROFILES, SCOPES } from '../../substrate/identity/scopes.ts';
+import { isScope, PROFILES, QUALIFIED_SCOPES, SCOPES } from '../../substrate/identity/scopes.ts';
 import { ask } from '../ask.ts';
 import { parseLifetime } from '../duration.ts';
 import type { GrantFacts } from '../grant-text.ts';
@@ -38,12 +38,19 @@ interface IssueOptions extends CommonOptions {
   readonly tools?: 'daily' | 'full';
 }
 
+const EVERY_SCOPE = [...Object.keys(SCOPES), ...Object.keys(QUALIFIED_SCOPES)].join(', ');
+
+function collectScope(text: string, before: readonly string[] | undefined): string[] {
+  if (isScope(text)) return [...(before ?? []), text];
+  throw new InvalidArgumentError(`Scopes are ${EVERY_SCOPE}.`);
+}
+
 function addIssue(key: Command): void {
   const issue = key
     .command('issue')
     .argument('<name>', 'lower-case letters, digits, dots and dashes')
     .description('issue an access key (owner act); a bearer key is shown once and stored nowhere')
-    .addOption(new Option('--scope <scopes...>', 'what it may do').choices(Object.keys(SCOPES)))
+    .addOption(new Option('--scope <scopes...>', `what it may do: ${EVERY_SCOPE}`).argParser(collectScope))
     .addOption(
       new Option('--profile <profile>', 'a named set of scopes (default: helper)').choices(Object.keys(PROFILES)),
     )

@@ -1,5 +1,7 @@
 /**
- * What an actor may be allowed to do. A closed list; a scope is matched whole, never by prefix.
+ * What an actor may be allowed to do. A closed list of scopes, and of kinds of qualified ones such as
+ * `bus.send:reviewer`; a scope is matched whole, never by prefix: who holds `bus.send` does not thereby
+ * hold `bus.send:reviewer`, nor the reverse.
  */
 import * as z from 'zod';
 import { SeedError } from '../../errors.ts';
@@ -12,14 +14,51 @@ export const SCOPES = {
   'content.read': 'read the content that receipts stand for',
   'route.complete': 'ask models on demand, within the ceilings',
   'route.enqueue': 'leave work for the tier-1 models of the drain',
+  'bus.send': 'send messages: the owner and local agents to everyone, a helper to whom bus.send:NAME names',
+  'bus.receive': 'receive the messages of its own inbox',
   'membrane.list': 'list the keys issued under its own',
   'membrane.register': 'register a public key under its own',
   'membrane.revoke': 'revoke a key issued under its own',
 } as const;
 
-export type Scope = keyof typeof SCOPES;
+type PlainScope = keyof typeof SCOPES;
 
-export const Scope = z.enum(Object.keys(SCOPES) as [Scope, ...Scope[]]);
+const NAME = '[a-z0-9][a-z0-9._-]{0,63}';
+
+/** Scopes that name what they are for: how they are written, and what they allow. */
+export const QUALIFIED_SCOPES = {
+  'bus.send:NAME': { form: new RegExp(`^bus\\.send:${NAME}$`), allows: 'for a helper: send to that name' },
+  'bus.send:topic:NAME': { form: new RegExp(`^bus\\.send:topic:${NAME}$`), allows: 'for a helper: send to that topic' },
+  'bus.receive:topic:NAME': {
+    form: new RegExp(`^bus\\.receive:topic:${NAME}$`),
+    allows: 'for a helper: follow that topic',
+  },
+} as const;
+
+type QualifiedScope = `${'bus.send' | 'bus.receive'}:${string}`;
+
+export type Scope = PlainScope | QualifiedScope;
+
+const QUALIFIED_CHARS_MAX = 100;
+
+/** Whether a scope is of a kind that names what it is for. */
+function isQualified(scope: string): scope is QualifiedScope {
+  return Object.values(QUALIFIED_SCOPES).some(({ form }) => form.test(scope));
+}
+
+export const Scope: z.ZodType<Scope, string> = z.union([
+  z.enum(Object.keys(SCOPES) as [PlainScope, ...PlainScope[]]),
+  z
+    .string()
+    .max(QUALIFIED_CHARS_MAX)
+    .refine(isQualified, `a scope such as ${Object.keys(QUALIFIED_SCOPES)[0]}`)
+    .describe(Object.keys(QUALIFIED_SCOPES).join(', ')),
+]) as z.ZodType<Scope, string>;
+
+/** Whether there is such a scope. */
+export function isScope(text: string): text is Scope {
+  return Object.hasOwn(SCOPES, text) || isQualified(text);
+}
 
 /** What a local agent of the owner may do from the start: the daily work, no keys, no policy. */
 const AGENT: readonly Scope[] = ['seed.status', 'receipt.read', 'receipt.note', 'route.complete'];
@@ -27,7 +66,7 @@ const AGENT: readonly Scope[] = ['seed.status', 'receipt.read', 'receipt.note', 
 /** Named sets for `seed key issue --profile`. */
 export const PROFILES: Readonly<Record<'agent' | 'helper' | 'observer', readonly Scope[]>> = {
   agent: AGENT,
-  helper: ['seed.status', 'receipt.note'],
+  helper: ['seed.status', 'receipt.note', 'bus.send', 'bus.send:owner', 'bus.receive'],
   observer: ['seed.status', 'receipt.read'],
 };
 

@@ -1,0 +1,112 @@
+/** Inboxes: one for each grant and one for the owner, found by name, kept by id. */
+import { SeedError } from '../../errors.ts';
+import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
+import { topicOf } from './address.ts';
+import { INBOX_MESSAGES_MAX, SENDER_MESSAGES_MAX } from './model.ts';
+
+const OWNER = 'owner';
+
+/** A recipient with the state of its inbox. */
+export interface Recipient extends Row {
+  /** A grant's id, or `owner`. */
+  readonly holder: string;
+  readonly name: string;
+  /** Null while nothing was ever sent there. */
+  readonly inbox: number | null;
+  readonly next_seq: number | null;
+  readonly waiting: number | null;
+}
+
+interface GrantRecipient extends Recipient {
+  readonly expires_at: number | null;
+}
+
+const BY_NAME = `SELECT g.id AS holder, g.name, g.expires_at, i.id AS inbox, i.next_seq, i.waiting
+  FROM substrate_grants g LEFT JOIN substrate_inboxes i ON i.holder = g.id
+  WHERE g.door IN ('agent', 'http') AND g.name = ? LIMIT 1`;
+
+const OWNERS = `SELECT id AS inbox, next_seq, waiting FROM substrate_inboxes WHERE holder = '${OWNER}'`;
+
+const OF_TOPIC = `SELECT i.holder, coalesce(g.name, i.holder) AS name, i.id AS inbox, i.next_seq, i.waiting
+  FROM substrate_topics t JOIN substrate_inboxes i ON i.id = t.inbox LEFT JOIN substrate_grants g ON g.id = i.holder
+  WHERE t.topic = ? AND (i.holder = '${OWNER}' OR (g.id IS NOT NULL AND coalesce(g.expires_at > ?, 1)))
+  ORDER BY i.id`;
+
+/** Whom an address means at this moment. A topic leaves out the sender itself, and may mean nobody. */
+export async function resolveAddress(
+  db: ReadHandle,
+  address: string,
+  { sender, now }: { sender: string; now: number },
+): Promise<readonly Recipient[]> {
+  const topic = topicOf(address);
+  if (topic !== null) {
+    const followers = await db.all<Recipient>(OF_TOPIC, topic, now);
+    return followers.filter(({ holder }) => holder !== sender);
+  }
+  if (address === OWNER) {
+    const row = await db.get<Recipient>(OWNERS);
+    return [{ inbox: null, next_seq: null, waiting: null, ...row, holder: OWNER, name: OWNER }];
+  }
+  const row = await db.get<GrantRecipient>(BY_NAME, address);
+  if (row === undefined) throw nobody(address, 'There is nobody');
+  if (row.expires_at !== null && row.expires_at <= now) throw nobody(address, 'The key has expired of');
+  return [row];
+}
+
+function nobody(address: string, what: string): SeedError {
+  return new SeedError('not_found', `to: ${what} named "${address}"; nothing was sent.`, {
+    hint: 'bus_peers lists the names; topic:NAME is a topic.',
+    data: { argument: 'to', recipient: address },
+  });
+}
+
+/** The number of an inbox; null while it has none. */
+export async function findInbox(db: ReadHandle, holder: string): Promise<number | null> {
+  const row = await db.get<{ id: number } & Row>('SELECT id FROM substrate_inboxes WHERE holder = ?', holder);
+  return row?.id ?? null;
+}
+
+/** The number of an inbox, made if it has none. */
+export async function openInbox(tx: WriteHandle, holder: string): Promise<number> {
+  const found = await findInbox(tx, holder);
+  if (found !== null) return found;
+  await tx.run('INSERT INTO substrate_inboxes (holder, next_seq, waiting) VALUES (?, 1, 0)', holder);
+  return (await findInbox(tx, holder)) ?? 0;
+}
+
+/** Counts messages that came to wait in an inbox, or with a negative number went. */
+export async function countWaiting(tx: WriteHandle, inbox: number, by: number): Promise<void> {
+  if (by !== 0) await tx.run('UPDATE substrate_inboxes SET waiting = waiting + ? WHERE id = ?', by, inbox);
+}
+
+interface CountRow extends Row {
+  readonly count: number;
+}
+
+/**
+ * Backpressure: the sender is told whose inbox is full, and nothing is sent to anybody.
+ *
+ * @throws SeedError `inbox_full`
+ */
+export async function assertRoom(
+  db: ReadHandle,
+  { name, inbox, waiting }: { name: string; inbox: number; waiting: number },
+  sender: string,
+): Promise<void> {
+  if (waiting >= INBOX_MESSAGES_MAX) throw full(name, 'messages', waiting);
+  // Below that many nobody can have too many in it, and most inboxes never get there.
+  if (waiting < SENDER_MESSAGES_MAX) return;
+  const own = await db.get<CountRow>(
+    'SELECT count(*) AS count FROM substrate_messages WHERE inbox = ? AND sender = ?',
+    inbox,
+    sender,
+  );
+  if ((own?.count ?? 0) >= SENDER_MESSAGES_MAX) throw full(name, 'messages of yours', own?.count ?? 0);
+}
+
+function full(recipient: string, what: string, waiting: number): SeedError {
+  return new SeedError('inbox_full', `The inbox of ${recipient} is full (${waiting} ${what} wait); nothing was sent.`, {
+    hint: `Send again once ${recipient} has received some; bus_peers says whether it is there.`,
+    data: { argument: 'to', recipient, waiting },
+  });
+}
