@@ -40,7 +40,7 @@ export function isTimezone(text: string): boolean {
 
 export const Name = z.string().regex(NAME);
 /** As the provider names it. */
-export const Model = z.string().regex(/^[!-~]{1,200}$/);
+export const Model = z.string().regex(/^[A-Za-z0-9@][\w.:/@+-]{0,199}$/);
 export const Provider = z.enum(PROVIDERS);
 export const BaseUrl = z.string().refine(isBaseUrl);
 export const Dispatch = z.enum(['any', 'cron']);
@@ -48,6 +48,8 @@ export const TierField = z.union([z.literal(1), z.literal(2), z.literal(3)]);
 export const Timezone = z.string().refine(isTimezone);
 export const ScopeField = z.string().regex(SCOPE);
 export const Window = z.enum(WINDOWS);
+/** Which version of its source a price is from. */
+export const Edition = z.string().regex(/^[A-Za-z0-9][\w.:+-]{0,63}$/);
 /** The largest limit: a billion dollars. */
 export const LimitMicroUsd = z.int().min(0).max(1e15);
 /** The largest price: a million dollars for a million tokens. */
@@ -108,7 +110,7 @@ const WORDS: Readonly<Record<string, string>> = {
   base_url: 'an https address, or http on this machine, without name, query or fragment',
   dispatch: 'any or cron',
   position: 'a whole number from 0',
-  model: 'the model’s name at its provider, without spaces',
+  model: 'the model’s name at its provider: letters, digits and . : / @ + - _',
   tier: '1, 2 or 3',
   limits: 'a JSON object of max_output_tokens, min_output_tokens, timeouts_ms and on_ceiling',
   max_output_tokens: TOKENS_WORDS,
@@ -126,7 +128,7 @@ const WORDS: Readonly<Record<string, string>> = {
   cached_input: MICRO_WORDS,
   cache_write: MICRO_WORDS,
   source: 'owner, catalogue or local',
-  edition: 'a short text',
+  edition: 'a short word, such as 3 or 2026-11',
   usd: DOLLARS_WORDS,
   input_usd_per_mtok: PRICE_WORDS,
   output_usd_per_mtok: PRICE_WORDS,

@@ -1,13 +1,13 @@
 /** Money as the owner writes it, in dollars, and as everything here counts it, in whole micro-dollars. */
 
 const MICRO_DIGITS = 6;
-/** A billion dollars: far below what an integer can hold exactly. */
-const DOLLARS = /^(\d{1,9})(?:\.(\d{1,6}))?$/;
+const DOLLARS = /^(\d{1,10})(?:\.(\d{1,6}))?$/;
 
-/** `"5.00"` is 5,000,000; null for anything that is not such a decimal. No float is involved. */
+/** `"5.00"` is 5,000,000; null for anything that is not such a decimal, or more than an integer holds. */
 export function parseUsd(text: string): number | null {
   const [, whole, fraction = ''] = DOLLARS.exec(text) ?? [];
-  return whole === undefined ? null : Number(`${whole}${fraction.padEnd(MICRO_DIGITS, '0')}`);
+  const amount = whole === undefined ? Number.NaN : Number(`${whole}${fraction.padEnd(MICRO_DIGITS, '0')}`);
+  return Number.isSafeInteger(amount) ? amount : null;
 }
 
 /** The decimal that {@link parseUsd} reads as this amount, with cents at least. */

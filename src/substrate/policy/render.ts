@@ -84,8 +84,8 @@ function linesOf(rows: PolicyRows): Map<string, string> {
     const key = credential === null ? 'no credential' : `credential ${credential}`;
     lines.set(`target ${name}`, `${provider} at ${base_url}, ${key}`);
   }
-  for (const { role, dispatch, limits } of rows.routing) lines.set(`role ${role}`, `${dispatch} ${limits}`);
-  for (const { role, position, target, model, tier } of rows.routing) {
+  for (const { role, dispatch, limits, position, target, model, tier } of rows.routing) {
+    lines.set(`role ${role}`, [dispatch, ...limits.replaceAll(/[{}"]/g, '').split(',').filter(Boolean)].join(', '));
     lines.set(`role ${role} #${position}`, `${target} ${model}, tier ${tier}`);
   }
   for (const { scope, window, limit_micro_usd: limit } of rows.ceilings) {

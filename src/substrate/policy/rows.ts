@@ -8,6 +8,7 @@ import type { ReadHandle, Row, Value } from '../store/store.ts';
 import {
   BaseUrl,
   Dispatch,
+  Edition,
   LimitMicroUsd,
   Model,
   Name,
@@ -89,7 +90,7 @@ export const PriceFields = z.object({
   target: Name,
   model: Model,
   source: z.enum(['owner', 'catalogue', 'local']),
-  edition: z.string().min(1).max(64),
+  edition: Edition,
   input: PriceMicroUsd,
   output: PriceMicroUsd,
   cached_input: PriceMicroUsd.nullable(),

@@ -14,15 +14,15 @@ import type { PolicyRows, RoutingRow } from './rows.ts';
 const STARTER = new URL('../../../policies/starter.yaml', import.meta.url);
 
 /** In the file, stands for each model that is found at the target. */
-const EACH_MODEL = '*';
-/** Of one target's models that take the place of a `*`, at most. */
+const EACH_MODEL = 'each-found';
+/** Of one target's models that take the place of `each-found`, at most. */
 const MODELS_MAX = 4;
 
 /** A target of the starter file that can be called here. */
 export interface StarterTarget {
   /** As in `policies/starter.yaml`. */
   readonly name: string;
-  /** What is there instead of the file's `*`, best first; none for a target that needs none. */
+  /** What is there instead of `each-found`, best first; none for a target that needs none. */
   readonly models?: readonly string[];
   /** Where it answers, if not where the file says. */
   readonly baseUrl?: string;
