@@ -1,21 +1,21 @@
 /**
  * The two discovery documents of OAuth, served only when the owner turned them on: some clients
  * ignore the key they were configured with as soon as they find these.
+ *
+ * Neither says which scopes there are: clients ask for every one that is named, and would be refused
+ * for those that their grant lacks. Without a word of it they get what they hold.
  */
-import { SCOPES } from '../substrate/identity/scopes.ts';
 import type { Reach } from './http-guard.ts';
 
 /** The document at a path, or null when there is none. */
 export function discoveryDocument(path: string, { port, publicUrl }: Reach): object | null {
   const base = publicUrl?.origin ?? `http://127.0.0.1:${port}`;
-  const scopes = Object.keys(SCOPES);
   // RFC 9728 §2; the path of the resource follows the well-known part.
   if (path === '/.well-known/oauth-protected-resource' || path === '/.well-known/oauth-protected-resource/mcp') {
     return {
       resource: `${base}/mcp`,
       authorization_servers: [base],
       bearer_methods_supported: ['header'],
-      scopes_supported: scopes,
     };
   }
   // RFC 8414 §2.
@@ -30,7 +30,6 @@ export function discoveryDocument(path: string, { port, publicUrl }: Reach): obj
       grant_types_supported: ['client_credentials'],
       token_endpoint_auth_methods_supported: ['private_key_jwt'],
       token_endpoint_auth_signing_alg_values_supported: ['EdDSA'],
-      scopes_supported: scopes,
     };
   }
   return null;

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { agentName, isNewer } from '../../src/doors/hello.ts';
 import * as limits from '../../src/doors/limits.ts';
+import { PROFILES } from '../../src/substrate/identity/scopes.ts';
 import { until } from '../support/child.ts';
 import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';
@@ -268,7 +269,9 @@ describe('[LOCK-MEMBRANE-2] an agent whose grant goes', () => {
 describe('[LOCK-MEMBRANE-3] a local agent', () => {
   test('has the daily scopes and none for keys; its grant is no key over HTTP', async () => {
     const agent = await connectAgent(rig, 'daily');
-    expect((await grantOf('daily'))?.scopes).toEqual(['receipt.note', 'receipt.read', 'seed.status']);
+    const scopes = (await grantOf('daily'))?.scopes ?? [];
+    expect(scopes).toEqual(PROFILES.agent.toSorted());
+    expect(scopes.filter((scope) => /^(?:membrane|key|policy|config)\./.test(scope))).toEqual([]);
     for (const tool of ['membrane_list', 'membrane_register', 'membrane_revoke'])
       expect(outcome(await agent.call(tool))).toBe('forbidden');
     agent.close();

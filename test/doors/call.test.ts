@@ -71,6 +71,22 @@ describe('what a helper from outside reads', () => {
     expect(left).toEqual([by('helper', action)]);
   });
 
+  test('says what was read, where one thing was', async () => {
+    const subjects = async (act: () => Promise<unknown>): Promise<object[]> => {
+      const { size } = await rig.substrate.log();
+      await act();
+      return (await receipts(rig, { from: size })).map(({ subject }) => subject);
+    };
+    const one = { type: 'receipt', id: '1' };
+    expect(await subjects(() => callOverHttp(rig, helper.key, 'receipt_get', { seq: 1 }))).toEqual([one]);
+    expect(await subjects(() => callOverHttp(rig, helper.key, 'receipt_prove', { seq: 1 }))).toEqual([one]);
+    const read = { method: 'resources/read', params: { uri: 'seed://receipts/1' } };
+    expect(await subjects(() => rpc(rig, helper.key, read))).toEqual([one]);
+    expect(await subjects(() => callOverHttp(rig, helper.key, 'receipt_list'))).toEqual([
+      { type: 'seed', id: rig.substrate.seed },
+    ]);
+  });
+
   test('as a resource is too', async () => {
     for (const [uri, action] of [
       ['seed://checkpoint', 'receipt.checkpoint'],
@@ -149,6 +165,38 @@ describe('what was refused or failed', () => {
       });
       expect(left).toEqual([by(actor, tool.replace('_', '.'), 'refused', code)]);
     }
+    agent.close();
+  });
+
+  test('is told in plain words, with what to do apart from what was wrong', async () => {
+    const { result } = await callOverHttp(rig, helper.key, 'receipt_list', { limit: 0 });
+    expect(result?.structuredContent).toMatchObject({
+      code: 'invalid_input',
+      argument: 'limit',
+      message: 'limit must be at least 1; it was 0.',
+      hint: 'receipt_list takes from, to, actor, action, outcome, order, limit, cursor.',
+    });
+    expect(result?.['content']).toEqual([
+      {
+        type: 'text',
+        text: 'limit must be at least 1; it was 0.\nWhat to do: receipt_list takes from, to, actor, action, outcome, order, limit, cursor.\n(invalid_input)',
+      },
+    ]);
+  });
+
+  test('by half a character: what was said and what was hashed would differ', async () => {
+    const agent = await connectAgent(rig, 'half');
+    for (const text of ['a \ud800 b', '\udc00']) {
+      const left = await leaves(async () => {
+        const answer = await agent.call('receipt_note', { text });
+        expect([outcome(answer), answer.result?.structuredContent?.['message']]).toEqual([
+          'invalid_input',
+          'A text in the input has half a character in it (a lone surrogate).',
+        ]);
+      });
+      expect(left).toEqual([by('half', 'receipt.note', 'refused', 'invalid_input')]);
+    }
+    expect(outcome(await agent.call('receipt_note', { text: 'a \u{1F331} b' }))).toBe('ok');
     agent.close();
   });
 

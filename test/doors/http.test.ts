@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createGuard } from '../../src/doors/http-guard.ts';
 import * as limits from '../../src/doors/limits.ts';
@@ -231,6 +231,20 @@ describe('what is too much', () => {
     await until(() => rig.membrane.work.grants().length === 0, 'all to be gone');
   });
 
+  test('too many requests at once under one key are refused with 429, and another key has its own', async () => {
+    const [greedy, other] = [await issue(rig, 'crowded'), await issue(rig, 'roomy')];
+    const open = Array.from({ length: limits.REQUESTS_PER_KEY_MAX }, () =>
+      rig.membrane.work.register(greedy.id, () => {}),
+    );
+    const knock = ({ key }: IssuedKey): Promise<Answer> => post({ headers: { authorization: `Bearer ${key}` } });
+    const refused = await knock(greedy);
+    expect([refused.status, codeOf(refused), refused.headers['retry-after']]).toEqual([429, 'too_many', '5']);
+    expect((await knock(other)).status).toBe(200);
+    open[0]?.();
+    expect((await knock(greedy)).status).toBe(200);
+    for (const release of open) release();
+  });
+
   test('whoever hangs up in the middle is no defect, with a key or without', async () => {
     const before = rig.defects.length;
     for (const path of ['/oauth/token', '/mcp']) {
@@ -249,6 +263,88 @@ describe('what is too much', () => {
     await expectOpen();
     await until(() => rig.membrane.work.grants().length === 0, 'both to be gone');
     expect(rig.defects.slice(before)).toEqual([]);
+  });
+});
+
+describe('[LOCK-MEMBRANE-1] a header that comes twice', () => {
+  test.each(['host', 'authorization', 'content-type', 'origin'])(
+    '%s is refused: which of the two counts?',
+    async (twice) => {
+      const given: Record<string, string> = {
+        host: `127.0.0.1:${rig.port}`,
+        authorization: `Bearer ${helper.key}`,
+        'content-type': 'application/json',
+        origin: 'http://localhost',
+        accept: 'application/json, text/event-stream',
+        'content-length': String(PING.length),
+      };
+      const raw = (names: readonly string[]): Promise<string> => {
+        const lines = names.map((name) => `${name}: ${given[name] ?? ''}`);
+        return sendRaw(`POST /mcp HTTP/1.1\r\n${lines.join('\r\n')}\r\nconnection: close\r\n\r\n${PING}`);
+      };
+      expect(await raw(Object.keys(given))).toMatch(/^HTTP\/1\.1 200 /);
+      const answer = await raw([...Object.keys(given), twice]);
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+      expect(answer).toContain(`The header ${twice} comes twice.`);
+    },
+  );
+});
+
+/** Sends bytes as they are and resolves to the one answer that comes back. */
+function sendRaw(text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = '';
+    const socket = connect(rig.port, '127.0.0.1', () => socket.write(text));
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      answer += chunk;
+      // The end of a body, in one piece or in chunks.
+      if (/\r\n\r\n[^]*(?:\}|\r\n0\r\n\r\n)$/.test(answer)) socket.destroy();
+    });
+    socket.once('error', reject);
+    socket.once('close', () => resolve(answer));
+  });
+}
+
+describe('how a body is written', () => {
+  const note = (text: string): string =>
+    `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"receipt_note","arguments":{"text":"${text}"}}}`;
+
+  test.each([
+    ['bytes that are no UTF-8', { body: Buffer.from(note('\u00ff'), 'latin1') }, 400, 'invalid_input'],
+    [
+      'a character cut in two',
+      { body: Buffer.from(Buffer.from(note('€')).filter((byte) => byte !== 0xac)) },
+      400,
+      'invalid_input',
+    ],
+    ['half a surrogate pair', { body: note('\\ud83c') }, 400, 'invalid_input'],
+    ['half a pair as a name', { body: note('x","\\uDF31":"') }, 400, 'invalid_input'],
+    ['a compressed body', { headers: { 'content-encoding': 'gzip' } }, 415, 'unsupported_type'],
+    ['two codings', { headers: { 'content-encoding': 'identity, gzip' } }, 415, 'unsupported_type'],
+    [
+      'another character set',
+      { headers: { 'content-type': 'application/json; charset=latin1' } },
+      415,
+      'unsupported_type',
+    ],
+    ['another type', { headers: { 'content-type': 'text/plain' } }, 415, 'unsupported_type'],
+  ] as const)('%s: refused, and on record as the helper’s own', async (_what, ask, status, code) => {
+    const { size } = await rig.substrate.log();
+    const answer = await post(ask);
+    expect([answer.status, codeOf(answer)]).toEqual([status, code]);
+    expect(await receipts(rig, { from: size })).toMatchObject([
+      { action: 'membrane.call', outcome: 'refused', code, actor: { grant: helper.id } },
+    ]);
+  });
+
+  test.each([
+    { 'content-type': 'application/json; charset=utf-8' },
+    { 'content-type': 'Application/JSON;Charset="UTF-8"' },
+    { 'content-type': 'application/json; profile=x' },
+    { 'content-encoding': 'identity' },
+  ])('%j is taken', async (headers) => {
+    expect((await post({ headers })).status).toBe(200);
+    expect((await post({ headers, body: note('\\ud83c\\udf31 \u{1F331} €') })).status).toBe(200);
   });
 });
 
@@ -284,6 +380,8 @@ describe('paths', () => {
     expect(await challenge()).not.toContain('resource_metadata');
     await asOwner(rig, 'config_set', { name: 'oauth', value: 'on' });
     expect(await statuses()).toEqual([200, 200, 200]);
+    const written = await ask(rig, { method: 'POST', path: paths[0] ?? '', body: '{}' });
+    expect([written.status, written.headers.allow]).toEqual([405, 'GET, HEAD']);
     expect(await challenge()).toContain('resource_metadata');
     await asOwner(rig, 'config_set', { name: 'oauth', value: 'off' });
     expect(await statuses()).toEqual([404, 404, 404]);
@@ -357,9 +455,15 @@ describe('a flood of strangers', () => {
 
 test('a key’s use is counted once for each request', async () => {
   const key = await issue(rig, 'counted');
-  for (let i = 0; i < 3; i++) await rpc(rig, key.key, { method: 'ping' });
-  await rig.membrane.flushUse();
-  expect((await asOwner<{ grant: object }>(rig, 'key_show', { key: key.id })).grant).toMatchObject({ calls: 3 });
+  const lastSeen = new Date(rig.sources.time).toISOString();
+  for (let calls = 1; calls <= 3; calls++) {
+    await rpc(rig, key.key, { method: 'ping' });
+    // At once, not with the next round of writing.
+    const shown = (await asOwner<{ grant: object }>(rig, 'key_show', { key: key.id })).grant;
+    expect(shown).toMatchObject({ calls, last_seen: lastSeen });
+    const { grants } = await asOwner<{ grants: { id: string }[] }>(rig, 'key_list');
+    expect(grants.find(({ id }) => id === key.id)).toEqual(shown);
+  }
 });
 
 test('what a helper asks wrongly is on record as its own; what strangers do is counted together', async () => {

@@ -99,8 +99,56 @@ describe.each(COMBINATIONS)('$kind over $way', ({ kind, way }) => {
     });
   }
 
-  // `seed mcp` comes back by itself, as an agent that is new again.
-  if (way === 'seed mcp') return;
+  if (way === 'seed mcp') {
+    test('is cut off in mid-stream when its grant is removed, and comes back as one that is new', async () => {
+      await using client = await arrive();
+      const grantOf = async (): Promise<string | undefined> => {
+        const { grants } = (await daemon.owner('key_list', { door: 'agent' })) as {
+          grants: { id: string; name: string }[];
+        };
+        return grants.find(({ name }) => name === client.name)?.id;
+      };
+      await client.watch('seed://checkpoint');
+      const asked = await client.call('membrane_request', { scopes: ['membrane.list'], reason: 'to be more' });
+      const { request: id, hash } = asked.structured;
+      await daemon.owner('request_approve', { id, hash });
+      expect((await client.call('membrane_list')).isError).toBe(false);
+      const before = await grantOf();
+
+      const removed = await daemon.owner('key_revoke', { key: client.name, door: 'agent' });
+      expect(removed).toMatchObject({ removed: 1, cut: 1 });
+      // It listens, so the program comes back by itself: as a new agent, with nothing that the old one gained.
+      await until(async () => ![undefined, before].includes(await grantOf()), 'it to come back');
+      expect(await client.call('membrane_list')).toMatchObject({ isError: true, structured: { code: 'forbidden' } });
+    });
+
+    test('is cut off by a halt, told so, and served again after it', async () => {
+      await using client = await arrive();
+      await client.watch('seed://checkpoint');
+      try {
+        expect(await daemon.owner('seed_halt', {})).toMatchObject({ changed: true, cut: 1 });
+        await until(
+          () =>
+            client.call('seed_start').then(
+              () => false,
+              (error: Error) => error.message.includes('The owner has halted the seed.'),
+            ),
+          'to be told of the halt',
+        );
+      } finally {
+        await daemon.owner('seed_resume', {});
+      }
+      await until(
+        () =>
+          client.call('seed_start').then(
+            ({ isError }) => !isError,
+            () => false,
+          ),
+        'to be served again',
+      );
+    });
+    return;
+  }
 
   test('is cut off when its grant is removed, and nobody else is', async () => {
     await using client = await arrive();

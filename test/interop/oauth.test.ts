@@ -46,11 +46,12 @@ async function signingHelper(name: string) {
   return { id, jwk: privateKey.export({ format: 'jwk' }) as Record<string, unknown> };
 }
 
-async function connectSigning(clientId: string, privateKey: Record<string, unknown>): Promise<Client> {
+async function connectSigning(clientId: string, privateKey: Record<string, unknown>, scope?: string): Promise<Client> {
   const authProvider = new PrivateKeyJwtProvider({
     clientId,
     privateKey,
     algorithm: 'EdDSA',
+    ...(scope === undefined ? {} : { scope }),
     expectedIssuer: new URL(daemon.url).origin,
   });
   const client = new Client({ name: 'interop', version: '1.0.0' }, { versionNegotiation: { mode: 'auto' } });
@@ -62,7 +63,11 @@ describe('with OAuth off, as it is from the start', () => {
   test.each(DISCOVERY)('%s is a clean 404', async (path) => {
     const answer = await fetch(new URL(path, daemon.url));
     expect(answer.status).toBe(404);
-    expect(await answer.json()).toMatchObject({ error: { code: 'not_found' } });
+    // The form in which a client that looks for OAuth reads errors (RFC 6749 §5.2), whichever path it tries.
+    expect(await answer.json()).toEqual({
+      error: 'not_found',
+      error_description: 'There is nothing here. MCP is at /mcp.',
+    });
   });
 
   test('the challenge leads nowhere', async () => {
@@ -83,6 +88,20 @@ describe('with OAuth on', () => {
     const { structuredContent } = await client.callTool({ name: 'seed_start' });
     expect(structuredContent).toMatchObject({ you: { name: 'signer', kind: 'helper' } });
     await client.close();
+  });
+
+  test('it gets in for less when it asks for less, and not for more than it holds', async () => {
+    const { id, jwk } = await signingHelper('modest');
+    const narrow = await connectSigning(id, jwk, 'seed.status');
+    expect((await narrow.callTool({ name: 'seed_start' })).structuredContent).toMatchObject({
+      you: { scopes: ['seed.status'] },
+    });
+    expect(await narrow.callTool({ name: 'receipt_note', arguments: { text: 'x' } })).toMatchObject({
+      isError: true,
+      structuredContent: { code: 'forbidden' },
+    });
+    await narrow.close();
+    await expect(connectSigning(id, jwk, 'seed.status receipt.read')).rejects.toThrow('does not hold');
   });
 
   test('it does not get in with another key, or after its own was removed', async () => {

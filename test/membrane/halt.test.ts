@@ -116,6 +116,17 @@ test('[LOCK-MEMBRANE-2] what was let in before a halt and waits behind it is not
   expect(await act('deploy.after')).toBe('ok');
 });
 
+test('halting what is halted, and resuming what is not, changes nothing and says so', async () => {
+  using folder = scratch();
+  await using rig = await openRig(folder.at('home'));
+  const { size } = await rig.substrate.log();
+  expect(await asOwner(rig, 'seed_resume')).toEqual({ changed: false, receipt: null, cut: 0 });
+  expect((await rig.substrate.log()).size).toBe(size);
+  expect(await asOwner(rig, 'seed_halt')).toEqual({ changed: true, receipt: size, cut: 0 });
+  expect(await asOwner(rig, 'seed_halt')).toEqual({ changed: false, receipt: null, cut: 0 });
+  expect(await asOwner(rig, 'seed_resume')).toEqual({ changed: true, receipt: size + 1, cut: 0 });
+});
+
 test('while the seed is halted a new name makes no agent and leaves no receipt', async () => {
   using folder = scratch();
   await using rig = await openRig(folder.at('home'));

@@ -305,6 +305,40 @@ describe('[LOCK-MEMBRANE-2] an older copy of the database', () => {
   }
 });
 
+describe('[LOCK-MEMBRANE-2] a key that removes itself', () => {
+  test('gets its answer, and then everything under it is closed', async () => {
+    const own = await issue(rig, name(), [...HELPER_SCOPES, 'membrane.revoke']);
+    const stream = await listen(rig, own.key);
+    const answer = await callOverHttp(rig, own.key, 'membrane_revoke', { key: own.id });
+    expect(outcome(answer)).toBe('ok');
+    expect(answer.result?.structuredContent).toMatchObject({ removed: 1, cut: 1 });
+    await until(() => stream.ended(), 'the stream to be cut');
+    expect(await enter(own.key)).toBe('key_revoked');
+    await until(() => rig.membrane.work.count(own.id) === 0, 'nothing to be open');
+  });
+
+  test('takes other calls of its own down with it, also from within a batch', async () => {
+    const own = await issue(rig, name(), [...HELPER_SCOPES, 'membrane.revoke']);
+    const params = { name: 'membrane_revoke', arguments: { key: own.id } };
+    const note = { name: 'receipt_note', arguments: { text: 'too late' } };
+    const call = (id: number, what: object): object => ({ jsonrpc: '2.0', id, method: 'tools/call', params: what });
+    const answer = await ask(rig, {
+      method: 'POST',
+      path: '/mcp',
+      body: JSON.stringify([call(1, params), call(2, note)]),
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        authorization: `Bearer ${own.key}`,
+      },
+    });
+    expect(answer.text).toContain('"removed":1');
+    expect((await receipts(rig, { action: 'note.claim' })).filter(({ actor }) => actor.grant === own.id)).toMatchObject(
+      answer.text.includes('key_revoked') ? [] : [{ outcome: 'claimed' }],
+    );
+  });
+});
+
 describe('what is open under a grant', () => {
   test('is cut once, all of it and nothing else, and can be taken back', () => {
     const work = new OpenWork();
@@ -317,5 +351,9 @@ describe('what is open under a grant', () => {
     expect([work.count('a'), work.grants()]).toEqual([1, ['a', 'b']]);
     expect(work.cut(['a', 'c'])).toBe(1);
     expect(cut).toEqual(['a2']);
+    const own = (): number => cut.push('a3');
+    work.register('a', own);
+    expect(work.cut(['a'], own)).toBe(1);
+    expect(cut).toEqual(['a2', 'a2']);
   });
 });

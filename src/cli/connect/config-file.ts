@@ -5,6 +5,7 @@ import {
   copyFileSync,
   constants,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -38,9 +39,15 @@ export function readConfigFile(path: string): ConfigFile {
   } catch (error) {
     if (error instanceof SeedError) throw error;
     const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && isLink(path)) throw unusable(path, 'is a link that leads nowhere');
     if (code === 'ENOENT') return { path: behindLink(path), text: null };
     throw unusable(path, `cannot be read (${code ?? 'unknown'})`);
   }
+}
+
+/** Whatever it should lead to is away, such as a folder that is not mounted; a new file would take its place. */
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
 /** A new file in a folder that is itself a link lands where the link leads. */
@@ -60,10 +67,9 @@ function behindLink(path: string): string {
  */
 export function replaceConfigFile({ path, text: before }: ConfigFile, text: string): string | null {
   const draft = `${path}.seed-new`;
-  const backup = before === null ? null : `${path}.seed-backup`;
   try {
     if (before === null) mkdirSync(dirname(path), { recursive: true });
-    if (backup !== null) copyFileSync(path, backup, constants.COPYFILE_FICLONE);
+    const backup = before === null ? null : keepCopy(path, before);
     writeSynced(draft, text);
     chmodSync(draft, before === null ? 0o600 : statSync(path).mode & 0o7777);
     if (readConfigFile(path).text !== before) throw changedMeanwhile(path);
@@ -74,6 +80,24 @@ export function replaceConfigFile({ path, text: before }: ConfigFile, text: stri
     if (error instanceof SeedError) throw error;
     throw unusable(path, `cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
   }
+}
+
+/** Copies of one file that are kept. */
+const COPIES_MAX = 99;
+
+/** Copies the file beside itself, over no older copy; one that says the same already will do. */
+function keepCopy(path: string, text: string): string {
+  for (let number = 1; number <= COPIES_MAX; number++) {
+    const copy = `${path}.seed-backup${number === 1 ? '' : `-${number}`}`;
+    try {
+      copyFileSync(path, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+      return copy;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if (readFileSync(copy, 'utf8') === text) return copy;
+    }
+  }
+  throw unusable(path, `has ${COPIES_MAX} copies beside it already (…seed-backup); remove old ones`);
 }
 
 function writeSynced(path: string, text: string): void {

@@ -5,7 +5,7 @@ import { parse as parseJsonc, printParseErrorCode } from 'jsonc-parser';
 import { SeedError } from '../../errors.ts';
 import type { ServerEntry } from './command-line.ts';
 import { startsSeed } from './command-line.ts';
-import { removeMember, setMember } from './members.ts';
+import { isBare, removeMember, setMember } from './members.ts';
 
 export interface Place {
   /** The member that holds the servers. */
@@ -40,7 +40,10 @@ export function addServer(text: string, place: Place, entry: ServerEntry): Edite
   return { text: checked(edited, expected, place), change: old === undefined ? 'added' : 'updated' };
 }
 
-/** Removes the entry. */
+/**
+ * Removes the entry, and with the last one the list that adding made for it: it stands first, where
+ * `setMember` puts what is new.
+ */
 export function removeServer(text: string, place: Place): Edited {
   const { servers, name } = place;
   const before = parse(text, place);
@@ -48,7 +51,10 @@ export function removeServer(text: string, place: Place): Edited {
   if (old === undefined) return { text, change: 'none' };
   if (!startsSeed(old)) throw taken(place);
   const edited = removeMember(text, [servers, name]);
-  return { text: checked(edited, { ...before, [servers]: others }, place), change: 'removed' };
+  const isLeftOver = Object.keys(before)[0] === servers && isBare(edited, [servers]);
+  if (!isLeftOver) return { text: checked(edited, { ...before, [servers]: others }, place), change: 'removed' };
+  const { [servers]: _list, ...rest } = before;
+  return { text: checked(removeMember(edited, [servers]), rest, place), change: 'removed' };
 }
 
 function serversOf(document: Members, servers: string): Members {

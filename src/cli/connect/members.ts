@@ -66,6 +66,12 @@ export function removeMember(text: string, path: readonly string[]): string {
   return left === null ? removed : splice(removed, { start: left, end: left + 1 }, '');
 }
 
+/** Whether there is an object without anything in it, not even a comment. */
+export function isBare(text: string, path: readonly string[]): boolean {
+  const node = nodeAt(text, path);
+  return node?.type === 'object' && /^\{\s*\}$/.test(text.slice(node.offset, node.offset + node.length));
+}
+
 function nodeAt(text: string, path: readonly string[]): Node | undefined {
   // The parser takes a byte order mark for a mistake; a blank in its place keeps the offsets.
   const tree = parseTree(text.replace(/^\uFEFF/, ' '), [], { allowTrailingComma: true });

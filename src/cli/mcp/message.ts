@@ -1,4 +1,5 @@
 /** JSON-RPC lines as far as a pipe must understand them, and the few that it writes itself. */
+import { isUtf8 } from 'node:buffer';
 import type { SeedError } from '../../errors.ts';
 import { toWire } from '../../errors.ts';
 
@@ -28,6 +29,8 @@ function isId(value: unknown): value is Id {
 
 export function readMessage(line: Buffer): Message {
   let value: unknown;
+  // Decoded all the same, each bad byte would become a character that nobody sent.
+  if (!isUtf8(line)) return { kind: 'garbage', code: PARSE_ERROR, why: 'A line is not UTF-8.' };
   try {
     value = JSON.parse(line.toString('utf8'));
   } catch {

@@ -84,7 +84,8 @@ describe.each(CLIENT_NAMES)('%s', (name) => {
 
     const out = await seed(['disconnect', name, '--config-file', file, '--json']);
     expect(JSON.parse(out.stdout)).toMatchObject({ client: name, change: 'removed', backup: `${file}.seed-backup` });
-    expect(entryIn(file, servers)).toBeUndefined();
+    // Nothing is left of what connecting made.
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({});
     expect(readdirSync(join(file, '..')).toSorted()).toEqual(['config.json', 'config.json.seed-backup']);
   });
 
@@ -116,6 +117,32 @@ describe('a file that is there', () => {
     expect(readFileSync(real, 'utf8')).toContain('// keep');
     await seed(['disconnect', 'vscode', '--config-file', link]);
     expect(readFileSync(real, 'utf8')).toBe(text);
+  });
+
+  test('each copy stays that says something else', async () => {
+    const file = join(folder(), 'mcp.json');
+    const texts = ['{"mcpServers": {"a": {}}}', '{"mcpServers": {"b": {}}}'];
+    const backups: string[] = [];
+    for (const text of [...texts, ...texts]) {
+      writeFileSync(file, text);
+      const { stdout } = await seed(['connect', 'cursor', '--write', '--config-file', file, '--json']);
+      const { backup } = JSON.parse(stdout) as { backup: string };
+      expect(readFileSync(backup, 'utf8')).toBe(text);
+      backups.push(backup);
+    }
+    const [first, second] = [`${file}.seed-backup`, `${file}.seed-backup-2`];
+    expect(backups).toEqual([first, second, first, second]);
+  });
+
+  test('a link that leads nowhere is refused, and stays', async () => {
+    const at = folder();
+    const link = join(at, 'mcp.json');
+    symlinkSync(join(at, 'away', 'mcp.json'), link);
+    const { code, stderr } = await seed(['connect', 'cursor', '--write', '--config-file', link]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('is a link that leads nowhere');
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(readdirSync(at)).toEqual(['mcp.json']);
   });
 
   test.each([

@@ -83,9 +83,15 @@ describe('removing it', () => {
     const removed = removeServer(added, PLACE);
     expect(removed.change).toBe('removed');
     expect(removeServer(removed.text, PLACE)).toEqual({ text: removed.text, change: 'none' });
-    // Where there was no list of servers, an empty one stays.
-    if (text.includes('mcpServers')) expect(removed.text, what).toBe(text);
-    else expect(JSON.parse(removed.text)).toEqual({ ...(JSON.parse(text) as object), mcpServers: {} });
+    // An empty list that stood first is no different from the one that adding made; it goes, too.
+    if (what !== 'an empty list of servers') expect(removed.text, what).toBe(text);
+    else expect(JSON.parse(removed.text)).toEqual({});
+  });
+
+  test('an empty list that stands elsewhere, or has a comment in it, is somebody’s own', () => {
+    for (const text of ['{"a": 1, "mcpServers": {}}', COMMENTED['only a comment inside'] ?? '']) {
+      expect(removeServer(addServer(text, PLACE, ENTRY).text, PLACE).text).toBe(text);
+    }
   });
 
   test('where it never was, nothing changes', () => {
