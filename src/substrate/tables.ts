@@ -45,6 +45,13 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_send_keys: ['operation', 'maintenance'],
   substrate_topics: ['operation'],
   substrate_memories: ['operation'],
+  substrate_sessions: ['operation'],
+  // Renewed by whatever the holder does; nothing but who may take over a silent session hangs on it.
+  substrate_session_leases: ['operation', 'maintenance'],
+  substrate_session_messages: ['operation'],
+  substrate_session_tools: ['operation'],
+  substrate_handoffs: ['operation'],
+  substrate_tasks: ['operation'],
 };
 
 // OR ROLLBACK would end the transaction of the whole group; only one driver refuses a second statement.

@@ -6,6 +6,8 @@ import { ledger } from './0004-ledger.ts';
 import { calls } from './0005-calls.ts';
 import { bus } from './0006-bus.ts';
 import { memory } from './0007-memory.ts';
+import { sessions } from './0008-sessions.ts';
+import { tasks } from './0009-tasks.ts';
 import type { Migration } from './migration.ts';
 
-export const MIGRATIONS: readonly Migration[] = [ground, membrane, policy, ledger, calls, bus, memory];
+export const MIGRATIONS: readonly Migration[] = [ground, membrane, policy, ledger, calls, bus, memory, sessions, tasks];
