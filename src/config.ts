@@ -5,6 +5,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { SeedError } from './errors.ts';
 import type { Secrets } from './substrate/home/credentials.ts';
 import { CREDENTIAL_VARIABLES } from './substrate/home/credentials.ts';
+import { isLoopbackUrl } from './substrate/origins.ts';
 import { parsePublicUrl } from './substrate/switches.ts';
 
 export interface Config {
@@ -20,6 +21,8 @@ export interface Config {
   readonly runtimeFolder: string | null;
   /** The address behind a proxy to pin now; null leaves what was pinned before. */
   readonly publicUrl: URL | null;
+  /** Where an Ollama on this machine answers, if the environment says so as Ollama itself reads it. */
+  readonly ollama: string | null;
   /** How the user calls the program, for texts that say what to type: `seed`, or `npm run -s seed --`. */
   readonly command: string;
   /** A named point at which the process kills itself, for tests: `point` or `point:nth`. */
@@ -70,6 +73,20 @@ function readDriver(env: Environment): Config['sqlite'] {
   throw invalid('SEED_SQLITE', '"node" or "native"');
 }
 
+const OLLAMA_PORT = '11434';
+
+/** `OLLAMA_HOST`: a host, a port, both, or an address; null unless it is on this machine. */
+function readOllama(env: Environment): string | null {
+  const told = env['OLLAMA_HOST']?.trim() ?? '';
+  const url =
+    told === '' ? null : URL.parse(told.includes('://') ? told : `http://${told.replace(/^:/, '127.0.0.1:')}`);
+  if (url === null || url.protocol !== 'http:') return null;
+  // What a server listens on; whoever speaks to it from here says where.
+  if (url.hostname === '0.0.0.0' || url.hostname === '[::]') url.hostname = '127.0.0.1';
+  if (url.port === '' && !told.includes('://')) url.port = OLLAMA_PORT;
+  return isLoopbackUrl(url) ? url.origin : null;
+}
+
 /** What the user types for `seed`; a checkout has no `seed` on the PATH, and its npm scripts say so here. */
 export function readCommand(env: Environment = process.env): string {
   const told = env['SEED_COMMAND'] ?? '';
@@ -99,6 +116,7 @@ export function readConfig(
     sqlite: readDriver(env),
     publicUrl: readPublicUrl(given.behindProxy === true, env),
     runtimeFolder: runtime !== undefined && isAbsolute(runtime) ? runtime : null,
+    ollama: readOllama(env),
     command: readCommand(env),
     fault: readFault(env),
   };

@@ -8,6 +8,7 @@ import { SeedError, toSeedError } from '../errors.ts';
 import { addAgents } from './commands/agents.ts';
 import { addConfig } from './commands/config.ts';
 import { addConnect } from './commands/connect.ts';
+import { addCredential } from './commands/credential.ts';
 import { addDisconnect } from './commands/disconnect.ts';
 import { addDown } from './commands/down.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -20,6 +21,7 @@ import { addReceipts } from './commands/receipts.ts';
 import { addRequests } from './commands/requests.ts';
 import { addRoute } from './commands/route.ts';
 import { addStatus } from './commands/status.ts';
+import { addTarget } from './commands/target.ts';
 import { addUp, isServing } from './commands/up.ts';
 import { EXIT, EXIT_MEANINGS, exitLines, printError, watchOutput } from './output.ts';
 
@@ -47,6 +49,8 @@ export function buildProgram(version: string): Command {
     addKey,
     addRequests,
     addAgents,
+    addTarget,
+    addCredential,
     addHalt,
     addConfig,
     addPolicy,

@@ -3,6 +3,7 @@
  * is not shown.
  */
 import { closeSync, openSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
 import { ReadStream, WriteStream } from 'node:tty';
 import { SeedError } from '../errors.ts';
 
@@ -63,6 +64,22 @@ export async function askNewPassphrase(question: string, check: (passphrase: str
   check(first);
   if ((await askHidden('The same again: ')) === first) return first;
   throw new SeedError('invalid_input', 'The two passphrases differ.', { hint: 'Run the command again.' });
+}
+
+/** One line typed on the terminal, shown as it is typed. @throws SeedError `interrupted` on Ctrl+C or Ctrl+D */
+export async function askLine(question: string): Promise<string> {
+  const input = new ReadStream(openSync('/dev/tty', 'r'));
+  const output = new WriteStream(openSync('/dev/tty', 'w'));
+  const lines = createInterface({ input, output });
+  const gone = Promise.withResolvers<never>();
+  for (const event of ['SIGINT', 'close'] as const) lines.once(event, () => gone.reject(interrupted()));
+  try {
+    return (await Promise.race([lines.question(question), gone.promise])).trim();
+  } finally {
+    lines.close();
+    input.destroy();
+    output.destroy();
+  }
 }
 
 function interrupted(): SeedError {

@@ -11,7 +11,8 @@ const RUN_MS_MAX = 25_000;
 
 /** The environment of a terminal, without what the running tests or a shell's own seed put there. */
 export function plainEnvironment(): NodeJS.ProcessEnv {
-  const isOurs = (name: string): boolean => /^(VITEST|NODE_ENV$|TEST$|SEED_|npm_lifecycle|INIT_CWD$)/.test(name);
+  const isOurs = (name: string): boolean =>
+    /^(VITEST|NODE_ENV$|TEST$|SEED_|npm_lifecycle|INIT_CWD$|OLLAMA_|\w+_API_KEY$)/.test(name);
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isOurs(name)));
 }
 

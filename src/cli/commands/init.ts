@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { SeedError } from '../../errors.ts';
+import type { FirstRun } from '../first-run.ts';
+import { firstRunLines, lookForModels } from '../first-run.ts';
 import { EXIT, printJson, printLine, spoken } from '../output.ts';
 import { askNewPassphrase, hasTerminal } from '../terminal.ts';
 import type { CommonOptions } from './shared.ts';
@@ -8,6 +10,15 @@ import { common, configOf } from './shared.ts';
 
 interface InitOptions extends CommonOptions {
   readonly passphrase?: boolean;
+  readonly detect: boolean;
+}
+
+interface Made {
+  readonly home: string;
+  readonly created: boolean;
+  readonly passphrase: string | null;
+  /** What there is to call a model with; only where the home was made just now, and it was looked for. */
+  readonly models?: FirstRun;
 }
 
 export function addInit(program: Command): void {
@@ -15,7 +26,8 @@ export function addInit(program: Command): void {
     .command('init')
     .description('make a home: keys, root of trust, database')
     .option('--passphrase', 'set an owner passphrase (asked for on the terminal)')
-    .option('--no-passphrase', 'set none, and do not ask');
+    .option('--no-passphrase', 'set none, and do not ask')
+    .option('--no-detect', 'do not look for keys in the environment and an Ollama on this machine');
   common(command, {
     examples: ['seed init', 'seed init --home /srv/seed --passphrase', 'SEED_PORT=0 seed init --json'],
     exits: { ok: 'made, or there already', failed: 'not made; nothing is left behind' },
@@ -33,7 +45,8 @@ async function init(options: InitOptions): Promise<void> {
   }
   const passphrase = await choosePassphrase(options);
   const created = await initHome(config, passphrase);
-  report({ home: config.home, created, passphrase: passphrase === null ? 'none' : 'set' }, options);
+  const models = created && options.detect ? { models: await lookForModels(config, passphrase) } : {};
+  report({ home: config.home, created, passphrase: passphrase === null ? 'none' : 'set', ...models }, options);
 }
 
 /** Whoever asks for a passphrase must not go away believing that there is one. */
@@ -60,7 +73,7 @@ async function choosePassphrase({ passphrase, json }: InitOptions): Promise<stri
   return chosen;
 }
 
-function report(result: { home: string; created: boolean; passphrase: string | null }, { json }: CommonOptions): void {
+function report(result: Made, { json }: CommonOptions): void {
   process.exitCode = EXIT.ok;
   if (json === true) {
     printJson(result);
@@ -76,5 +89,6 @@ function report(result: { home: string; created: boolean; passphrase: string | n
   if (result.passphrase === 'set')
     printLine('Owner acts ask for the passphrase. It is stored nowhere: nobody can bring it back for you.');
   printLine(`Keep a copy of ${join(result.home, 'root', '1.json')} elsewhere: it proves where receipts come from.`);
+  if (result.models !== undefined) for (const line of firstRunLines(result.models)) printLine(line);
   printLine(spoken('Start it with `seed up`.'));
 }

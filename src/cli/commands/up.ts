@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import type { Config } from '../../config.ts';
 import { readConfig } from '../../config.ts';
 import type { Serving } from '../../daemon.ts';
+import { firstRunLines, lookForModels } from '../first-run.ts';
 import { EXIT, printJson, printLine, spoken } from '../output.ts';
 import { serviceUnit } from '../unit.ts';
 import type { CommonOptions } from './shared.ts';
@@ -11,6 +12,7 @@ import { common } from './shared.ts';
 interface UpOptions extends CommonOptions {
   readonly printUnit?: 'systemd' | 'launchd';
   readonly behindProxy?: boolean;
+  readonly detect: boolean;
 }
 
 let serving = false;
@@ -28,6 +30,7 @@ export function addUp(program: Command): void {
       '--behind-proxy',
       'pin SEED_PUBLIC_URL, an https address that a proxy on this machine serves, and answer to it from now on',
     )
+    .option('--no-detect', 'where a home is made: look for no keys in the environment, and for no Ollama')
     .addOption(new Option('--print-unit <manager>', 'print a service file instead').choices(['systemd', 'launchd']));
   common(command, {
     examples: [
@@ -53,11 +56,16 @@ async function up(options: UpOptions): Promise<void> {
   const { initHome } = await import('../../main.ts');
   const { serve } = await import('../../daemon.ts');
   const created = await initHome(config, null);
+  const models = created && options.detect ? await lookForModels(config, null) : null;
   const daemon = await serve(config);
   serving = true;
   stopOnSignals(daemon);
   if (options.json === true) printJson(readyFacts(config, daemon, created));
-  else printReady(config, daemon, created);
+  else {
+    printReady(config, daemon, created);
+    const lines = models === null ? [] : firstRunLines(models);
+    for (const [index, line] of lines.entries()) printLine(`${index === 0 ? '  models    ' : '            '}${line}`);
+  }
   await daemon.stopped;
   process.exitCode = EXIT.ok;
   if (options.json !== true) printLine('Stopped; everything is on disk.');

@@ -1,0 +1,238 @@
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { SeedError } from '../../errors.ts';
+import type { CredentialVariable } from '../../substrate/home/credentials.ts';
+import { CREDENTIAL_NAME } from '../../substrate/home/credentials.ts';
+import { isLoopbackUrl } from '../../substrate/origins.ts';
+import type { ProviderName } from '../../substrate/policy/model.ts';
+import { PROVIDERS } from '../../substrate/policy/model.ts';
+import type { Ask } from '../ask.ts';
+import { ask, withSeed } from '../ask.ts';
+import { EXIT, printable, printJson, printLine, spoken, table } from '../output.ts';
+import { readSecret } from '../secret.ts';
+import { askLine, hasTerminal } from '../terminal.ts';
+import type { Kept } from './credential.ts';
+import { fromEnvOption, parseCredentialName, printKept } from './credential.ts';
+import type { CommonOptions } from './shared.ts';
+import { common, configOf } from './shared.ts';
+
+export function addTarget(program: Command): void {
+  const target = program.command('target').description('where models answer: add, list, test');
+  const add = target
+    .command('add')
+    .argument('[name]', 'anthropic, gemini, nvidia, local-ollama, or a name of your own')
+    .addOption(new Option('--provider <provider>', 'whose language it speaks').choices(PROVIDERS))
+    .option('--base-url <url>', 'where it answers, if not where the provider does')
+    .option('--credential <name>', 'the credential it is called with', parseCredentialName)
+    .addOption(fromEnvOption())
+    .option('--no-test', 'do not try it')
+    .description('add a target (owner act): keeps its key, puts it into the policy, and tries it');
+  common(add, {
+    examples: [
+      'seed target add',
+      'seed target add anthropic < key.txt',
+      'seed target add local-ollama',
+      'seed target add work --provider nvidia --base-url https://models.example.com/v1 --credential work < key.txt',
+    ],
+  }).action(addOne);
+  common(target.command('list').description('the targets of the policy, and what keeps one from being called'), {
+    examples: ['seed target list'],
+  }).action(listTargets);
+  const test = target
+    .command('test')
+    .argument('<name>', 'its name')
+    .option('--model <model>', 'a model of it (default: the cheapest that the policy names; never tier 1)')
+    .description('make one tiny call, within the ceilings and on record, and say what is wrong');
+  common(test, {
+    examples: ['seed target test anthropic', 'seed target test local-ollama --model llama3.1:8b'],
+    exits: { ok: 'it answers', failed: 'it does not; what is wrong and how to mend it is said' },
+  }).action(testTarget);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Add
+
+interface AddOptions extends CommonOptions {
+  readonly provider?: ProviderName;
+  readonly baseUrl?: string;
+  readonly credential?: string;
+  readonly fromEnv?: CredentialVariable;
+  readonly test: boolean;
+}
+
+/** A target as it is to be. */
+interface Plan {
+  readonly name: string;
+  readonly provider: ProviderName;
+  readonly baseUrl: string;
+  readonly credential: string | null;
+}
+
+interface Added {
+  readonly version: number;
+  readonly roles: readonly string[];
+  readonly changes: readonly { kind: string; what: string; before: string | null; after: string | null }[];
+  readonly warnings: readonly { message: string }[];
+  readonly receipt: number;
+}
+
+async function addOne(given: string | undefined, options: AddOptions): Promise<void> {
+  const plan = await planTarget(given ?? (await askWhich()), options);
+  await withSeed(configOf(options), { access: 'write', ownerAct: true }, async (question) => {
+    const kept = plan.credential === null ? null : await ensureCredential(question, plan.credential, plan, options);
+    if (kept !== null && options.json !== true) printKept(kept);
+    const { name, provider, baseUrl: base_url, credential } = plan;
+    const added = await question<Added>({ tool: 'target_add', input: { name, provider, base_url, credential } });
+    if (options.json !== true) printAdded(plan, added);
+    const tested = options.test ? await question<Tested>({ tool: 'target_test', input: { name } }) : null;
+    if (options.json === true) printJson({ ...added, credential: kept, tested });
+    else if (tested !== null) printTested(tested);
+  });
+}
+
+async function askWhich(): Promise<string> {
+  if (process.stdin.isTTY && process.stdout.isTTY && hasTerminal()) {
+    return askLine(`Which one: ${PROVIDERS.join(', ')}? `);
+  }
+  throw new SeedError('invalid_input', 'Name the target.', {
+    hint: `Such as \`seed target add anthropic\`, with its key on standard input. There are ${PROVIDERS.join(', ')}.`,
+    data: { argument: 'name' },
+  });
+}
+
+/** What was asked for, with what the starter file knows of it where nothing was said. */
+async function planTarget(name: string, { provider, baseUrl, credential }: AddOptions): Promise<Plan> {
+  const { starterTargets } = await import('../../substrate/policy/starter.ts');
+  const wanted = provider ?? PROVIDERS.find((each) => each === name);
+  if (wanted === undefined) {
+    throw new SeedError('invalid_input', `Whose language does ${printable(name)} speak?`, {
+      hint: `Say it with --provider: ${PROVIDERS.join(', ')}.`,
+      data: { argument: 'provider' },
+    });
+  }
+  const known = starterTargets().find((target) => target.provider === wanted);
+  const url = baseUrl ?? known?.baseUrl ?? '';
+  const isOwnAddress = baseUrl !== undefined && isHere(baseUrl);
+  const needsKey = typeof known?.credential === 'string' && !isOwnAddress;
+  const usual = name === known?.name ? (known.credential ?? name) : name.toLowerCase();
+  return {
+    name,
+    provider: wanted,
+    baseUrl: url,
+    credential: credential ?? (needsKey ? toCredentialName(usual) : null),
+  };
+}
+
+function isHere(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && isLoopbackUrl(url);
+}
+
+function toCredentialName(text: string): string {
+  if (CREDENTIAL_NAME.test(text)) return text;
+  throw new SeedError('invalid_input', `The key of ${printable(text)} needs a name.`, {
+    hint: 'Give one with --credential.',
+    data: { argument: 'credential' },
+  });
+}
+
+/** Keeps the key unless there is one by that name already; resolves to what was kept. */
+async function ensureCredential(
+  question: Ask,
+  name: string,
+  { baseUrl }: Plan,
+  { fromEnv }: AddOptions,
+): Promise<Kept | null> {
+  const { credentials } = await question<{ credentials: readonly { name: string }[] }>({ tool: 'credential_list' });
+  if (credentials.some((each) => each.name === name)) return null;
+  const { parseBaseUrl } = await import('../../substrate/origins.ts');
+  // Before a key is asked for: one that could go nowhere need not be typed.
+  const { origin } = parseBaseUrl(baseUrl, 'base-url');
+  const source = fromEnv === undefined ? { secret: await readSecret(name) } : { variable: fromEnv };
+  return question<Kept>({ tool: 'credential_set', input: { name, origin, ...source } });
+}
+
+function printAdded({ name }: Plan, { version, roles, changes, warnings, receipt }: Added): void {
+  for (const { kind, what, before, after } of changes) {
+    printLine(`  ${kind} ${printable(what)}: ${printable(after ?? before ?? '')}`);
+  }
+  const doubled = changes.length === 0 ? 'is as it was' : 'is in the policy';
+  printLine(`${printable(name)} ${doubled}, which is version ${version}. Receipt ${receipt} says so.`);
+  for (const { message } of warnings) printLine(`  ${printable(message)}`);
+  if (roles.length > 0) printLine(`Roles that ask it: ${roles.map(printable).join(', ')}.`);
+  else {
+    printLine('No role asks it yet. Write its models, and their prices where nobody knows them, into the policy:');
+    printLine(spoken('  `seed policy show` > policy.yaml, change it, `seed policy apply policy.yaml`.'));
+  }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Test, list
+
+interface Tested {
+  readonly ok: boolean;
+  readonly target: string;
+  readonly model: string | null;
+  readonly role: string | null;
+  readonly code: string;
+  readonly what: string;
+  readonly hint: string;
+  readonly cost_micro_usd: number;
+  readonly receipt: number | null;
+}
+
+async function testTarget(name: string, options: CommonOptions & { model?: string }): Promise<void> {
+  const { model } = options;
+  const input = { name, ...(model === undefined ? {} : { model }) };
+  const tested = await ask<Tested>(configOf(options), { tool: 'target_test', input, access: 'write' });
+  process.exitCode = tested.ok ? EXIT.ok : EXIT.failed;
+  if (options.json === true) printJson(tested);
+  else printTested(tested);
+}
+
+function printTested({ what, hint, receipt, cost_micro_usd: cost }: Tested): void {
+  const paid = cost === 0 ? '' : ` It cost ${cost} millionths of a dollar.`;
+  const said = receipt === null ? '' : ` Receipt ${receipt} says so.`;
+  printLine(`${printable(what)}${paid}${said}`);
+  if (hint !== '') printLine(spoken(printable(hint)));
+}
+
+interface Listed {
+  readonly targets: readonly {
+    readonly name: string;
+    readonly provider: string;
+    readonly base_url: string;
+    readonly credential: string | null;
+    readonly models: readonly { role: string; model: string; tier: number }[];
+    readonly problem: string | null;
+  }[];
+}
+
+async function listTargets(options: CommonOptions): Promise<void> {
+  const listed = await ask<Listed>(configOf(options), { tool: 'target_list', access: 'read' });
+  if (options.json === true) {
+    printJson(listed);
+    return;
+  }
+  if (listed.targets.length === 0) {
+    printLine(spoken(NO_MODEL));
+    return;
+  }
+  const rows = listed.targets.map(({ name, provider, base_url: url, credential, models }) =>
+    [
+      name,
+      provider,
+      url,
+      credential ?? 'none',
+      [...new Set(models.map(({ model }) => model))].join(', ') || 'none',
+    ].map(printable),
+  );
+  printLine(table(['NAME', 'PROVIDER', 'ADDRESS', 'CREDENTIAL', 'MODELS'], rows));
+  for (const { name, problem } of listed.targets) {
+    if (problem !== null) printLine(`${printable(name)}: ${spoken(printable(problem))}`);
+  }
+}
+
+/** What a seed without a model is told. */
+export const NO_MODEL =
+  'No model yet: memory, messages, tasks, handoff and receipts work. To add one: `seed target add`';
