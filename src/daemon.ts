@@ -18,6 +18,7 @@ import { createAccessKeyOpener } from './membrane/access-key.ts';
 import { Membrane } from './membrane/membrane.ts';
 import { OWNER, SEED } from './substrate/actor.ts';
 import { doubtCalls } from './substrate/calls.ts';
+import { sweep as sweepBus } from './substrate/bus/bus.ts';
 import { eraseDueContent } from './substrate/content.ts';
 import { sampleGrowth } from './substrate/health.ts';
 import { homePath } from './substrate/home/layout.ts';
@@ -261,6 +262,7 @@ function keepHouse(substrate: Substrate, onError: (error: SeedError) => void): N
     if (substrate.distrust !== null) return;
     const now = systemSources.now();
     await substrate.maintain((tx) => sampleGrowth(tx, now, substrate.size()));
+    await sweepBus(substrate);
     let erased = 0;
     do {
       erased = await substrate.maintain((tx) => eraseDueContent(tx, now, ERASE_ROWS_MAX));

@@ -38,7 +38,8 @@ export interface AgentDoorOptions {
 }
 
 export interface AgentDoor extends Door {
-  readonly notify: (uri: string) => void;
+  /** Tells whoever listens that a resource has changed; only the clients of `holder`, if given. */
+  readonly notify: (uri: string, holder?: string) => void;
   /** Names of the agents that are connected. */
   readonly connected: () => string[];
 }
@@ -63,8 +64,10 @@ export async function openAgentDoor(options: AgentDoorOptions): Promise<AgentDoo
   await listenOnSocket(server, options.path, options.onDefect);
   return {
     connected: () => [...connections.keys()].toSorted(),
-    notify: (uri) => {
-      for (const connection of connections.values()) connection.notify(uri);
+    notify: (uri, holder) => {
+      for (const connection of connections.values()) {
+        if (holder === undefined || connection.grant.id === holder) connection.notify(uri);
+      }
     },
     close: (waitMs) => drain(server, { sockets, connections, waitMs }),
   };

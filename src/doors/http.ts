@@ -43,8 +43,8 @@ export interface HttpDoorOptions extends Reach {
 }
 
 export interface HttpDoor extends Door {
-  /** Tells whoever listens that a resource has changed. */
-  readonly notify: (uri: string) => void;
+  /** Tells whoever listens that a resource has changed; only the streams of `holder`, if given. */
+  readonly notify: (uri: string, holder?: string) => void;
 }
 
 interface Exchange {
@@ -76,7 +76,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   });
   await listenOnPort(server, options.port, options.onDefect);
   return {
-    notify: (uri) => mcp.peek()?.notify(uri),
+    notify: (uri, holder) => mcp.peek()?.notify(uri, holder),
     close: async (waitMs) => {
       const drained = closeServer(server, waitMs);
       // Streams never end by themselves; whoever held one comes back when the seed does.
@@ -325,7 +325,7 @@ async function refuse({ request, response }: Exchange, error: SeedError, options
     json(response, status, {
       jsonrpc: '2.0',
       id: null,
-      error: { code: rpcCode(error), message: `${message} ${hint}`, data: { code } },
+      error: { code: rpcCode(error), message: `${message} ${hint}`, data: { code, hint } },
     });
   else json(response, status, { error: { code, message, hint } });
 }

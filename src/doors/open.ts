@@ -19,6 +19,7 @@ import { lazily } from './lazy.ts';
 import type { Door } from './owner.ts';
 import { openOwnerDoor } from './owner.ts';
 import { RefusalReceipts } from './refusal-receipts.ts';
+import { INBOX_URI } from './resources.ts';
 
 /** Changes of one resource are told at most this often. */
 const NOTIFY_MS = 250;
@@ -67,6 +68,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       close: async (waitMs) => {
         clearInterval(sweep);
         stopTelling();
+        // Whoever waits for messages is answered now, with none.
+        substrate.mail.close();
         await Promise.all(opened.map((door) => door.close(waitMs)));
         // What was only counted may be lost; the stop goes on.
         for (const flush of [() => refusals.flush(), () => membrane.flushUse()])
@@ -105,6 +108,8 @@ async function openHttp(parts: HttpParts): Promise<{ door: HttpDoor } | { proble
 
 /** Every receipt changes these; bursts are told once. */
 const CHANGING = ['seed://checkpoint', 'seed://status'];
+/** Messages that come together are told together. */
+const ARRIVALS_MS = 10;
 
 function tellChanges(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor)[]): () => void {
   let timer: NodeJS.Timeout | null = null;
@@ -113,6 +118,26 @@ function tellChanges(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor
       timer = null;
       for (const door of doors) for (const uri of CHANGING) door.notify(uri);
     }, NOTIFY_MS).unref();
+  });
+  const stopArrivals = tellArrivals(substrate, doors);
+  return () => {
+    unsubscribe();
+    stopArrivals();
+    if (timer !== null) clearTimeout(timer);
+  };
+}
+
+/** A message is told to the clients of its recipient, and to nobody else. */
+function tellArrivals(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor)[]): () => void {
+  const arrived = new Set<string>();
+  let timer: NodeJS.Timeout | null = null;
+  const unsubscribe = substrate.mail.onArrival((holder) => {
+    arrived.add(holder);
+    timer ??= setTimeout(() => {
+      timer = null;
+      for (const each of arrived) for (const door of doors) door.notify(INBOX_URI, each);
+      arrived.clear();
+    }, ARRIVALS_MS).unref();
   });
   return () => {
     unsubscribe();

@@ -17,6 +17,9 @@ interface Resource {
 
 const asJson = (answer: unknown): string => JSON.stringify(answer, null, 2);
 
+/** Everybody's own under one address: who is told of a change depends on whose inbox it is. */
+export const INBOX_URI = 'seed://bus/inbox';
+
 export const RESOURCES: readonly Resource[] = [
   {
     uri: 'seed://status',
@@ -37,6 +40,17 @@ export const RESOURCES: readonly Resource[] = [
     scope: 'receipt.read',
     tool: 'receipt_checkpoint',
     write: (answer) => (answer as { checkpoint: string }).checkpoint,
+  },
+  {
+    uri: INBOX_URI,
+    name: 'inbox',
+    title: 'What waits in your inbox',
+    description:
+      'How many messages wait for you, and from whom. Listen to it to be told of new ones; bus_receive takes them.',
+    mimeType: 'application/json',
+    scope: 'bus.receive',
+    tool: 'bus_inbox',
+    write: asJson,
   },
 ];
 

@@ -42,7 +42,7 @@ export async function settle(
   for (const handle of handles.toSorted((a, b) => a.seq - b.seq)) {
     results.push({ handle, became: await settleOne(op, inbox, handle, verdict) });
   }
-  const gone = results.filter(({ handle: _, became }) => became === 'acked' || became === 'dead').length;
+  const gone = results.filter(({ became }) => became === 'acked' || became === 'dead').length;
   await countWaiting(op, inbox, -gone);
   return results;
 }
