@@ -135,10 +135,23 @@ export interface WireError {
   readonly data: ErrorData;
 }
 
-/** An error for others to read; what a defect says stays with the owner (`outside: false`). */
+/** A command of the owner's; `seed mcp` is what clients start. */
+const OWNERS_COMMAND = /`seed (?!mcp\b)[a-z]/;
+const FOR_OWNER = 'Tell the owner: ';
+
+/**
+ * An error for others to read; what a defect says stays with the owner (`outside: false`), and what
+ * only the owner can run is told as such.
+ */
 export function toWire({ code, message, hint, data }: SeedError, { outside }: { outside: boolean }): WireError {
-  const hidden = outside && code === 'internal';
-  return { code, message: hidden ? 'Something went wrong inside the seed.' : message, hint, data };
+  if (!outside) return { code, message, hint, data };
+  const isOwners = OWNERS_COMMAND.test(hint) && !/\bowner\b/.test(hint);
+  return {
+    code,
+    message: code === 'internal' ? 'Something went wrong inside the seed.' : message,
+    hint: isOwners ? FOR_OWNER + hint : hint,
+    data,
+  };
 }
 
 /** An error that somebody else wrote; what is not in the form of one is `internal`. */

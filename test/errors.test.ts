@@ -27,3 +27,17 @@ test.each([null, 7, 'text', [], {}, { code: 'toString' }, { code: '__proto__', m
     });
   },
 );
+
+test.each([
+  ['Run `seed doctor`.', 'Tell the owner: Run `seed doctor`.'],
+  ['Ask the owner to run `seed doctor`.', 'Ask the owner to run `seed doctor`.'],
+  ['Connect with `seed mcp --as NAME`.', 'Connect with `seed mcp --as NAME`.'],
+  ['List the receipts.', 'List the receipts.'],
+])('a hint for the owner is told to others as one: %s', (hint, told) => {
+  const error = new SeedError('busy', 'Too much.', { hint });
+  expect(toWire(error, { outside: false }).hint).toBe(hint);
+  const wire = toWire(error, { outside: true });
+  expect(wire.hint).toBe(told);
+  // Told on, it is not told twice.
+  expect(toWire(fromWire(wire), { outside: true }).hint).toBe(told);
+});

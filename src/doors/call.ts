@@ -81,7 +81,7 @@ export function createCall({ tools, substrate, daemon, keys, egress, mind = NO_M
       if (tool === undefined || !isWithinReach(tool, request)) throw noSuchTool(request.tool);
       if (tool.scope !== null && !actor.scopes.has(tool.scope)) throw outOfScope(tool.name, tool.scope);
       if (tool.ownerAct === true) await checkPassphrase(substrate, request.passphrase);
-      input = parseInput(tool, request.input);
+      input = parseInput(tool, request.input, actor);
     } catch (thrown) {
       const error = toSeedError(thrown);
       if (tool === undefined && actor.grant === null) throw error;
@@ -139,7 +139,7 @@ async function checkPassphrase(substrate: Substrate | SubstrateReader, passphras
 }
 
 /** @throws SeedError `invalid_input` that names the argument and what it should be */
-function parseInput(tool: Tool, input: unknown): unknown {
+function parseInput(tool: Tool, input: unknown, { grant }: Actor): unknown {
   const given = input ?? {};
   if (!isWellFormed(given)) {
     throw new SeedError('invalid_input', 'A text in the input has half a character in it (a lone surrogate).', {
@@ -150,7 +150,8 @@ function parseInput(tool: Tool, input: unknown): unknown {
   if (parsed.success) return parsed.data;
   const { argument, message } = explainIssues(parsed.error.issues, given);
   throw new SeedError('invalid_input', message, {
-    hint: `${tool.name} takes ${argumentNames(tool)}.`,
+    // The owner speaks to the command, whose options have names of their own.
+    hint: grant === null ? 'See what the command takes with --help.' : `${tool.name} takes ${argumentNames(tool)}.`,
     data: { argument },
   });
 }

@@ -91,9 +91,13 @@ async function admitted(session: McpSession): Promise<Admitted> {
   try {
     return await session.admit();
   } catch (thrown) {
-    const { code, message, hint } = toWire(toSeedError(thrown), { outside: true });
-    throw new ProtocolError(ProtocolErrorCode.InvalidRequest, `${message} ${hint}`, { code });
+    throw asProtocolError(ProtocolErrorCode.InvalidRequest, toSeedError(thrown));
   }
+}
+
+function asProtocolError(rpcCode: ProtocolErrorCode, error: SeedError): ProtocolError {
+  const { code, message, hint } = toWire(error, { outside: true });
+  return new ProtocolError(rpcCode, `${message} ${hint}`, { code, hint });
 }
 
 async function callTool(
@@ -185,7 +189,7 @@ function addResources(server: Server, { call, onDefect }: McpOptions, session: M
       const error = toSeedError(thrown);
       if (error.code === 'not_found') throw noResource(params.uri);
       if (error.code === 'internal') onDefect(error);
-      throw new ProtocolError(ProtocolErrorCode.InternalError, toWire(error, { outside: true }).message);
+      throw asProtocolError(ProtocolErrorCode.InternalError, error);
     }
   });
   if (!session.canNotify) return;

@@ -44,7 +44,9 @@ export const membraneRequest = defineTool({
   text: ({ status, scopes, request, hash, expires, owner_decides_with: command, receipt }) =>
     lines(
       SAID[status],
-      request === null ? '' : `Request ${request} for ${scopes.join(', ')}, hash ${hash}, waits until ${expires}.`,
+      request === null
+        ? ''
+        : `Request ${request} for ${scopes.join(', ')}, hash ${hash}, waits for the owner until ${expires}.`,
       command === null ? '' : `Tell the owner, who reads and decides it with \`${command}\`; nobody else can.`,
       receipt === null ? '' : `Receipt ${receipt}.`,
     ),

@@ -25,7 +25,10 @@ type ReceiptFacts = z.infer<typeof ReceiptView>;
 
 /** A receipt in one line. */
 export function receiptLine({ seq, time, actor, action, subject, outcome, code }: ReceiptFacts): string {
-  return `${seq}  ${time}  ${actor.id} (${actor.kind})  ${action}  ${outcome}${code === null ? '' : ` ${code}`}  ${subject.type} ${subject.id}`;
+  // Most receipts are about the seed itself: saying so in each would be most of the list.
+  const about = subject.type === 'seed' ? [] : [`${subject.type} ${subject.id}`];
+  const became = code === null ? outcome : `${outcome} (${code})`;
+  return [seq, time, `${actor.id} (${actor.kind})`, action, became, ...about].join('  ');
 }
 
 /** A receipt with everything in it, a line each. */
@@ -35,7 +38,7 @@ export function receiptBlock(receipt: ReceiptFacts): string {
     ['outcome', code === null ? outcome : `${outcome} (${code})`],
     ['actor', `${actor.id} (${actor.kind}${actor.grant === null ? '' : `, grant ${actor.grant}`})`],
     ['action', action],
-    ['subject', `${subject.type} ${subject.id}`],
+    ['subject', subject.type === 'seed' ? null : `${subject.type} ${subject.id}`],
     ['settles', of === null ? null : `receipt ${of}`],
     ['detail', Object.keys(detail).length === 0 ? null : JSON.stringify(detail)],
     ['input', input],

@@ -47,7 +47,7 @@ export const seedStart = defineTool({
   },
   text: ({ you, seed, waiting, hints }) =>
     [
-      `You are ${you.name} (${you.kind}) in the seed ${seed.id.slice(0, 12)}, version ${seed.version}, ${seed.receipts} receipts.`,
+      `You are ${you.name} (${you.kind}${you.expires === null ? '' : `, until ${you.expires}`}) in the seed ${seed.id.slice(0, 12)}, version ${seed.version}, ${counted(seed.receipts, 'receipt')}.`,
       you.scopes.length === 0 ? '' : `You may: ${you.scopes.join(', ')}.`,
       ...(waiting.length === 0 ? ['Nothing waits for you.'] : waiting),
       ...hints,

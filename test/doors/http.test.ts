@@ -328,9 +328,9 @@ describe('how a body is written', () => {
       'unsupported_type',
     ],
     ['another type', { headers: { 'content-type': 'text/plain' } }, 415, 'unsupported_type'],
-  ] as const)('%s: refused, and on record as the helper’s own', async (_what, ask, status, code) => {
+  ] as const)('%s: refused, and on record as the helper’s own', async (_what, what, status, code) => {
     const { size } = await rig.substrate.log();
-    const answer = await post(ask);
+    const answer = await post(what);
     expect([answer.status, codeOf(answer)]).toEqual([status, code]);
     expect(await receipts(rig, { from: size })).toMatchObject([
       { action: 'membrane.call', outcome: 'refused', code, actor: { grant: helper.id } },

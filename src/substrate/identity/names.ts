@@ -2,7 +2,7 @@
 
 /** Short, and the same in every place they are shown. */
 export const GRANT_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
-export const GRANT_NAME_RULE = 'lower-case letters, digits, dots, dashes, underscores; at most 64';
+export const GRANT_NAME_RULE = '1 to 64 lower-case letters, digits, dots, dashes and underscores';
 
 /** Receipts name these actors by these words, so nobody else may have them. */
 const RESERVED: readonly string[] = ['owner', 'seed'];

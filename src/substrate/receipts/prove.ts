@@ -13,7 +13,7 @@ export async function proveReceipt(db: ReadHandle, seq: number): Promise<string>
   const log = await readLogState(db);
   if (log === null || seq >= log.size) {
     throw new SeedError('not_found', `There is no receipt ${seq}.`, {
-      hint: 'The newest are shown by `seed receipts list`.',
+      hint: 'List the receipts to see the newest.',
       data: { seq },
     });
   }

@@ -100,7 +100,7 @@ export async function getReceiptRows(db: ReadHandle, start: number, end: number)
 
 function notFound(seq: number): SeedError {
   return new SeedError('not_found', `There is no receipt ${seq}.`, {
-    hint: 'The newest are shown by `seed receipts list`.',
+    hint: 'List the receipts to see the newest.',
     data: { seq },
   });
 }
