@@ -44,6 +44,7 @@ import { receiptVerify } from './receipt-verify.ts';
 import { requestApprove, requestDeny } from './request-decide.ts';
 import { requestList } from './request-list.ts';
 import { requestShow } from './request-show.ts';
+import { routeResolve } from './route-resolve.ts';
 import { routeResult } from './route-result.ts';
 import { routeComplete } from './route-complete.ts';
 import { routeCancel } from './route-cancel.ts';
@@ -85,6 +86,7 @@ export const TOOLS: readonly Tool[] = [
   membraneRevoke,
   routeTrace,
   routeEnqueue,
+  routeResolve,
   routeCancel,
   // the owner's door alone
   routeDrain,

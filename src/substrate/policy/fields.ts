@@ -154,7 +154,8 @@ export function sayIssue(issue: z.core.$ZodIssue, value: unknown): string {
   const wanted = Object.hasOwn(WORDS, field) ? WORDS[field] : 'a map with the fields of its kind';
   const subject = typeof issue.path.at(-1) === 'number' ? `An entry of ${field}` : field === '' ? 'The policy' : field;
   if (typeof issue.path.at(-1) === 'number') return `${subject} must be a map with the fields of its kind.`;
-  return value === undefined
-    ? `${subject} is missing: ${wanted}.`
-    : `${subject} must be ${wanted}; it was ${shown(value)}.`;
+  if (value === undefined) return `${subject} is missing: ${wanted}.`;
+  // Somebody may have put a secret there.
+  if (field === 'base_url' || field === 'credential') return `${subject} must be ${wanted}.`;
+  return `${subject} must be ${wanted}; it was ${shown(value)}.`;
 }

@@ -67,7 +67,8 @@ async function noteAll(substrate: Substrate, changes: readonly ChangeRow[]): Pro
 }
 
 async function note(op: Operation, change: ChangeRow, { sources }: Substrate): Promise<void> {
-  const { id, at_ms: at, source_table: table, before, after } = change;
+  const { id, at_ms: at, source_table: table } = change;
+  const [before, after] = [change.before, change.after].map(withoutSecrets) as [string | null, string | null];
   const text = JSON.stringify({ before, after });
   const isShort = text.length <= DETAIL_CHARS_MAX;
   const body = Buffer.from(text);
@@ -84,4 +85,9 @@ async function note(op: Operation, change: ChangeRow, { sources }: Substrate): P
     input: keeps ? await putContent(op, body, { sources }) : null,
   });
   await op.run('UPDATE policy_change SET receipt = ? WHERE id = ?', op.seq, id);
+}
+
+/** A name and password in an address, which do not belong there, must not get onto the record for good. */
+function withoutSecrets(row: string | null): string | null {
+  return row?.replace(/\/\/[^/"\s]*@/g, '//…@') ?? null;
 }
