@@ -3,7 +3,7 @@
 export interface Measure {
   readonly name: string;
   readonly unit: '/s' | 'ms' | 'MB';
-  /** One value a round. */
+  /** One value a round, or a slice of one. */
   readonly samples: readonly number[];
   /** Milliseconds an operation took, over all rounds. */
   readonly latency?: Latency | undefined;
@@ -80,7 +80,7 @@ export function latencyOf(tookMs: readonly number[]): Latency {
   return { p50Ms: quantile(tookMs, 0.5), p99Ms: quantile(tookMs, 0.99) };
 }
 
-/** Round by round, since what disturbed one measure of a round disturbed the other too. */
+/** Slice by slice, since what disturbed one measure disturbed its neighbour too; the best is that of the least disturbed slices. */
 export function ratioOf(name: string, over: Measure, under: Measure): Ratio {
   const ratios = over.samples.map((value, round) => value / (under.samples[round] ?? Number.NaN));
   return { name, best: best(over) / best(under), median: median(ratios) };
