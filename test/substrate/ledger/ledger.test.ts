@@ -398,6 +398,23 @@ describe('the window', () => {
   });
 });
 
+describe('a change of zone', () => {
+  it('[LOCK-RUNTIME-3] that is taken back leaves the later of both ends of the day', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const { substrate, sources } = seed;
+    sources.time = BERLIN_NOON;
+    await hold(substrate, { id: 'a' });
+    await hold(substrate, { id: 'b', timezone: 'Pacific/Honolulu' });
+    sources.time = BERLIN_NOON + 20 * HOUR;
+    await hold(substrate, { id: 'c' });
+    sources.time = BERLIN_NOON + 23 * HOUR;
+    await hold(substrate, { id: 'd' });
+    const rows = await substrate.read((db) => db.all('SELECT id, day FROM substrate_ledger ORDER BY id'));
+    expect(rows.map(({ day }) => day)).toEqual(['2026-11-21', '2026-11-21', '2026-11-21', '2026-11-22']);
+  });
+});
+
 describe('headroom', () => {
   it('says what an admission would find, and holds nothing', async () => {
     using dir = scratch();
