@@ -3,7 +3,8 @@ import { ask } from '../ask.ts';
 import type { GrantFacts } from '../grant-text.ts';
 import { grantTable } from '../grant-text.ts';
 import { printJson, printLine } from '../output.ts';
-import { revoked } from './key.ts';
+import type { Revoked } from './key.ts';
+import { cutWords } from './key.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -44,11 +45,17 @@ async function renameAgent(agent: string, name: string, options: CommonOptions):
 }
 
 async function forgetAgent(agent: string, options: CommonOptions): Promise<void> {
-  const answer = await ask<{ name: string; removed: number; cut: number; receipt: number }>(configOf(options), {
+  const answer = await ask<Revoked>(configOf(options), {
     tool: 'key_revoke',
     input: { key: agent, door: 'agent' },
     access: 'write',
   });
   if (options.json === true) printJson(answer);
-  else printLine(revoked(answer));
+  else printLine(forgotten(answer));
+}
+
+/** A local agent is whoever connects by a name: what it held is gone, and a new one starts afresh. */
+function forgotten({ name, removed, cut, receipt }: Revoked): string {
+  const under = removed > 1 ? ` and ${removed - 1} issued under it` : '';
+  return `What ${name}${under} held is gone.${cutWords(cut)} Whoever connects by that name again is a new agent. Receipt ${receipt} says so.`;
 }

@@ -160,7 +160,7 @@ async function showKey(key: string, options: CommonOptions): Promise<void> {
 }
 
 async function revokeKey(key: string, options: CommonOptions): Promise<void> {
-  const answer = await ask<{ name: string; removed: number; cut: number; receipt: number }>(configOf(options), {
+  const answer = await ask<Revoked>(configOf(options), {
     tool: 'key_revoke',
     input: { key },
     access: 'write',
@@ -169,19 +169,20 @@ async function revokeKey(key: string, options: CommonOptions): Promise<void> {
   else printLine(revoked(answer));
 }
 
+/** What a removal answers. */
+export interface Revoked {
+  readonly name: string;
+  readonly removed: number;
+  readonly cut: number;
+  readonly receipt: number;
+}
+
 /** What a removal did, in a sentence. */
-export function revoked({
-  name,
-  removed,
-  cut,
-  receipt,
-}: {
-  name: string;
-  removed: number;
-  cut: number;
-  receipt: number;
-}): string {
+function revoked({ name, removed, cut, receipt }: Revoked): string {
   const under = removed > 1 ? ` and ${removed - 1} issued under it` : '';
-  const open = cut > 0 ? ` ${cut} open connection${cut === 1 ? ' was' : 's were'} cut.` : '';
-  return `${name}${under} can no longer come in.${open} Receipt ${receipt} says so.`;
+  return `${name}${under} can no longer come in.${cutWords(cut)} Receipt ${receipt} says so.`;
+}
+
+export function cutWords(cut: number): string {
+  return cut > 0 ? ` ${cut} open connection${cut === 1 ? ' was' : 's were'} cut.` : '';
 }

@@ -7,6 +7,7 @@ import { common, configOf } from './shared.ts';
 interface Request {
   readonly id: string;
   readonly agent: string;
+  readonly grant: string;
   readonly scopes: readonly string[];
   readonly reason: string;
   readonly hash: string;
@@ -77,7 +78,7 @@ async function showRequest(id: string, options: CommonOptions): Promise<void> {
     printJson(request);
     return;
   }
-  printLine(`${printable(request.agent)} asks for: ${request.scopes.join(', ')}`);
+  printLine(`${printable(request.agent)} (grant ${request.grant}) asks for: ${request.scopes.join(', ')}`);
   printLine(`because: ${printable(request.reason)}`);
   printLine(`since ${request.created}, until ${request.expires}`);
   printLine(`hash ${request.hash}`);
@@ -87,7 +88,7 @@ async function showRequest(id: string, options: CommonOptions): Promise<void> {
 /** What became of a request, or how it is decided. */
 const WHAT_NOW: Readonly<Record<Request['status'], (request: Request) => string>> = {
   pending: ({ id, hash }) =>
-    `It waits for you: \`seed requests approve ${id} --hash ${hash}\`, or deny with the same words.`,
+    `It waits for you: \`seed requests approve ${id} --hash ${hash}\`, or \`deny\` in place of \`approve\`.`,
   approved: ({ decided }) => `You approved it on ${decided ?? 'an unknown day'}.`,
   denied: ({ decided }) => `You denied it on ${decided ?? 'an unknown day'}.`,
   expired: () => 'It has expired; nothing was decided.',
