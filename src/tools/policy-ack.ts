@@ -13,14 +13,16 @@ export const policyAck = defineTool({
   ownerAct: true,
   access: 'write',
   annotations: { idempotent: true },
-  input: z.strictObject({ up_to: z.int().min(1).optional().describe('The newest change that you looked at') }),
+  input: z.strictObject({
+    up_to: z.int().min(1).optional().describe('The newest change that you looked at; a newer one is a conflict'),
+  }),
   output: z.object({ acknowledged: z.int(), receipt: z.int() }),
   handler: async ({ up_to: upTo }, { actor, substrate }) => {
     await noteOutsideEdits(substrate);
     const { value, seq } = await substrate.operate({ action: 'policy.ack', actor }, async (op) => {
-      const acknowledged = await acknowledgeEdits(op, upTo);
-      op.receipt({ detail: { changes: acknowledged, ...(upTo === undefined ? {} : { up_to: upTo }) } });
-      return acknowledged;
+      const acknowledged = await acknowledgeEdits(op, upTo ?? null);
+      op.receipt({ detail: { ...acknowledged } });
+      return acknowledged.changes;
     });
     return { acknowledged: value, receipt: seq };
   },

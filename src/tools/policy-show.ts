@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { listHistory } from '../substrate/policy/change.ts';
 import { noteEditsIfServing } from '../substrate/policy/outside.ts';
-import { needsAcknowledgement, readPolicy } from '../substrate/policy/policy.ts';
+import { readPolicy } from '../substrate/policy/policy.ts';
 import { renderPolicy } from '../substrate/policy/render.ts';
 import { defineTool } from './define.ts';
 import { Edit, Problem, viewEdit } from './policy-schema.ts';
@@ -42,7 +42,7 @@ export const policyShow = defineTool({
         roles: resolved.map(({ role, routing }) => ({ role, resolves: routing !== null })),
         problems: [...new Map(problems.map((one) => [`${one.row} ${one.problem}`, one])).values()],
         edits,
-        needs_ack: (await needsAcknowledgement(db)) && edits.some(({ acknowledged }) => acknowledged === null),
+        needs_ack: policy.pendingEdits > 0,
       };
     });
   },

@@ -90,7 +90,7 @@ function addPast(policy: Command): void {
   const ack = policy
     .command('ack')
     .description('acknowledge edits from outside, which do not count before where a passphrase is set (owner act)')
-    .option('--up-to <change>', 'the newest change to acknowledge; all of them without it', parseCount);
+    .option('--up-to <change>', 'the newest change that you looked at; refused if there is a newer one', parseCount);
   common(ack, { examples: ['seed policy ack', 'seed policy ack --up-to 12'] }).action(acknowledge);
 }
 

@@ -97,9 +97,9 @@ async function put(substrate: Substrate, { document, actor, against }: ApplyOpti
     const { policyVersion } = await readPolicy(op);
     if (against !== null && against !== policyVersion) throw changedMeanwhile(against, policyVersion);
     const changes = comparePolicies(await readPolicyRows(op), rows);
-    const put = await putPolicy(op, { document, rows, origin: how.origin });
-    op.receipt({ detail: { ...how.detail, ...put, from: policyVersion, ...countKinds(changes) } });
-    return { ...put, changes, warnings };
+    const made = await putPolicy(op, { document, rows, origin: how.origin });
+    op.receipt({ detail: { ...how.detail, ...made, from: policyVersion, ...countKinds(changes) } });
+    return { version: made.version, hash: made.hash, changes, warnings };
   });
   return { ...value, receipt: seq };
 }
@@ -129,6 +129,8 @@ function changedMeanwhile(against: string, now: string): SeedError {
 /**
  * Brings the catalogue's prices to this version's edition, with a receipt, where the rows have another.
  * For the daemon's start; loads the catalogue only if there is something to do.
+ *
+ * @throws SeedError `conflict` while edits wait for the owner's acknowledgement
  */
 export async function refreshPrices(substrate: Substrate, actor: Actor): Promise<void> {
   const rows = await substrate.read(readPolicyRows);
@@ -137,7 +139,19 @@ export async function refreshPrices(substrate: Substrate, actor: Actor): Promise
   await noteOutsideEdits(substrate);
   const prices = await pricesFor(rows);
   await substrate.operate({ action: 'policy.prices', actor }, async (op) => {
-    op.receipt({ detail: { edition: CATALOGUE_EDITION, prices: prices.length } });
-    await putPrices(op, prices);
+    // What the owner has not confirmed must not be confirmed by the way.
+    if ((await readPolicy(op)).pendingEdits > 0) throw unconfirmed();
+    const seal = await putPrices(op, prices);
+    op.receipt({ detail: { edition: CATALOGUE_EDITION, prices: prices.length, ...seal } });
   });
+}
+
+function unconfirmed(): SeedError {
+  return new SeedError(
+    'conflict',
+    'The policy was edited outside; its prices wait until the owner has acknowledged it.',
+    {
+      hint: 'See `seed policy history`, then `seed policy ack`.',
+    },
+  );
 }

@@ -5,18 +5,11 @@ import type { ReadHandle, Row } from '../store/store.ts';
 import type { Operation } from '../writer.ts';
 import type { PolicyRows, PriceRow } from './rows.ts';
 import { readPolicyRows, writePolicyRows, writePriceRows } from './rows.ts';
+import type { Seal } from './seal.ts';
+import { newestChange, sealPolicy } from './seal.ts';
 
 /** What a change of the policy's tables is marked with; an edit from outside has none. */
 export type ChangeOrigin = 'apply' | 'rollback' | 'prices';
-
-interface NewestRow extends Row {
-  readonly newest: number;
-}
-
-async function newestChange(db: ReadHandle): Promise<number> {
-  const row = await db.get<NewestRow>('SELECT coalesce(max(id), 0) AS newest FROM policy_change');
-  return row?.newest ?? 0;
-}
 
 /**
  * Runs `edit` and marks the changes that it made, and no others, as the seed's own: those above the
@@ -46,13 +39,13 @@ export interface NewPolicy {
  * Makes a document the policy, as a new version. What was edited outside before is settled by it: the
  * owner has decided on every row. What was spent stays spent.
  */
-export async function putPolicy(op: Operation, { document, rows, origin }: NewPolicy): Promise<PolicyVersion> {
+export async function putPolicy(op: Operation, { document, rows, origin }: NewPolicy): Promise<PolicyVersion & Seal> {
   const newest = await op.get<VersionRow>('SELECT max(version) AS version FROM substrate_policy_versions');
   const version = (newest?.version ?? 0) + 1;
   const { prices: old } = await readPolicyRows(op);
   const prices = rows.prices.map((price) => withEdition(price, old, version));
   await changePolicy(op, origin, () => writePolicyRows(op, { ...rows, prices }));
-  await acknowledgeEdits(op);
+  await markAcknowledged(op);
   const hash = createHash('sha256').update(document).digest('hex');
   await op.run(
     `INSERT INTO substrate_policy_versions (version, applied_at, document, hash, receipt, last_change)
@@ -64,7 +57,7 @@ export async function putPolicy(op: Operation, { document, rows, origin }: NewPo
     op.seq,
     await newestChange(op),
   );
-  return { version, hash };
+  return { version, hash, ...(await sealPolicy(op)) };
 }
 
 /** An owner's price is called by the version that brought it. */
@@ -75,17 +68,38 @@ function withEdition(price: PriceRow, old: readonly PriceRow[], version: number)
 }
 
 /** Brings the catalogue's prices up to date, the owner's own left alone. */
-export async function putPrices(op: Operation, prices: readonly PriceRow[]): Promise<void> {
+export async function putPrices(op: Operation, prices: readonly PriceRow[]): Promise<Seal> {
   const owners = (await readPolicyRows(op)).prices.filter(({ source }) => source === 'owner');
   await changePolicy(op, 'prices', () => writePriceRows(op, [...owners, ...prices]));
+  return sealPolicy(op);
 }
 
-/** Acknowledges every edit from outside so far, or up to one; resolves to how many there were. */
-export function acknowledgeEdits(op: Operation, upTo: number = Number.MAX_SAFE_INTEGER): Promise<number> {
+export interface Acknowledged extends Seal {
+  /** How many edits there were. */
+  readonly changes: number;
+}
+
+/**
+ * Acknowledges every edit from outside; the caller's receipt says so with what this gives back.
+ *
+ * @param upTo the newest change that the owner looked at
+ * @throws SeedError `conflict` when there is a newer one
+ */
+export async function acknowledgeEdits(op: Operation, upTo: number | null): Promise<Acknowledged> {
+  const seal = await sealPolicy(op);
+  if (upTo !== null && upTo < seal.last_change) {
+    throw new SeedError('conflict', `There are newer edits than change ${upTo}; nothing was acknowledged.`, {
+      hint: 'Look at them with `seed policy history`, then say `seed policy ack` again.',
+      data: { newest: seal.last_change },
+    });
+  }
+  return { changes: await markAcknowledged(op), ...seal };
+}
+
+function markAcknowledged(op: Operation): Promise<number> {
   return op.run(
-    'UPDATE policy_change SET acknowledged_at = ? WHERE origin IS NULL AND acknowledged_at IS NULL AND id <= ?',
+    'UPDATE policy_change SET acknowledged_at = ? WHERE origin IS NULL AND acknowledged_at IS NULL',
     op.now,
-    upTo,
   );
 }
 

@@ -6,12 +6,12 @@
  * what cannot be read resolves to null, and then nothing is called (LOCK-RUNTIME-1, -2).
  */
 import { SeedError } from '../../errors.ts';
-import { getReceiptLines, parseStored } from '../receipts/query.ts';
-import { POLICY_TRIGGERS } from '../store/migrations/0003-policy.ts';
+import { POLICY_SEALS, POLICY_TRIGGERS } from '../store/migrations/0003-policy.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
 import type { Ceiling, Routing } from './model.ts';
 import { readPolicyRows } from './rows.ts';
-import type { PendingChange, PolicyProblem } from './snapshot.ts';
+import { needsAcknowledgement, readUnconfirmed } from './seal.ts';
+import type { PolicyProblem } from './snapshot.ts';
 import { PolicySnapshot } from './snapshot.ts';
 
 export { noteOutsideEdits } from './outside.ts';
@@ -72,21 +72,19 @@ function unreadable(what: string, problems: readonly PolicyProblem[]): SeedError
 interface GenerationRow extends Row {
   readonly newest: number | null;
   readonly mark: string | null;
-  readonly unacknowledged: number | null;
-  readonly version: number | null;
+  readonly sealed: number | null;
   readonly schema: number;
 }
 
 /**
  * One small read that changes with every edit: the newest change's random mark stands for one state
- * of the tables, the schema's version for the triggers that record changes, and what is not yet
- * acknowledged for what the owner has said since.
+ * of the tables, the newest receipt on the policy for what the owner has said of it, and the schema's
+ * version for the triggers that record changes.
  */
 const GENERATION = `
   SELECT (SELECT max(id) FROM policy_change) AS newest,
          (SELECT mark FROM policy_change ORDER BY id DESC LIMIT 1) AS mark,
-         (SELECT min(id) FROM policy_change WHERE origin IS NULL AND acknowledged_at IS NULL) AS unacknowledged,
-         (SELECT max(version) FROM substrate_policy_versions) AS version,
+         (SELECT max(seq) FROM substrate_receipts WHERE ${POLICY_SEALS}) AS sealed,
          (SELECT schema_version FROM pragma_schema_version) AS schema`;
 
 /** States that are kept made sense of: the one in force, and those of transactions under way. */
@@ -99,8 +97,8 @@ export async function readPolicy(db: ReadHandle): Promise<PolicySnapshot> {
   // Of a database without a single edit the mark says nothing; it is read anew, and is empty.
   const mark = generation?.mark ?? null;
   if (generation === undefined || mark === null) return loadPolicy(db);
-  const { newest, unacknowledged, version, schema } = generation;
-  const key = `${mark} ${newest} ${unacknowledged} ${version} ${schema}`;
+  const { newest, sealed, schema } = generation;
+  const key = `${mark} ${newest} ${sealed} ${schema}`;
   const known = snapshots.get(key);
   if (known !== undefined) return known;
   const loaded = await loadPolicy(db);
@@ -111,11 +109,14 @@ export async function readPolicy(db: ReadHandle): Promise<PolicySnapshot> {
 }
 
 async function loadPolicy(db: ReadHandle): Promise<PolicySnapshot> {
+  const rows = await readPolicyRows(db);
+  const asks = await needsAcknowledgement(db);
+  const unconfirmed = asks ? await readUnconfirmed(db, rows) : { pending: [], isWhole: true };
   return new PolicySnapshot({
-    rows: await readPolicyRows(db),
+    rows,
     policyVersion: await readVersion(db),
-    pending: (await needsAcknowledgement(db)) ? await readPending(db) : [],
-    guarded: await isGuarded(db),
+    ...unconfirmed,
+    isGuarded: await isGuarded(db),
   });
 }
 
@@ -133,32 +134,6 @@ async function readVersion(db: ReadHandle): Promise<string> {
   );
   const { version, edits } = row ?? { version: 0, edits: 0 };
   return edits === 0 ? String(version) : `${version}+${edits}`;
-}
-
-/** Whether an owner passphrase was set when the home was made, which the first receipt says. */
-export async function needsAcknowledgement(db: ReadHandle): Promise<boolean> {
-  const [first] = await getReceiptLines(db, 0, 1);
-  return first !== undefined && parseStored(first).detail['passphrase'] === 'set';
-}
-
-/** What is pending is looked at one by one up to here; beyond, it concerns all roles. */
-const PENDING_MAX = 256;
-
-interface PendingRow extends Row {
-  readonly id: number;
-  readonly source_table: string;
-  readonly before: string | null;
-  readonly after: string | null;
-}
-
-async function readPending(db: ReadHandle): Promise<PendingChange[]> {
-  const rows = await db.all<PendingRow>(
-    `SELECT id, source_table, before, after FROM policy_change
-     WHERE origin IS NULL AND acknowledged_at IS NULL ORDER BY id LIMIT ?`,
-    PENDING_MAX + 1,
-  );
-  const changes = rows.map(({ id, source_table: table, before, after }) => ({ id, table, before, after }));
-  return changes.length > PENDING_MAX ? changes.map((change) => ({ ...change, table: 'the policy' })) : changes;
 }
 
 interface TriggerRow extends Row {

@@ -36,7 +36,9 @@ export interface SnapshotFacts {
   readonly policyVersion: string;
   readonly pending: readonly PendingChange[];
   /** False where the triggers that record edits are not those that they should be. */
-  readonly guarded: boolean;
+  readonly isGuarded: boolean;
+  /** False where the rows are not those that the owner confirmed, and no edit on record says why. */
+  readonly isWhole: boolean;
 }
 
 type Dispatch = 'any' | 'cron';
@@ -77,7 +79,8 @@ export class PolicySnapshot {
     this.ceilings = ceilingFaults.length === 0 ? rows.ceilings.map(toCeiling) : null;
     this.timezone = zoneFaults.length === 0 ? (rows.timezone ?? LIMIT_DEFAULTS.timezone) : null;
     this.common = [
-      ...(facts.guarded ? [] : [unguarded()]),
+      ...(facts.isGuarded ? [] : [unguarded()]),
+      ...(facts.isWhole ? [] : [unaccounted()]),
       ...zoneFaults,
       ...ceilingFaults,
       ...unattributable(rows),
@@ -98,7 +101,7 @@ export class PolicySnapshot {
 
   /** Edits from outside that do not count before the owner acknowledged them; 0 where no passphrase is set. */
   get pendingEdits(): number {
-    return this.#facts.pending.length;
+    return this.#facts.pending.length + (this.#facts.isWhole ? 0 : 1);
   }
 
   get roles(): readonly string[] {
@@ -310,6 +313,14 @@ function unguarded(): PolicyProblem {
     row: 'policy_change',
     problem: 'The triggers that record edits of the policy are missing or were changed.',
     todo: 'Stop the seed and restore its database from a backup.',
+  };
+}
+
+function unaccounted(): PolicyProblem {
+  return {
+    row: 'policy_change',
+    problem: 'The rows are not those that the owner confirmed, and the record of edits does not say why.',
+    todo: 'Look at them with `seed policy show`, and apply your own file again.',
   };
 }
 

@@ -158,11 +158,14 @@ describe('where an owner passphrase is set', () => {
     // Another edit while the owner looks at the first is not acknowledged with it.
     editOutside(seed.home, "UPDATE substrate_routing_config SET tier = 2 WHERE role = 'scout'");
     const [newest, first] = await substrate.read((db) => listHistory(db, 2));
-    const ack = (upTo?: number) =>
-      substrate.operate({ action: 'policy.ack', actor: OWNER }, (op) => acknowledgeEdits(op, upTo));
-    expect((await ack(first?.id)).value).toBe(1);
+    const ack = (upTo: number | undefined) =>
+      substrate.operate({ action: 'policy.ack', actor: OWNER }, async (op) => {
+        const acknowledged = await acknowledgeEdits(op, upTo ?? null);
+        op.receipt({ detail: { ...acknowledged } });
+      });
+    expect(await codeOf(ack(first?.id))).toBe('conflict');
     expect(await resolve(substrate, 'scout')).toBeNull();
-    expect((await ack(newest?.id)).value).toBe(1);
+    await ack(newest?.id);
     expect(await resolve(substrate, 'scout')).toMatchObject({
       candidates: [{ tier: 2, target: { baseUrl: 'https://elsewhere.example.org' } }],
     });
@@ -188,6 +191,24 @@ describe('where an owner passphrase is set', () => {
     // Applying one's own file settles it: every row is the owner's again.
     await apply(seed.substrate);
     expect(Object.values(await resolveAll(seed.substrate))).not.toContain(null);
+  });
+
+  test.each([
+    ['acknowledged by the editor', 'UPDATE policy_change SET acknowledged_at = 1'],
+    ['marked as the seed’s own', "UPDATE policy_change SET origin = 'apply', receipt = 1"],
+    ['taken off the record', 'DELETE FROM policy_change WHERE id = (SELECT max(id) FROM policy_change)'],
+    [
+      'taken off the record, and its number too',
+      "DELETE FROM policy_change WHERE id = (SELECT max(id) FROM policy_change); UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'policy_change'",
+    ],
+  ])('an edit that is %s does not count either', async (_what, cover) => {
+    using dir = scratch();
+    await using seed = await open(dir);
+    await apply(seed.substrate);
+    editOutside(seed.home, "UPDATE substrate_routing_config SET tier = 2 WHERE role = 'scout'", cover);
+    expect(await resolve(seed.substrate, 'scout')).toBeNull();
+    await apply(seed.substrate);
+    expect(await resolve(seed.substrate, 'scout')).toMatchObject({ candidates: [{ tier: 3 }] });
   });
 
   test('the control: without a passphrase the same edit counts at once', async () => {

@@ -236,12 +236,13 @@ describe('properties', () => {
   test('[LOCK-RUNTIME-2] one cell turned to garbage makes roles null or leaves them as they were, never another', () => {
     fc.assert(
       fc.property(policyRows, fc.nat(), fc.nat(), garbage, (rows, pick, column, value) => {
-        const before = new PolicySnapshot({ rows, policyVersion: '1', pending: [], guarded: true });
+        const before = new PolicySnapshot({ rows, policyVersion: '1', pending: [], isGuarded: true, isWhole: true });
         const after = new PolicySnapshot({
           rows: corrupt(rows, pick, column, value),
           policyVersion: '1',
           pending: [],
-          guarded: true,
+          isGuarded: true,
+          isWhole: true,
         });
         for (const role of before.roles) {
           for (const dispatch of ['any', 'cron'] as const) {

@@ -38,6 +38,10 @@ function triggerTexts(): Record<string, string> {
 /** The triggers by name, as SQLite keeps their text: without them an edit could go unseen. */
 export const POLICY_TRIGGERS: Readonly<Record<string, string>> = triggerTexts();
 
+/** Receipts by which the owner, or the seed for the owner, has confirmed every row of the policy. */
+export const POLICY_SEALS =
+  "action IN ('policy.ack', 'policy.apply', 'policy.prices', 'policy.rollback') AND outcome = 'ok'";
+
 /** Integers that every driver and JSON can hold. */
 function exact(column: string): string {
   return `CHECK (${column} BETWEEN -9007199254740991 AND 9007199254740991)`;
@@ -112,7 +116,7 @@ export const policy: Migration = {
     ) STRICT;
     CREATE INDEX policy_change_unnoted ON policy_change (id) WHERE receipt IS NULL;
     CREATE INDEX policy_change_outside ON policy_change (id) WHERE origin IS NULL;
-    CREATE INDEX policy_change_unacknowledged ON policy_change (id) WHERE origin IS NULL AND acknowledged_at IS NULL;
+    CREATE INDEX substrate_receipts_policy ON substrate_receipts (seq) WHERE ${POLICY_SEALS};
     ${Object.values(POLICY_TRIGGERS).join(';\n')};
   `,
 };
