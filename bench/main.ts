@@ -8,10 +8,11 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ground } from './ground.ts';
 import { mcp } from './mcp.ts';
+import { router } from './router.ts';
 import type { Bench, BenchReport } from './report.ts';
 import { renderReport, reportJson } from './report.ts';
 
-const BENCHES: Readonly<Record<string, Bench>> = { ground, mcp };
+const BENCHES: Readonly<Record<string, Bench>> = { ground, mcp, router };
 
 const RECEIPTS = 100_000;
 const RECEIPTS_FULL = 1_000_000;
