@@ -98,6 +98,8 @@ type Chunk = z.infer<typeof Chunk>;
 /** Gemini API reference, `FinishReason`; what is not listed is a failure of the model. */
 const STOPS: Readonly<Record<string, StopReason>> = {
   STOP: 'end',
+  // Not in the reference; others who speak this format end an answer of calls with it.
+  FUNCTION_CALL: 'tool_calls',
   MAX_TOKENS: 'max_tokens',
   SAFETY: 'refusal',
   RECITATION: 'refusal',

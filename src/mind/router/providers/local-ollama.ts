@@ -160,7 +160,7 @@ function assertWhole(messages: readonly Message[], count: number | null | undefi
   // None or 0 is unknown: a prompt that is still in the server's cache may count as nothing.
   if (count === null || count === undefined || count <= 0) return;
   const least = leastTokens(messages);
-  if (count >= least) return;
+  if (count >= least || least <= CONTEXT_LEAST) return;
   throw new ProviderFault(
     'truncated',
     `Ollama read ${count} tokens of a prompt that has at least ${least}: its beginning was dropped.`,
@@ -168,6 +168,8 @@ function assertWhole(messages: readonly Message[], count: number | null | undefi
   );
 }
 
+/** No server is run with less context than this, so that a shorter prompt was not cut, whatever it counts. */
+const CONTEXT_LEAST = 512;
 /** Bytes that one token stands for, at most: vocabularies have a few long runs of one sign, none of words. */
 const TOKEN_BYTES_MAX = 64;
 

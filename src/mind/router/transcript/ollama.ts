@@ -59,7 +59,7 @@ export function toOllama(request: ModelRequest): { body: string; losses: Loss[] 
  */
 function promptBound(messages: readonly ChatMessage[], tools: readonly unknown[]): number {
   const images = messages.flatMap((message) => message['images'] ?? []).length;
-  const text = JSON.stringify([messages.map(({ images: _, ...rest }) => rest), tools]);
+  const text = JSON.stringify([messages.map((message) => ({ ...message, images: undefined })), tools]);
   return Buffer.byteLength(text) + FRAME_TOKENS + images * IMAGE_TOKENS;
 }
 
