@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { readCommand, readConfig } from '../config.ts';
 import { SeedError, toSeedError } from '../errors.ts';
 import { addAgents } from './commands/agents.ts';
+import { addBus } from './commands/bus.ts';
 import { addConfig } from './commands/config.ts';
 import { addConnect } from './commands/connect.ts';
 import { addCredential } from './commands/credential.ts';
@@ -23,6 +24,7 @@ import { addRoute } from './commands/route.ts';
 import { addStatus } from './commands/status.ts';
 import { addTarget } from './commands/target.ts';
 import { addUp, isServing } from './commands/up.ts';
+import { addUsage } from './commands/usage.ts';
 import { EXIT, EXIT_MEANINGS, exitLines, printError, watchOutput } from './output.ts';
 
 /** Builds the whole command; the reference is generated from it. */
@@ -49,12 +51,14 @@ export function buildProgram(version: string): Command {
     addKey,
     addRequests,
     addAgents,
+    addBus,
     addTarget,
     addCredential,
     addHalt,
     addConfig,
     addPolicy,
     addRoute,
+    addUsage,
     addConnect,
     addDisconnect,
     addMcp,

@@ -76,15 +76,15 @@ export async function receive(substrate: Substrate, actor: Actor, want: Want): P
   const { signal, waitMs } = want;
   const started = performance.now();
   using waiter = substrate.mail.wait(holderOf(actor));
-  for (;;) {
+  // Whoever hung up must not be given what it will never see.
+  while (!signal.aborted) {
     const { ready, more, nextAt } = await takeNow(substrate, actor, want);
     const leftMs = waitMs - (performance.now() - started);
-    if (ready.length > 0 || leftMs <= 0 || signal.aborted || substrate.mail.closed) return { ready, more };
+    if (ready.length > 0 || leftMs <= 0 || substrate.mail.closed) return { ready, more };
     const untilNextMs = nextAt === null ? leftMs : Math.max(nextAt - substrate.sources.now(), 1);
     await waiter.next(Math.min(leftMs, untilNextMs), signal);
-    // Whoever hung up must not be given what it will never see.
-    if (signal.aborted) return NOTHING;
   }
+  return NOTHING;
 }
 
 async function takeNow(substrate: Substrate, actor: Actor, { limit, leaseMs }: Want): Promise<Outlook> {

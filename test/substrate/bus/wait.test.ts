@@ -1,0 +1,136 @@
+/** Waiting for messages: woken by what matters, by nothing else, and never left hanging. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Actor } from '../../../src/substrate/actor.ts';
+import { MailSignals } from '../../../src/substrate/bus/signals.ts';
+import { systemSources } from '../../../src/substrate/sources.ts';
+import type { Substrate } from '../../../src/substrate/substrate.ts';
+import { until } from '../../support/child.ts';
+import type { TestSeed } from '../../support/home.ts';
+import { openSeed } from '../../support/home.ts';
+import type { Scratch } from '../../support/scratch.ts';
+import { scratch } from '../../support/scratch.ts';
+import { testSources } from '../../support/sources.ts';
+import { ack, get, letIn, nack, NEVER, say } from './rig.ts';
+
+let room: Scratch;
+let seed: TestSeed;
+let bus: Substrate;
+let ann: Actor;
+let bob: Actor;
+
+const FOREVER_MS = 40_000;
+
+beforeEach(async () => {
+  room = scratch();
+  // Timers run by the system's clock, so what they wait for must too.
+  seed = await openSeed(room, { sources: Object.assign(testSources(), { now: systemSources.now }) });
+  bus = seed.substrate;
+  ann = await letIn(bus, 'ann');
+  bob = await letIn(bus, 'bob');
+});
+
+afterEach(async () => {
+  await seed[Symbol.asyncDispose]();
+  room[Symbol.dispose]();
+});
+
+/** The substrate, counting how often it is looked into. */
+function counting(substrate: Substrate): { watched: Substrate; looks: () => number } {
+  let looks = 0;
+  const watched = new Proxy(substrate, {
+    get: (target, name) => {
+      if (name === 'read' || name === 'maintain' || name === 'operate') looks++;
+      const value = Reflect.get(target, name, target) as unknown;
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+  return { watched, looks: () => looks };
+}
+
+const waiting = (who: Actor): Promise<void> => until(() => bus.mail.isAwaited(who.grant ?? who.id), 'somebody to wait');
+
+it('an arrival ends a wait; a message for somebody else does not even wake it', async () => {
+  const { watched, looks } = counting(bus);
+  const got = get(watched, bob, { waitMs: FOREVER_MS });
+  await waiting(bob);
+  await until(() => looks() === 1, 'the first look');
+  await say(bus, bob, 'ann', 'for ann');
+  for (let turn = 0; turn < 20; turn++) await nextTurn();
+  expect(looks()).toBe(1);
+  await say(bus, ann, 'bob', 'for bob');
+  expect(await got).toMatchObject([{ text: 'for bob' }]);
+  expect(looks()).toBe(3);
+  expect(bus.mail.isAwaited(bob.grant!)).toBe(false);
+});
+
+it('what is there already is given at once, and a wait that ends gives nothing', async () => {
+  await say(bus, ann, 'bob', 'x');
+  expect(await get(bus, bob, { waitMs: FOREVER_MS })).toHaveLength(1);
+  expect(await get(bus, bob, { waitMs: 5 })).toEqual([]);
+});
+
+it('a lease that lapses, and a delay that is over, end a wait by themselves', async () => {
+  await say(bus, ann, 'bob', 'x');
+  const [first] = await get(bus, bob, { leaseMs: 30 });
+  expect(first).toMatchObject({ lease: 1 });
+  const [second] = await get(bus, bob, { waitMs: FOREVER_MS });
+  expect(second).toMatchObject({ lease: 2, text: 'x' });
+  await nack(bus, bob, [second!], { delayMs: 30 });
+  expect(await get(bus, bob, { waitMs: FOREVER_MS })).toMatchObject([{ lease: 3, text: 'x' }]);
+});
+
+it('an acknowledgement lets another receiver of the same inbox go on with the thread', async () => {
+  await say(bus, ann, 'bob', 'one', { thread: 't' });
+  const one = await get(bus, bob);
+  await say(bus, ann, 'bob', 'two', { thread: 't' });
+  const two = get(bus, bob, { waitMs: FOREVER_MS });
+  await waiting(bob);
+  await ack(bus, bob, one);
+  expect(await two).toMatchObject([{ text: 'two' }]);
+});
+
+it('whoever hung up is given nothing, and the message waits for the next', async () => {
+  const gone = new AbortController();
+  const got = get(bus, bob, { waitMs: FOREVER_MS, signal: gone.signal });
+  await waiting(bob);
+  gone.abort();
+  expect(await got).toEqual([]);
+  await say(bus, ann, 'bob', 'x');
+  expect(await get(bus, bob, { waitMs: FOREVER_MS, signal: AbortSignal.abort() })).toEqual([]);
+  expect(await get(bus, bob)).toMatchObject([{ lease: 1 }]);
+});
+
+it('a seed that stops answers whoever waits, and whoever comes to wait', async () => {
+  const got = get(bus, bob, { waitMs: FOREVER_MS });
+  await waiting(bob);
+  bus.mail.close();
+  expect(await got).toEqual([]);
+  expect(await get(bus, bob, { waitMs: FOREVER_MS })).toEqual([]);
+});
+
+it('of several who wait for one message one gets it', async () => {
+  const stop = new AbortController();
+  const all = [1, 2, 3].map(() => get(bus, bob, { waitMs: FOREVER_MS, signal: stop.signal }));
+  await waiting(bob);
+  await say(bus, ann, 'bob', 'x');
+  expect(await Promise.race(all)).toHaveLength(1);
+  stop.abort();
+  expect((await Promise.all(all)).flat()).toHaveLength(1);
+});
+
+it('a signal between the look and the wait is not lost', async () => {
+  const signals = new MailSignals();
+  using waiter = signals.wait('bob');
+  signals.arrived(['bob']);
+  await waiter.next(FOREVER_MS, NEVER);
+  // The control: it was for that one wait; the next one waits.
+  let over = false;
+  const next = waiter.next(FOREVER_MS, NEVER).then(() => (over = true));
+  signals.arrived(['ann']);
+  await nextTurn();
+  expect(over).toBe(false);
+  signals.freed('bob');
+  await next;
+  expect(over).toBe(true);
+});
