@@ -51,6 +51,7 @@ import { routeCancel } from './route-cancel.ts';
 import { routeEnqueue } from './route-enqueue.ts';
 import { routeTrace } from './route-trace.ts';
 import { routeDrain } from './route-drain.ts';
+import { routeUsage } from './route-usage.ts';
 import { seedDoctor } from './seed-doctor.ts';
 import { seedHalt, seedResume } from './seed-halt.ts';
 import { seedStart } from './seed-start.ts';
@@ -71,6 +72,7 @@ export const TOOLS: readonly Tool[] = [
   busAck,
   routeComplete,
   routeResult,
+  routeUsage,
   // full
   busHistory,
   busPeers,

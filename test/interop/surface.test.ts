@@ -104,6 +104,7 @@ const HAPPY: Readonly<Record<string, (before: Readonly<Record<string, Record<str
   membrane_register: () => ({ name: 'surface-helper', public_key: newPublicKey(), scopes: ['seed.status'] }),
   membrane_list: () => ({}),
   membrane_request: () => ({ scopes: ['seed.status'], reason: 'to see what an answer looks like' }),
+  route_usage: () => ({ period: 'day' }),
   route_resolve: () => ({ role: 'worker', input_bytes: 1_000, max_output_tokens: 100 }),
   membrane_revoke: () => ({ key: 'surface-helper' }),
 };

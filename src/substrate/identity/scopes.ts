@@ -14,6 +14,7 @@ export const SCOPES = {
   'content.read': 'read the content that receipts stand for',
   'route.complete': 'ask models on demand, within the ceilings',
   'route.resolve': 'see what a call would do and cost, without making it',
+  'route.usage': 'see what calls to models have cost and what is left; a helper: of its own alone',
   'route.enqueue': 'leave work for the tier-1 models of the drain',
   'bus.send': 'send messages: the owner and local agents to everyone, a helper to whom bus.send:NAME names',
   'bus.receive': 'receive the messages of its own inbox',
@@ -62,7 +63,14 @@ export function isScope(text: string): text is Scope {
 }
 
 /** What a local agent of the owner may do from the start: the daily work, no keys, no policy. */
-const AGENT: readonly Scope[] = ['seed.status', 'receipt.read', 'receipt.note', 'route.complete', 'route.resolve'];
+const AGENT: readonly Scope[] = [
+  'seed.status',
+  'receipt.read',
+  'receipt.note',
+  'route.complete',
+  'route.resolve',
+  'route.usage',
+];
 
 /** Named sets for `seed key issue --profile`. */
 export const PROFILES: Readonly<Record<'agent' | 'helper' | 'observer', readonly Scope[]>> = {

@@ -225,7 +225,9 @@ function scopeFor(scope: string, spender: Spender): string | null {
   return share === null ? null : scope.replace('*', share);
 }
 
-it('[LOCK-RUNTIME-3] spent, held, clamped and refused are what a naive list says, through crashes, policies, zones and clocks', async () => {
+it('[LOCK-RUNTIME-3] spent, held, clamped and refused are what a naive list says, through crashes, policies, zones and clocks', {
+  timeout: PATIENCE_MS,
+}, async () => {
   const total = { admitted: 0, refused: 0, settled: 0 };
   await fc.assert(
     fc.asyncProperty(fc.array(arbitraryStep, { minLength: 10, maxLength: 60 }), async (steps) => {
