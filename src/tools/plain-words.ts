@@ -114,10 +114,11 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 function describe(value: unknown, { code }: Issue): string {
   if (typeof value === 'string') {
     const length = `${value.length} characters`;
-    if (code === 'too_big' || code === 'too_small') return value === '' ? 'empty' : `${length} long`;
+    if (value === '') return 'an empty text';
+    if (code === 'too_big' || code === 'too_small') return `${length} long`;
     return value.length > SHOWN_CHARS_MAX ? `a text of ${length}` : JSON.stringify(value);
   }
-  if (Array.isArray(value)) return value.length === 0 ? 'empty' : `a list of ${value.length}`;
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
   if (typeof value === 'object') return value === null ? 'null' : 'an object';
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : `a ${typeof value}`;
 }

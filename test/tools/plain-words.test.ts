@@ -40,11 +40,11 @@ describe('a wrong input', () => {
     [{ seq: null }, 'seq must be a number; it was null.'],
     [{ share: 0 }, 'share must be more than 0; it was 0.'],
     [{ share: 1 }, 'share must be less than 1; it was 1.'],
-    [{ name: '' }, 'name must be at least 1 character long; it was empty.'],
+    [{ name: '' }, 'name must be at least 1 character long; it was an empty text.'],
     [{ name: 'abcdef' }, 'name must be at most 5 characters long; it was 6 characters long.'],
     [{ name: 'ABC' }, 'name must be lower-case letters; it was "ABC".'],
     [{ name: ['a'] }, 'name must be a text; it was a list of 1.'],
-    [{ scopes: [] }, 'scopes must be at least 1 entry long; it was empty.'],
+    [{ scopes: [] }, 'scopes must be at least 1 entry long; it was an empty list.'],
     [{ scopes: ['a.read', 'a.read', 'a.read'] }, 'scopes must be at most 2 entries long; it was a list of 3.'],
     [{ scopes: ['a.admin'] }, 'scopes.0 must be one of a.read, a.write; it was "a.admin".'],
     [{ scopes: 'a.read' }, 'scopes must be a list; it was "a.read".'],
@@ -53,7 +53,7 @@ describe('a wrong input', () => {
     [{ deep: { list: [{}] } }, 'deep.list.0.id must be a text; it is missing.'],
     [{ choice: { kind: 'x', size: 'big' } }, 'choice.size must be a number; it was "big".'],
     [{ nmae: 'x', sqe: 1 }, 'There is no argument nmae, sqe.'],
-    [[], 'The input must be an object; it was empty.'],
+    [[], 'The input must be an object; it was an empty list.'],
     ['x', 'The input must be an object; it was "x".'],
   ])('%j: %s', (input, message) => {
     expect(words(input)).toBe(message);
@@ -81,7 +81,9 @@ test.each(TOOLS)('$name: whatever comes in, the answer is one sentence in words'
       if (parsed.success) return;
       const { message } = explainIssues(parsed.error.issues, value);
       expect(message).toMatch(/[^.]\.$/);
-      expect(message).not.toMatch(/Invalid|expected|received|undefined|\[object|Too (?:big|small)|Unrecognized|\^\[/);
+      expect(message).not.toMatch(
+        /Invalid|expected|, received |undefined|\[object|Too (?:big|small)|Unrecognized|\^\[/,
+      );
       expect(message.length).toBeLessThan(700);
     }),
     { numRuns: 200 },
