@@ -221,13 +221,17 @@ function zoneProblems({ timezone }: PolicyRows): PolicyProblem[] {
   return fault === null ? [] : [fault];
 }
 
+/** By these it is told whose a row is. */
+const RoleField = RoutingFields.pick({ role: true });
+const PriceKey = PriceFields.pick({ target: true, model: true });
+
 /** Rows of which nobody can say whose they are, and tables too long to be read. */
 function unattributable({ targets, routing, prices, ceilings }: PolicyRows): PolicyProblem[] {
   const unnamed = [
-    ...routing.map((row) => ({ row: routingName(row), fault: faultOf(RoutingFields.pick({ role: true }), row, '') })),
+    ...routing.map((row) => ({ row: routingName(row), fault: faultOf(RoleField, row, '') })),
     ...prices.map((row) => ({
       row: priceName(row),
-      fault: faultOf(PriceFields.pick({ target: true, model: true }), row, ''),
+      fault: faultOf(PriceKey, row, ''),
     })),
   ].flatMap(({ row, fault }) =>
     fault === null ? [] : [{ ...fault, row, problem: `${fault.problem} It may have been any role’s.` }],
