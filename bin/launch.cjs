@@ -1,7 +1,7 @@
 /** Second half of the `seed` command, on a Node that is known to be new enough. */
 'use strict';
 
-const { existsSync } = require('node:fs');
+const { existsSync, rmSync } = require('node:fs');
 const { enableCompileCache } = require('node:module');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
@@ -25,14 +25,33 @@ async function launch() {
   return program.main(process.argv.slice(2));
 }
 
+/**
+ * A package that is not whole. Without their notes on what is installed, `npm start` installs anew.
+ * @param {string} why
+ */
+function tellBroken(why) {
+  for (const note of ['.seed-installed', '.package-lock.json']) {
+    try {
+      rmSync(path.join(root, 'node_modules', note), { force: true });
+    } catch {
+      // Somebody else's installation: it is theirs to mend, by the same command.
+    }
+  }
+  process.stderr.write(
+    `seed: A package that the program needs is missing or not whole: ${why}\n` +
+      '      Install anew: `npm start` in a checkout, `npm install -g sovereign-seed` elsewhere.\n',
+  );
+}
+
 launch().then(
   (code) => {
     process.exitCode = code;
   },
   (/** @type {unknown} */ error) => {
-    process.stderr.write(
-      `seed could not start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const [first = ''] = (error instanceof Error ? error.message : text).split('\n');
+    if (text.includes('node_modules') || first.startsWith('Cannot find package')) tellBroken(first);
+    else process.stderr.write(`seed could not start: ${text}\n`);
     process.exitCode = 1;
   },
 );

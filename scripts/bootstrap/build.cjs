@@ -9,12 +9,14 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { runChild, exitCodeOf } = require('./child.cjs');
+const { distrust } = require('./install.cjs');
 const {
   ROOT,
   MODULES,
   CACHE,
   NODE,
   Explained,
+  refusalOf,
   say,
   readText,
   writeWhole,
@@ -92,13 +94,29 @@ async function build(onStart) {
     const ended = await runChild(NODE, args, { cwd: ROOT, capture: true, onStart });
     if (ended.interrupted !== null)
       throw new Explained('Stopped before the build was done.', exitCodeOf(ended.interrupted));
-    if (ended.code !== 0) throw new Explained(`${ended.output.trim()}\nThe build failed; see above.`);
+    if (ended.code !== 0) throw buildFailed(ended.output.trim());
     copyData(fresh);
     moveInto(fresh, DIST);
     writeWhole(STAMP, `${before} ${hashFiles(DIST, listFiles(DIST))}\n`);
   } finally {
     fs.rmSync(fresh, { recursive: true, force: true });
   }
+}
+
+/**
+ * Code that does not compile, or a package that is not whole any more: the compiler, or one that it
+ * looks for in vain.
+ * @param {string} output
+ */
+function buildFailed(output) {
+  if (!/error TS\d+:/.test(output)) {
+    const why = output.split('\n').find((line) => /error/i.test(line)) ?? 'no reason given';
+    return refusalOf(output, ROOT) ?? distrust(`The compiler in node_modules does not run (${why.trim()}).`);
+  }
+  const missing = /error TS(?:2307|7016): .*? module '((?:@[^'/]+\/)?[^'./][^'/]*)/.exec(output)?.[1];
+  if (missing !== undefined && fs.existsSync(path.join(MODULES, missing)))
+    return distrust(`The package ${missing} in node_modules is not whole.`);
+  return new Explained(`${output}\nThe build failed; see above.`);
 }
 
 module.exports = { build, isBuilt };

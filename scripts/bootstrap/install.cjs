@@ -12,7 +12,18 @@ const { createHash } = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 const { runChild, exitCodeOf } = require('./child.cjs');
-const { ROOT, MODULES, CACHE, NODE, Explained, say, codeOf, readText, writeWhole } = require('./project.cjs');
+const {
+  ROOT,
+  MODULES,
+  CACHE,
+  NODE,
+  Explained,
+  refusalOf,
+  say,
+  codeOf,
+  readText,
+  writeWhole,
+} = require('./project.cjs');
 
 const STAMP = path.join(MODULES, '.seed-installed');
 /** npm's own note of what it put there; written last, and only by an npm that finished. */
@@ -27,11 +38,34 @@ function wantedStamp() {
   const lock = readText(path.join(ROOT, 'package-lock.json'));
   if (lock === null) throw new Explained('package-lock.json is missing; this is not a complete checkout.');
   const hash = createHash('sha256').update(lock).digest('hex');
-  return `${hash} ${process.platform} ${process.arch}\n`;
+  // With the size of the project's Node: half a program is run as a shell script, and fails as one.
+  const { size = 0 } = fs.statSync(NODE, { throwIfNoEntry: false }) ?? {};
+  return `${hash} ${process.platform} ${process.arch} ${size}\n`;
 }
 
 function isInstalled() {
-  return readText(STAMP) === wantedStamp() && fs.existsSync(NODE);
+  return readText(STAMP) === wantedStamp() && fs.existsSync(NODE) && areThere();
+}
+
+/** Whether every package that npm put there still has its manifest; a look at each, some milliseconds. */
+function areThere() {
+  const note = readText(NPM_NOTE);
+  return note !== null && Object.keys(parsePackages(note)).every(hasManifest);
+}
+
+/** @param {string} where */
+function hasManifest(where) {
+  return fs.existsSync(path.join(ROOT, where, 'package.json'));
+}
+
+/**
+ * Makes the next start install anew, and says so.
+ * @param {string} what What was found to be broken.
+ */
+function distrust(what) {
+  fs.rmSync(STAMP, { force: true });
+  fs.rmSync(NPM_NOTE, { force: true });
+  return new Explained(`${what}\nStart again: what is in node_modules is then installed anew.`);
 }
 
 /**
@@ -62,7 +96,7 @@ function isComplete() {
     const found = have[where];
     if (found === undefined) return entry.optional === true || entry.devOptional === true;
     const same = found.version === entry.version && found.integrity === entry.integrity;
-    return same && fs.existsSync(path.join(ROOT, where, 'package.json'));
+    return same && hasManifest(where);
   };
   return Object.entries(want).every(isThere) && Object.keys(have).every((where) => where in want);
 }
@@ -170,6 +204,8 @@ async function install(onStart) {
       failed = await runSteps(cache, onStart);
     }
     if (failed !== null) {
+      const refusal = refusalOf(failed.output, MODULES);
+      if (refusal !== null) throw refusal;
       throw new Explained(
         `${failed.output.trim()}\nThe installation failed (npm, exit code ${failed.code}); see above.`,
       );
@@ -181,4 +217,4 @@ async function install(onStart) {
   writeWhole(STAMP, wantedStamp());
 }
 
-module.exports = { install, isInstalled };
+module.exports = { install, isInstalled, distrust };

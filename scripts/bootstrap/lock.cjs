@@ -100,11 +100,7 @@ async function withLock(work) {
   const pids = [process.pid];
   const id = randomUUID();
   const content = () => JSON.stringify({ id, host: os.hostname(), pids });
-  try {
-    fs.mkdirSync(CACHE, { recursive: true });
-  } catch (error) {
-    throw new Explained(`Something must be installed or built, but ${CACHE} cannot be written (${codeOf(error)}).`);
-  }
+  fs.mkdirSync(CACHE, { recursive: true });
   const since = Date.now();
   let told = false;
   while (!tryTake(content())) {

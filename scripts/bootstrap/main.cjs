@@ -12,9 +12,9 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { build, isBuilt } = require('./build.cjs');
 const { runChild } = require('./child.cjs');
-const { install, isInstalled } = require('./install.cjs');
+const { install, isInstalled, distrust } = require('./install.cjs');
 const { withLock } = require('./lock.cjs');
-const { ROOT, MODULES, NODE, Explained, say } = require('./project.cjs');
+const { ROOT, MODULES, NODE, Explained, explain, say, codeOf } = require('./project.cjs');
 
 /** @param {boolean} alsoBuild */
 async function prepare(alsoBuild) {
@@ -29,7 +29,11 @@ async function prepare(alsoBuild) {
 /** @param {readonly string[]} args @param {import('node:child_process').SpawnOptions} [options] */
 async function runOnOwnNode(args, { env, ...options } = {}) {
   const search = [path.join(MODULES, '.bin'), process.env['PATH']].filter(Boolean).join(path.delimiter);
-  const ended = await runChild(NODE, args, { ...options, env: { ...process.env, ...env, PATH: search } });
+  const ended = await runChild(NODE, args, { ...options, env: { ...process.env, ...env, PATH: search } }).catch(
+    (error) => {
+      throw distrust(`The project’s own Node cannot be started (${codeOf(error)}).`);
+    },
+  );
   if (ended.signal !== null) process.kill(process.pid, ended.signal);
   return ended.code ?? 1;
 }
@@ -73,7 +77,8 @@ main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;
   },
-  (/** @type {unknown} */ error) => {
+  (/** @type {unknown} */ thrown) => {
+    const error = explain(thrown);
     if (error instanceof Explained) say(error.message);
     else say(error instanceof Error ? (error.stack ?? error.message) : String(error));
     process.exitCode = error instanceof Explained ? error.exitCode : 1;

@@ -38,6 +38,46 @@ function codeOf(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** How a file system says that something is not ours to touch, or that it is full (errno(3)). */
+const FORBIDDEN = /\b(EACCES|EPERM|EROFS)\b/;
+const FULL = /\b(ENOSPC|EDQUOT)\b/;
+
+const FREE_BYTES_MIN = 8 * 1024 * 1024;
+
+/** npm does not always say what it was that it lacked. */
+function isFull() {
+  const { bavail, bsize } = fs.statfsSync(ROOT);
+  return bavail * bsize < FREE_BYTES_MIN;
+}
+
+/**
+ * What a file system refuses, as one line with what to do; null for anything else.
+ * @param {string} text An error's code, or what a program printed before it gave up.
+ * @param {string} place
+ */
+function refusalOf(text, place) {
+  if (FULL.test(text) || isFull()) {
+    return new Explained(
+      `There is no space left for ${place}.\nFree about 1 GB and start again; what is half done is done anew.`,
+    );
+  }
+  const forbidden = FORBIDDEN.exec(text);
+  if (forbidden === null) return null;
+  return new Explained(
+    `${place} cannot be used by this user (${forbidden[1]}).\nStart as the user whose checkout it is, or in a clone of your own.`,
+  );
+}
+
+/**
+ * Any failure as it is shown.
+ * @param {unknown} error
+ */
+function explain(error) {
+  if (error instanceof Explained || !(error instanceof Error)) return error;
+  const place = 'path' in error && typeof error.path === 'string' ? error.path : ROOT;
+  return refusalOf(codeOf(error), place) ?? error;
+}
+
 /**
  * The text of a file, or null where there is none.
  * @param {string} file
@@ -90,4 +130,18 @@ function hashFiles(folder, files) {
   return hash.digest('hex');
 }
 
-module.exports = { ROOT, MODULES, CACHE, NODE, Explained, say, codeOf, readText, writeWhole, listFiles, hashFiles };
+module.exports = {
+  ROOT,
+  MODULES,
+  CACHE,
+  NODE,
+  Explained,
+  refusalOf,
+  explain,
+  say,
+  codeOf,
+  readText,
+  writeWhole,
+  listFiles,
+  hashFiles,
+};

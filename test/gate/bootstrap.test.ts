@@ -1,7 +1,19 @@
 /** The bootstrap (scripts/run.cjs), on an installed project: building, and standing in for its child. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -159,4 +171,86 @@ test('when npm is killed, the child is stopped', async () => {
   child.kill('SIGKILL');
   await vi.waitUntil(() => !isAlive(pid), { timeout: 10_000 });
   expect(output()).toContain('SIGTERM');
+});
+
+/** Gives a project packages of its own: links to the real ones, but for those that are to be broken. */
+function ownModules(project: Project, broken: readonly string[]): string {
+  const [modules, real] = [
+    path.join(project.folder, 'node_modules'),
+    realpathSync(path.join(project.folder, 'node_modules')),
+  ];
+  rmSync(modules);
+  mkdirSync(modules);
+  for (const name of readdirSync(real)) {
+    if (name.startsWith('.seed-installed') || name === '.package-lock.json') {
+      copyFileSync(path.join(real, name), path.join(modules, name));
+    } else if (broken.includes(name)) {
+      mkdirSync(path.join(modules, name));
+      copyFileSync(path.join(real, name, 'package.json'), path.join(modules, name, 'package.json'));
+    } else symlinkSync(path.join(real, name), path.join(modules, name));
+  }
+  return modules;
+}
+
+test('a package that is not whole is named in a line, and the next start installs anew', async () => {
+  using project = makeProject(FILES);
+  const modules = ownModules(project, ['typescript']);
+  const stamp = path.join(modules, '.seed-installed');
+  expect(existsSync(stamp)).toBe(true);
+  const { code, output } = await project.run('scripts/run.cjs', ['build']);
+  expect(code).toBe(1);
+  expect(output).toMatch(
+    /^building…\nThe compiler in node_modules does not run \(.*\)\.\nStart again: what is in node_modules is then installed anew\.\n$/,
+  );
+  expect(existsSync(stamp)).toBe(false);
+  expect(existsSync(path.join(modules, '.package-lock.json'))).toBe(false);
+});
+
+test('whole packages keep their stamp when the code is what does not compile', async () => {
+  using project = makeProject(FILES);
+  const modules = ownModules(project, []);
+  project.write('src/mind/think.ts', "import 'no-such-package';\nexport const think: string = 1;\n");
+  const { code, output } = await project.run('scripts/run.cjs', ['build']);
+  expect(code).toBe(1);
+  expect(output.trimEnd().split('\n').at(-1)).toBe('The build failed; see above.');
+  expect(existsSync(path.join(modules, '.seed-installed'))).toBe(true);
+});
+
+test.runIf(process.getuid?.() === 0)('a checkout of somebody else’s is said to be that', async () => {
+  using project = makeProject(FILES);
+  chmodSync(path.dirname(project.folder), 0o755);
+  mkdirSync(path.join(project.folder, '.cache'), { mode: 0o755 });
+  const child = spawn(process.execPath, ['scripts/run.cjs', 'build'], {
+    cwd: project.folder,
+    env: plainEnvironment(),
+    uid: 65_534,
+    gid: 65_534,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let text = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    text += chunk.toString('utf8');
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  expect(code).toBe(1);
+  expect(text).toMatch(
+    /^\/.*bootstrap\.lock.* cannot be used by this user \(EACCES\)\.\nStart as the user whose checkout it is, or in a clone of your own\.\n$/,
+  );
+});
+
+test('a full disk is said in a line, whoever met it; any other failure is left as it is', () => {
+  const { explain, refusalOf } = createRequire(import.meta.url)('../../scripts/bootstrap/project.cjs') as {
+    explain: (error: unknown) => unknown;
+    refusalOf: (text: string, place: string) => Error | null;
+  };
+  expect(refusalOf('npm error code ENOSPC', '/x')?.message).toMatch(
+    /^There is no space left for \/x\.\nFree about 1 GB/,
+  );
+  const full = Object.assign(new Error('no'), { code: 'ENOSPC', path: '/y' });
+  expect(explain(full)).toMatchObject({
+    message: expect.stringMatching(/^There is no space left for \/y\./) as string,
+  });
+  expect(refusalOf('npm error code E404', '/x')).toBeNull();
+  const other = new Error('a defect');
+  expect(explain(other)).toBe(other);
 });
