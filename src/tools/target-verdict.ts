@@ -89,6 +89,8 @@ function mendUnreachable({ target, said }: Failure): string | null {
   }
   if (/ENOTFOUND|EAI_AGAIN/.test(said))
     return `No address is known for ${hostname}. Is the network there, and the base_url right?`;
+  if (said.includes('redirect'))
+    return 'Give the target the address that it redirects to, if you trust that: `seed target add`.';
   if (target.provider === 'local-ollama')
     return `Is Ollama running? Start it with \`ollama serve\`; it should answer at ${host}.`;
   if (/ECONNREFUSED/.test(said)) return `Nothing listens at ${host}. Is the base_url right?`;

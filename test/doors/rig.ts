@@ -17,7 +17,12 @@ import { createAccessKeyOpener } from '../../src/membrane/access-key.ts';
 import { Egress } from '../../src/membrane/egress.ts';
 import { KeyService } from '../../src/membrane/keys.ts';
 import { Membrane } from '../../src/membrane/membrane.ts';
+import type { Mind } from '../../src/mind/mind.ts';
+import { createDrainDispatch } from '../../src/mind/router/dispatch.ts';
+import { PROVIDER_MODULES } from '../../src/mind/router/providers/index.ts';
+import { Router } from '../../src/mind/router/router.ts';
 import { createHome } from '../../src/substrate/home/create.ts';
+import type { Secrets } from '../../src/substrate/home/credentials.ts';
 import { Credentials } from '../../src/substrate/home/credentials.ts';
 import { homePath } from '../../src/substrate/home/layout.ts';
 import { socketPaths } from '../../src/substrate/home/sockets.ts';
@@ -36,6 +41,8 @@ export interface RigOptions {
   readonly sources?: TestSources;
   readonly passphrase?: string | null;
   readonly port?: number;
+  /** What the environment has of keys. */
+  readonly secrets?: Secrets;
 }
 
 export interface Rig extends AsyncDisposable {
@@ -43,6 +50,7 @@ export interface Rig extends AsyncDisposable {
   readonly sources: TestSources;
   readonly substrate: Substrate;
   readonly membrane: Membrane;
+  readonly egress: Egress;
   /** The pipeline, for a call by an actor that a door let in earlier. */
   readonly call: Call;
   readonly doors: Doors;
@@ -57,7 +65,7 @@ export interface Rig extends AsyncDisposable {
 
 /** Opens a home, making it when it is not there, with every door. */
 export async function openRig(home: string, options: RigOptions = {}): Promise<Rig> {
-  const { sources = testSources(home), passphrase = null } = options;
+  const { sources = testSources(home), passphrase = null, secrets = {} } = options;
   const port = options.port ?? (await freePort());
   const driver = 'better-sqlite3';
   await createHome({ home, driver, sources, passphrase, port, runtimeFolder: null, version: VERSION });
@@ -95,8 +103,17 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     },
   };
   const sockets = socketPaths(home, null);
-  const egress = new Egress({ credentials: new Credentials(home, {}), now: sources.now, halted: false });
-  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress });
+  const egress = new Egress({ credentials: new Credentials(home, secrets), now: sources.now, halted: false });
+  const router = new Router({
+    substrate,
+    provider: (name) => PROVIDER_MODULES[name],
+    open: (target) => egress.open(target),
+    register: (grant, cut) => membrane.work.register(grant, cut),
+    onDefect,
+  });
+  const dispatch = createDrainDispatch();
+  const mind: Mind = { router, drain: (drainOptions) => router.drain(dispatch, drainOptions) };
+  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, mind });
   const shared = { port, publicUrl: null, sockets, substrate, membrane, keys, tools: TOOLS, call, onDefect };
   const doors = await openDoors({ ...shared, version: VERSION, stop: daemon.stop });
   open.doors = doors;
@@ -105,6 +122,7 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     if (closed) return;
     closed = true;
     await doors.close(2_000);
+    await router.close(0);
     await egress.close();
     await substrate.close();
   };
@@ -113,6 +131,7 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     sources,
     substrate,
     membrane,
+    egress,
     call,
     doors,
     port,

@@ -27,7 +27,8 @@ export interface ChildOptions {
 
 /** The environment of a terminal, without what the running tests put there for themselves. */
 function plainEnvironment(): NodeJS.ProcessEnv {
-  const isOurs = (name: string): boolean => /^(VITEST|NODE_ENV$|TEST$|SEED_|npm_lifecycle)/.test(name);
+  const isOurs = (name: string): boolean =>
+    /^(VITEST|NODE_ENV$|TEST$|SEED_|npm_lifecycle|OLLAMA_|\w+_API_KEY$)/.test(name);
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isOurs(name)));
 }
 
