@@ -9,15 +9,15 @@ import { lines } from './text.ts';
 const DONE: readonly Settled[] = ['acked', 'already', 'returned'];
 
 const WHY: Readonly<Record<Settled, string>> = {
-  acked: 'acknowledged',
-  already: 'was acknowledged before',
-  returned: 'comes again',
-  dead: 'failed too often and is a dead letter now; the owner decides',
-  late: 'was given out again since; that newer delivery decides',
+  acked: 'it is acknowledged',
+  already: 'it was acknowledged before',
+  returned: 'it comes again',
+  dead: 'it failed too often and is a dead letter now; the owner decides',
+  late: 'it was given out again since, and that newer delivery decides; or you handed it back',
   out_of_turn: 'an earlier message of its thread is not acknowledged yet; acknowledge that one first',
-  unknown: 'is no message that you were given',
-  expired: 'has expired',
-  dropped: 'was dropped by the owner',
+  unknown: 'it is no message that you were given',
+  expired: 'it has expired',
+  dropped: 'it was dropped by the owner',
 };
 
 export const busAck = defineTool({
@@ -43,7 +43,7 @@ export const busAck = defineTool({
   text: ({ settled, not_settled: others, receipt }) =>
     lines(
       settled.length === 0 ? '' : `Settled: ${settled.join(', ')}.`,
-      ...others.map(({ id, why }) => `Not ${id}: it ${why}.`),
+      ...others.map(({ id, why }) => `Not ${id}: ${why}.`),
       `Receipt ${receipt}.`,
     ),
   handler: async ({ ids, nack, delay_s: delay = 0, reason = null }, { actor, substrate }) => {

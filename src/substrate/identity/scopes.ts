@@ -70,6 +70,8 @@ const AGENT: readonly Scope[] = [
   'route.complete',
   'route.resolve',
   'route.usage',
+  'bus.send',
+  'bus.receive',
 ];
 
 /** Named sets for `seed key issue --profile`. */
