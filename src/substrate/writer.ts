@@ -257,8 +257,9 @@ export class Writer {
     } catch {
       // The file cannot be read either; every later write tries again first, and says why it fails.
     }
+    const why = error.cause instanceof SeedError ? error.cause.hint : 'Try again.';
     return new SeedError('commit_unknown', error.message, {
-      hint: error.hint,
+      hint: holds === 'no' ? `Nothing of it was kept. ${why}` : error.hint,
       data: { ...error.data, holds },
       cause: error.cause,
     });

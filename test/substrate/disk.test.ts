@@ -44,7 +44,12 @@ describe.skipIf(missing !== null)(`a full disk${missing === null ? '' : ` (skipp
       expect(errors).toHaveLength(20);
       for (const error of errors) {
         expect(error).toBeInstanceOf(SeedError);
-        expect(error).toMatchObject({ code: 'commit_unknown', data: { reason: 'disk_full', holds: 'no' } });
+        expect(error).toMatchObject({
+          code: 'commit_unknown',
+          message: expect.stringMatching(/^The commit failed\. The disk is full\./) as string,
+          hint: expect.stringMatching(/^Nothing of it was kept\. Free some space/) as string,
+          data: { reason: 'disk_full', holds: 'no' },
+        });
       }
       // What is there can be read all the while, and a further write says what is wrong.
       for (const { hash } of kept.slice(0, before)) {
