@@ -27,6 +27,8 @@ import { lockHome } from './substrate/home/lock.ts';
 import { readSettings } from './substrate/home/settings.ts';
 import { prepareSocketFolder, socketPaths } from './substrate/home/sockets.ts';
 import { settleLeftovers } from './substrate/ledger/leftovers.ts';
+import { refreshPrices } from './substrate/policy/apply.ts';
+import { noteOutsideEdits } from './substrate/policy/policy.ts';
 import { settleOpenIntents } from './substrate/receipts/open-intents.ts';
 import { systemSources } from './substrate/sources.ts';
 import type { SqliteDriver } from './substrate/store/connection.ts';
@@ -141,6 +143,7 @@ async function openAll(parts: Parts): Promise<Serving> {
   }
   await noteStart(substrate, version);
   opened.add(() => noteStop(substrate));
+  await settlePolicy(substrate, tell);
   const stopping = Promise.withResolvers<void>();
   const { daemon, doors } = await openSeed(parts, substrate, stopping.resolve);
   opened.add(() => doors.close(DRAIN_MS));
@@ -249,6 +252,21 @@ async function noteStart(substrate: Substrate, version: string): Promise<void> {
   await substrate.operate({ action: 'seed.start', actor: SEED }, async (op) => {
     op.receipt({ detail: { version, node: process.version, store: substrate.driver } });
   });
+}
+
+/**
+ * Edits of the policy made while nothing ran are put on record, and prices of an older catalogue brought
+ * up to date. What hinders that hinders no start: each decision looks again, and without a price there
+ * is no call.
+ */
+async function settlePolicy(substrate: Substrate, onError: (error: SeedError) => void): Promise<void> {
+  if (substrate.distrust !== null) return;
+  try {
+    await noteOutsideEdits(substrate);
+    await refreshPrices(substrate, SEED);
+  } catch (error) {
+    onError(toSeedError(error));
+  }
 }
 
 async function noteStop(substrate: Substrate): Promise<void> {
