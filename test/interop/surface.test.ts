@@ -100,6 +100,13 @@ const HAPPY: Readonly<Record<string, (before: Readonly<Record<string, Record<str
   receipt_list: () => ({ limit: 2, order: 'oldest' }),
   receipt_prove: () => ({ seq: 0 }),
   receipt_verify: ({ receipt_prove: proven }) => ({ proof: proven?.['proof'] }),
+  // It writes to itself, which a scope of its own allows.
+  bus_follow: () => ({ topic: 'surface' }),
+  bus_send: () => ({ to: 'happy', data: { ok: true } }),
+  bus_receive: () => ({ limit: 1 }),
+  bus_ack: ({ bus_receive: got }) => ({ ids: (got?.['messages'] as { id: string }[]).map(({ id }) => id) }),
+  bus_history: () => ({}),
+  bus_peers: () => ({}),
   membrane_whoami: () => ({}),
   membrane_register: () => ({ name: 'surface-helper', public_key: newPublicKey(), scopes: ['seed.status'] }),
   membrane_list: () => ({}),
@@ -131,7 +138,7 @@ describe('schemas', () => {
   });
 
   test('what each tool takes and answers is what it says', async () => {
-    const client = await arrive('happy', EVERY_SCOPE, 'full');
+    const client = await arrive('happy', [...EVERY_SCOPE, 'bus.send:happy', 'bus.receive:topic:surface'], 'full');
     const tools = new Map((await shown(client)).map((tool) => [tool.name, tool]));
     expect(Object.keys(HAPPY).toSorted()).toEqual([...tools.keys()].toSorted());
     const answers: Record<string, Record<string, unknown>> = {};
