@@ -393,6 +393,10 @@ export default {
         'node:https': ['request', 'get'],
         'node:http2': ['connect'],
         'node:tls': ['connect'],
+        // A name that is looked up is sent too.
+        'node:dns': ['*'],
+        'node:dns/promises': ['*'],
+        'node:dgram': ['*'],
         undici: ['*'],
       },
       message: 'all outbound traffic goes through src/membrane/egress.ts; have its fetch handed in.',

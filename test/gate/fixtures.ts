@@ -234,6 +234,13 @@ export const LINT_FIXTURES: readonly LintFixture[] = [
     'src/mind/bad-import-request.ts',
     `${value} (await import('node:http')).request('http://localhost');\n`,
   ),
+  broken(
+    'seed(network-in-egress)',
+    'a look-up of a name',
+    'src/mind/bad-lookup.ts',
+    `import { lookup } from 'node:dns/promises';\n\n${value} lookup;\n`,
+  ),
+  broken('seed(network-in-egress)', 'undici itself', 'src/mind/bad-undici.ts', `${value} import('undici');\n`),
   broken('seed(chance-in-sources)', 'Date.now()', 'src/substrate/bad-now.ts', `${value} Date.now();\n`),
   broken('seed(chance-in-sources)', 'new Date()', 'src/mind/bad-date.ts', `${value} new Date();\n`),
   broken('seed(chance-in-sources)', 'Math.random()', 'src/formats/bad-random.ts', `${value} Math.random();\n`),
