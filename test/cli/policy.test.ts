@@ -111,7 +111,7 @@ test('with a daemon: an edit by plain SQL shows in the policy and in the history
   expect(shown.stdout).toContain('usd: "1.00"');
   const { answer } = await seedJson<History>(['policy', 'history', '--home', home]);
   expect(answer.entries).toMatchObject([
-    { kind: 'edit', table: 'substrate_ceilings', receipt: expect.any(Number) },
+    { kind: 'edit', table: 'substrate_ceilings', receipt: expect.any(Number) as number },
     { kind: 'version', version: 1 },
   ]);
   const { answer: receipt } = await seedJson<{ receipt: object }>([
@@ -166,7 +166,7 @@ describe.runIf(hasPty)('at a terminal', () => {
     expect(applied.code, applied.shown).toBe(0);
     editOutside(guarded, "UPDATE substrate_routing_config SET tier = 2 WHERE role = 'scout'");
     const waits = await seed(['policy', 'explain', 'scout', '--home', guarded]);
-    expect(waits).toMatchObject({ code: 1, stdout: expect.stringContaining('seed policy ack') });
+    expect(waits).toMatchObject({ code: 1, stdout: expect.stringContaining('seed policy ack') as string });
     expect((await seed(['policy', 'explain', 'worker', '--home', guarded])).code).toBe(0);
     const acked = await seedAtTerminal(['policy', 'ack', '--home', guarded], [[ask, `${passphrase}\r`]]);
     expect(acked.code, acked.shown).toBe(0);

@@ -111,11 +111,12 @@ function countKinds(changes: readonly PolicyChange[]): Record<PolicyChange['kind
 
 function invalid(problems: readonly DocumentRemark[]): SeedError {
   const [first] = problems;
-  const at = first?.line == null ? '' : `Line ${first.line}: `;
+  const line = first?.line ?? null;
+  const at = line === null ? '' : `Line ${line}: `;
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
   return new SeedError('policy_invalid', `The policy was not applied. ${at}${first?.message ?? ''}${more}`, {
     hint: 'See all of it with `seed policy check FILE`.',
-    data: { problems: problems.length, line: first?.line ?? null },
+    data: { problems: problems.length, line },
   });
 }
 

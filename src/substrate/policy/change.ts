@@ -15,7 +15,7 @@ export type ChangeOrigin = 'apply' | 'rollback' | 'prices';
  * Runs `edit` and marks the changes that it made, and no others, as the seed's own: those above the
  * newest of before, since an outside editor cannot write while this transaction is open.
  */
-export async function changePolicy(op: Operation, origin: ChangeOrigin, edit: () => Promise<void>): Promise<void> {
+async function changePolicy(op: Operation, origin: ChangeOrigin, edit: () => Promise<void>): Promise<void> {
   const before = await newestChange(op);
   await edit();
   await op.run('UPDATE policy_change SET origin = ?, receipt = ? WHERE id > ?', origin, op.seq, before);

@@ -14,10 +14,10 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const SCOPE =
   /^(?:seed|(?:role|agent|session):(?:\*|[^\s*:=]{1,128})|label:[A-Za-z0-9._-]{1,64}=(?:\*|[^\s*]{1,128}))$/u;
 
-export const WINDOWS = ['call', 'day', 'week', 'month', 'life'] as const;
+const WINDOWS = ['call', 'day', 'week', 'month', 'life'] as const;
 
 /** https anywhere, or http on this machine; nothing that could carry a secret or change the request. */
-export function isBaseUrl(text: string): boolean {
+function isBaseUrl(text: string): boolean {
   const url = URL.parse(text);
   if (url === null || text.length > 500 || url.username !== '' || url.password !== '') return false;
   if (/[?#\s\\]/.test(text)) return false;
@@ -28,7 +28,7 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
-export function isTimezone(text: string): boolean {
+function isTimezone(text: string): boolean {
   // An offset such as +01:00 is taken by Intl too, and has no calendar of its own.
   if (!/^[A-Za-z][\w+/-]{0,63}$/.test(text)) return false;
   try {
@@ -145,7 +145,7 @@ function shown(value: unknown): string {
 
 /** A sentence about one issue of zod; `value` is what stood at its path. */
 export function sayIssue(issue: z.core.$ZodIssue, value: unknown): string {
-  const field = String(issue.path.findLast((step) => typeof step === 'string') ?? '');
+  const field = issue.path.findLast((step) => typeof step === 'string') ?? '';
   if (issue.code === 'unrecognized_keys') {
     const keys = issue.keys.slice(0, 5).map(shown).join(', ');
     return `There is no ${keys} in ${field === '' ? 'a policy' : field}.`;

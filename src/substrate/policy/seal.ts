@@ -49,7 +49,8 @@ async function readSeal(db: ReadHandle): Promise<Seal> {
   );
   if (row === undefined) return { rows: digest(NOTHING), last_change: 0 };
   const { rows, last_change: last } = parseStored(row.bytes).detail;
-  return { rows: String(rows), last_change: Number(last) };
+  // Whatever else stands there is the digest of nothing.
+  return { rows: typeof rows === 'string' ? rows : '', last_change: typeof last === 'number' ? last : 0 };
 }
 
 /** Whether an owner passphrase was set when the home was made, which the first receipt says. */

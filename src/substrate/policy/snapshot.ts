@@ -53,7 +53,7 @@ function first<T>(parsed: z.ZodSafeParseResult<T>, row: object): string | null {
 }
 
 /** The problem of one row, or null where it is as it should be. */
-function faultOf<T extends object>(schema: z.ZodType, row: T, name: string): PolicyProblem | null {
+function faultOf(schema: z.ZodType, row: object, name: string): PolicyProblem | null {
   const problem = first(schema.safeParse(row), row);
   return problem === null ? null : { row: name, problem, todo: MEND };
 }

@@ -141,7 +141,7 @@ describe('a policy file', () => {
     expect(readDocument(noCeilings).warnings[0]?.message).toMatch(/nothing limits/);
     const typo = altered('"role:worker"', '"role:wroker"');
     expect(readDocument(typo).warnings).toMatchObject([
-      { line: lineOf('"role:worker"'), message: expect.stringContaining('wroker') },
+      { line: lineOf('"role:worker"'), message: expect.stringContaining('wroker') as string },
     ]);
   });
 

@@ -43,7 +43,7 @@ describe.each(DRIVERS)('an edit from outside (%s)', (driver) => {
       outcome: 'ok',
       detail: { table: 'substrate_routing_config' },
     });
-    const { before, after } = receipt?.detail as Record<string, string>;
+    const { before, after } = (receipt?.detail ?? {}) as Record<string, string>;
     expect([JSON.parse(before ?? ''), JSON.parse(after ?? '')]).toMatchObject([{ model: 'another' }, { model: 'b' }]);
     // Once, however often somebody looks; what the seed itself edits is not from outside.
     const { size } = await substrate.log();
@@ -72,7 +72,7 @@ describe.each(DRIVERS)('an edit from outside (%s)', (driver) => {
     await noteOutsideEdits(substrate);
     const receipts = await noted(substrate);
     const models = receipts.map(({ detail }) =>
-      [detail['before'], detail['after']].map((side) => (JSON.parse(String(side)) as { model: string }).model),
+      [detail['before'], detail['after']].map((side) => (JSON.parse(side as string) as { model: string }).model),
     );
     expect(models).toEqual([
       ['another', 'b'],
@@ -152,7 +152,7 @@ describe('where an owner passphrase is set', () => {
     );
     expect(await resolveAll(substrate)).toEqual({ ...before, scout: null });
     const { problems } = await substrate.read((db) => explainRouting(db, 'scout', 'any'));
-    expect(problems).toMatchObject([{ todo: expect.stringContaining('seed policy ack') }]);
+    expect(problems).toMatchObject([{ todo: expect.stringContaining('seed policy ack') as string }]);
     await noteOutsideEdits(substrate);
     expect(await resolve(substrate, 'scout')).toBeNull();
     // Another edit while the owner looks at the first is not acknowledged with it.

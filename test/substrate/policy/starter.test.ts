@@ -98,12 +98,13 @@ test('prices are whole micro-dollars, rounded up, the highest tier; unknown stay
       candidate('nobody', 'claude-sonnet-4-5'),
     ],
   });
-  expect(prices.map(({ edition: _, ...price }) => price)).toEqual([
+  expect(prices.map((price) => ({ ...price, edition: '' }))).toEqual([
     // Of both tiers of the catalogue, the one for long requests.
     {
       target: 'a',
       model: 'claude-sonnet-4-5',
       source: 'catalogue',
+      edition: '',
       input: 6_000_000,
       output: 22_500_000,
       cached_input: 600_000,
@@ -113,11 +114,21 @@ test('prices are whole micro-dollars, rounded up, the highest tier; unknown stay
       target: 'g',
       model: 'gemini-2.5-pro',
       source: 'catalogue',
+      edition: '',
       input: 2_500_000,
       output: 15_000_000,
       cached_input: 250_000,
       cache_write: null,
     },
-    { target: 'o', model: 'llama3.1:8b', source: 'local', input: 0, output: 0, cached_input: 0, cache_write: 0 },
+    {
+      target: 'o',
+      model: 'llama3.1:8b',
+      source: 'local',
+      edition: '',
+      input: 0,
+      output: 0,
+      cached_input: 0,
+      cache_write: 0,
+    },
   ]);
 });

@@ -1,7 +1,7 @@
 import type { Migration } from './migration.ts';
 
 /** The tables that make up the policy, with the columns that a change is recorded with. */
-export const POLICY_TABLES = {
+const POLICY_TABLES = {
   substrate_policy: ['timezone'],
   substrate_targets: ['name', 'provider', 'base_url', 'credential'],
   substrate_routing_config: ['role', 'dispatch', 'position', 'target', 'model', 'tier', 'limits'],
