@@ -57,6 +57,19 @@ export const ERROR_CODES = {
   no_candidate: { kind: 'refused', status: 503, meaning: 'No candidate of the role can be asked now.' },
   in_doubt: { kind: 'failed', status: 409, meaning: 'A crash cut the call off; how it ended is not known.' },
   provider_failed: { kind: 'failed', status: 502, meaning: 'The last candidate failed, or its answer was cut off.' },
+  // sessions and their handing over
+  superseded: { kind: 'refused', status: 409, meaning: 'Somebody else holds the session by now.' },
+  session_closed: { kind: 'refused', status: 409, meaning: 'The session is closed.' },
+  handoff_unknown: { kind: 'refused', status: 404, meaning: 'No handoff has that token.' },
+  handoff_audience: { kind: 'refused', status: 403, meaning: 'The handoff is for somebody else.' },
+  handoff_expired: { kind: 'refused', status: 410, meaning: 'The handoff has expired.' },
+  handoff_withdrawn: {
+    kind: 'refused',
+    status: 410,
+    meaning: 'The handoff was withdrawn, or its offerer was removed.',
+  },
+  handoff_redeemed: { kind: 'refused', status: 409, meaning: 'The handoff was redeemed already.' },
+  holder_alive: { kind: 'refused', status: 409, meaning: 'Whoever holds the session is still there.' },
   // the home
   home_missing: { kind: 'failed', status: 500, meaning: 'There is no seed in that folder.' },
   home_foreign: { kind: 'failed', status: 500, meaning: 'That folder holds something that is not a seed.' },

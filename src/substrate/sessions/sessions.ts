@@ -1,0 +1,312 @@
+/**
+ * Sessions as rows. One holder at a time: every write names the epoch that the writer holds, and the
+ * epoch of one who has been superseded is refused (LOCK-HANDOFF-1).
+ */
+import { SeedError } from '../../errors.ts';
+import type { Actor } from '../actor.ts';
+import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
+import type { Message } from '../transcript.ts';
+import { EMPTY_TRANSCRIPT, extendTranscript, messageHash, messageText } from '../transcript.ts';
+import type { Operation } from '../writer.ts';
+import type { Checkpoint, CheckpointInput, Session, StoredMessage, ToolState } from './model.ts';
+import { NO_CHECKPOINT } from './model.ts';
+
+/** How long a holder that says nothing keeps its session from being taken over, in milliseconds. */
+export const LEASE_MS = 10 * 60 * 1_000;
+
+interface SessionRow extends Row {
+  readonly id: string;
+  readonly holder: string | null;
+  readonly holder_name: string;
+  readonly epoch: number;
+  readonly status: Session['status'];
+  readonly origin: string;
+  readonly scopes: string;
+  readonly budget_micro_usd: number | null;
+  readonly reserve_micro_usd: number;
+  readonly deadline: number | null;
+  readonly checkpoint: string;
+  readonly length: number;
+  readonly running_hash: Uint8Array;
+  readonly step_call: string | null;
+  readonly created_at: number;
+  readonly changed_at: number;
+}
+
+function toSession(row: SessionRow): Session {
+  return {
+    id: row.id,
+    holder: row.holder,
+    holderName: row.holder_name,
+    epoch: row.epoch,
+    status: row.status,
+    origin: row.origin,
+    scopes: JSON.parse(row.scopes) as string[],
+    budgetMicroUsd: row.budget_micro_usd,
+    reserveMicroUsd: row.reserve_micro_usd,
+    deadline: row.deadline,
+    checkpoint: JSON.parse(row.checkpoint) as Checkpoint,
+    length: row.length,
+    runningHash: Buffer.from(row.running_hash).toString('hex'),
+    stepCall: row.step_call,
+    createdAt: row.created_at,
+    changedAt: row.changed_at,
+  };
+}
+
+export interface NewSession {
+  readonly id: string;
+  readonly checkpoint: CheckpointInput;
+  readonly scopes: readonly string[];
+  readonly budgetMicroUsd: number | null;
+  readonly deadline: number | null;
+  readonly origin?: string;
+}
+
+/** Opens a session that its opener holds. */
+export async function openSession(op: Operation, actor: Actor, session: NewSession): Promise<Session> {
+  await op.run(
+    `INSERT INTO substrate_sessions (id, holder, holder_name, epoch, status, origin, scopes, budget_micro_usd,
+       deadline, checkpoint, length, running_hash, created_at, changed_at)
+     VALUES (?, ?, ?, 1, 'open', ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
+    session.id,
+    actor.grant,
+    actor.id,
+    session.origin ?? 'native',
+    JSON.stringify(session.scopes),
+    session.budgetMicroUsd,
+    session.deadline,
+    JSON.stringify({ ...NO_CHECKPOINT, ...session.checkpoint }),
+    EMPTY_TRANSCRIPT,
+    op.now,
+    op.now,
+  );
+  await renewLease(op, session.id, op.now);
+  return requireSession(op, session.id);
+}
+
+export async function findSession(db: ReadHandle, id: string): Promise<Session | null> {
+  const row = await db.get<SessionRow>('SELECT * FROM substrate_sessions WHERE id = ?', id);
+  return row === undefined ? null : toSession(row);
+}
+
+/** @throws SeedError `not_found` */
+export async function requireSession(db: ReadHandle, id: string): Promise<Session> {
+  const session = await findSession(db, id);
+  if (session !== null) return session;
+  throw new SeedError('not_found', `There is no session ${id}.`, { hint: 'Use the id that the session began with.' });
+}
+
+/** The open sessions that a grant holds, the one changed last first; null for the owner's own. */
+export async function listHeld(db: ReadHandle, holder: string | null, limit: number): Promise<Session[]> {
+  const rows = await db.all<SessionRow>(
+    `SELECT * FROM substrate_sessions WHERE holder IS ? AND status = 'open' ORDER BY changed_at DESC, id LIMIT ?`,
+    holder,
+    limit,
+  );
+  return rows.map(toSession);
+}
+
+/** Every session, the one changed last first, below a cursor of its time and id. */
+export async function listSessions(
+  db: ReadHandle,
+  { limit, before = null }: { limit: number; before?: { readonly at: number; readonly id: string } | null },
+): Promise<Session[]> {
+  const rows = await db.all<SessionRow>(
+    `SELECT * FROM substrate_sessions WHERE changed_at < ? OR (changed_at = ? AND id > ?)
+      ORDER BY changed_at DESC, id LIMIT ?`,
+    before?.at ?? Number.MAX_SAFE_INTEGER,
+    before?.at ?? Number.MAX_SAFE_INTEGER,
+    before?.id ?? '',
+    limit,
+  );
+  return rows.map(toSession);
+}
+
+/** Who writes, and the epoch they believe to hold; null where they hold only one and need not say. */
+export interface Writer {
+  readonly actor: Actor;
+  readonly epoch: number | null;
+}
+
+/**
+ * The session, for whoever holds it now.
+ *
+ * @throws SeedError `not_found` (also for a stranger: a session's id tells nothing), `superseded` for an
+ *   earlier holder or epoch, `session_closed`
+ */
+export async function requireHeld(db: ReadHandle, id: string, { actor, epoch }: Writer): Promise<Session> {
+  const session = await requireSession(db, id);
+  if (session.holder !== actor.grant) throw superseded(session);
+  if (epoch !== null && epoch !== session.epoch) throw superseded(session);
+  if (session.status === 'closed') {
+    throw new SeedError('session_closed', `The session ${id} is closed.`, { hint: 'Open a new one.' });
+  }
+  return session;
+}
+
+function superseded({ id, holderName, epoch }: Session): SeedError {
+  return new SeedError('superseded', `The session ${id} is held by ${holderName} (epoch ${epoch}).`, {
+    hint: 'Stop working on it, or take it over with handoff_accept.',
+    data: { session: id, epoch },
+  });
+}
+
+/** Adds messages to the end of the transcript; the running hash goes with them. */
+export async function appendMessages(op: Operation, session: Session, messages: readonly Message[]): Promise<Session> {
+  let running = new Uint8Array(Buffer.from(session.runningHash, 'hex'));
+  let index = session.length;
+  for (const message of messages) {
+    const body = messageText(message);
+    const hash = messageHash(body);
+    running = new Uint8Array(extendTranscript(running, hash));
+    await op.run(
+      'INSERT INTO substrate_session_messages (session, idx, epoch, body, hash, at) VALUES (?, ?, ?, ?, ?, ?)',
+      session.id,
+      index,
+      session.epoch,
+      body,
+      hash,
+      op.now,
+    );
+    await noteTools(op, session.id, message);
+    index += 1;
+  }
+  await op.run(
+    'UPDATE substrate_sessions SET length = ?, running_hash = ?, changed_at = ? WHERE id = ?',
+    index,
+    running,
+    op.now,
+    session.id,
+  );
+  await renewLease(op, session.id, op.now);
+  return { ...session, length: index, runningHash: Buffer.from(running).toString('hex'), changedAt: op.now };
+}
+
+/** A tool call of an answer has not started; its result makes it done. */
+async function noteTools(op: Operation, session: string, { parts }: Message): Promise<void> {
+  for (const part of parts) {
+    if (part.type === 'tool_call') {
+      await op.run(
+        `INSERT INTO substrate_session_tools (session, call, name, idempotency_key, state)
+          VALUES (?, ?, ?, ?, 'not_started') ON CONFLICT DO NOTHING`,
+        session,
+        part.id,
+        part.name,
+        `${session}.${part.id}`,
+      );
+    } else if (part.type === 'tool_result') {
+      await setToolState(op, session, part.call, 'done');
+    }
+  }
+}
+
+export async function setToolState(
+  op: Operation,
+  session: string,
+  call: string,
+  state: ToolState['state'],
+): Promise<void> {
+  await op.run('UPDATE substrate_session_tools SET state = ? WHERE session = ? AND call = ?', state, session, call);
+}
+
+interface ToolRow extends Row {
+  readonly call: string;
+  readonly name: string;
+  readonly idempotency_key: string;
+  readonly state: ToolState['state'];
+}
+
+/** The tool calls that have no result yet. */
+export async function listOpenTools(db: ReadHandle, session: string, limit: number): Promise<ToolState[]> {
+  const rows = await db.all<ToolRow>(
+    `SELECT call, name, idempotency_key, state FROM substrate_session_tools
+      WHERE session = ? AND state <> 'done' ORDER BY call LIMIT ?`,
+    session,
+    limit,
+  );
+  return rows.map(({ idempotency_key: idempotencyKey, ...rest }) => ({ ...rest, idempotencyKey }));
+}
+
+/** Writes where the work stands; what the input leaves out stays as it was. */
+export async function setCheckpoint(op: Operation, session: Session, input: CheckpointInput): Promise<Session> {
+  const checkpoint = { ...session.checkpoint, ...input } as Checkpoint;
+  await op.run(
+    'UPDATE substrate_sessions SET checkpoint = ?, changed_at = ? WHERE id = ?',
+    JSON.stringify(checkpoint),
+    op.now,
+    session.id,
+  );
+  await renewLease(op, session.id, op.now);
+  return { ...session, checkpoint, changedAt: op.now };
+}
+
+export async function closeSession(op: Operation, { id }: Session): Promise<void> {
+  await op.run("UPDATE substrate_sessions SET status = 'closed', changed_at = ? WHERE id = ?", op.now, id);
+  await op.run('DELETE FROM substrate_session_leases WHERE session = ?', id);
+}
+
+/** The holder is alive, as of now. */
+export async function renewLease(tx: WriteHandle, session: string, now: number): Promise<void> {
+  await tx.run('REPLACE INTO substrate_session_leases (session, until) VALUES (?, ?)', session, now + LEASE_MS);
+}
+
+/** Until when the holder's silence is no death, ms since the epoch. */
+export async function leaseUntil(db: ReadHandle, session: string): Promise<number> {
+  const row = await db.get<{ until: number } & Row>(
+    'SELECT until FROM substrate_session_leases WHERE session = ?',
+    session,
+  );
+  return row?.until ?? 0;
+}
+
+interface MessageRow extends Row {
+  readonly idx: number;
+  readonly epoch: number;
+  readonly body: string;
+  readonly at: number;
+}
+
+/** Messages from an index on, oldest first. */
+export async function listMessages(
+  db: ReadHandle,
+  session: string,
+  { from, limit }: { from: number; limit: number },
+): Promise<StoredMessage[]> {
+  const rows = await db.all<MessageRow>(
+    'SELECT idx, epoch, body, at FROM substrate_session_messages WHERE session = ? AND idx >= ? ORDER BY idx LIMIT ?',
+    session,
+    from,
+    limit,
+  );
+  return rows.map(({ idx: index, ...rest }) => ({ index, ...rest }));
+}
+
+/** Gives the session to another holder: the epoch goes up by one, and whoever held it before is fenced off. */
+export async function moveSession(
+  op: Operation,
+  session: Session,
+  to: { actor: Actor; scopes: readonly string[]; budgetMicroUsd: number | null; reserveMicroUsd: number },
+): Promise<Session> {
+  const epoch = session.epoch + 1;
+  await op.run(
+    `UPDATE substrate_sessions SET holder = ?, holder_name = ?, epoch = ?, scopes = ?, budget_micro_usd = ?,
+       reserve_micro_usd = ?, changed_at = ? WHERE id = ? AND epoch = ?`,
+    to.actor.grant,
+    to.actor.id,
+    epoch,
+    JSON.stringify(to.scopes),
+    to.budgetMicroUsd,
+    to.reserveMicroUsd,
+    op.now,
+    session.id,
+    session.epoch,
+  );
+  await renewLease(op, session.id, op.now);
+  // What the last holder was doing when it was fenced off may or may not have happened.
+  await op.run(
+    "UPDATE substrate_session_tools SET state = 'in_doubt' WHERE session = ? AND state = 'not_started'",
+    session.id,
+  );
+  return requireSession(op, session.id);
+}
