@@ -23,80 +23,115 @@ export type Said =
   /** The answer is over: there is nothing to wait for. */
   | { readonly type: 'over' };
 
+/** An answer that is being decoded. */
+export interface Decoding {
+  readonly said: AsyncIterable<Said>;
+  /** Whether this is the SDK's error for an error that the provider sent in the stream. */
+  readonly isStreamError: (thrown: unknown) => boolean;
+}
+
 /** One provider's way with an attempt. */
 export interface Attempt {
   readonly outgoing: Outgoing;
-  /** Decodes the answer with the provider's SDK. */
-  readonly decode: (response: Response) => AsyncIterable<Said>;
-  /** Whether this is the SDK's error for an error that the provider sent in the stream. */
-  readonly isStreamError: (thrown: unknown) => boolean;
+  /** Loads the provider's SDK, which decodes the answer. */
+  readonly decode: (response: Response) => Promise<Decoding>;
+  /** Looks at the bytes before the SDK does, where that one is not strict enough. @throws ProviderFault */
+  readonly check?: () => (bytes: Uint8Array) => void;
 }
 
 /** Keeps the stream alive in the router's eyes while nothing can be said. */
 const ALIVE: ProviderEvent = { type: 'text', text: '' };
 
-export async function* answer(attempt: Attempt, context: ProviderContext): AsyncGenerator<ProviderEvent, void> {
-  const { outgoing } = attempt;
-  const body = watchBody(await send(outgoing, context), outgoing.provider);
-  const held: ProviderEvent[] = [];
-  let calls = 0;
-  let torn = false;
-  let stop: StopReason | null = null;
-  let usage: Usage | null = null;
-  let spoke = false;
+/** Makes an attempt; what `prepare` throws is a fault of the iteration too. */
+export async function* answer(prepare: () => Attempt, context: ProviderContext): AsyncGenerator<ProviderEvent, void> {
+  const attempt = prepare();
+  const { outgoing, check } = attempt;
+  const line = new Line(context.signal);
+  const heard = new Heard(outgoing);
+  let body: Body | null = null;
   try {
+    const response = await send(outgoing, { ...context, signal: line.signal });
+    body = watchBody(response, outgoing.provider, check?.());
     yield { type: 'accepted' };
-    for await (const said of decoded(attempt, { body, context, isOver: () => stop !== null })) {
-      if (said.type === 'over') break;
-      if (said.type === 'stop') stop = said.stop;
-      else if (said.type === 'usage') usage = said.usage;
-      else if (said.type === 'model') yield said;
-      else {
-        spoke ||= said.type !== 'text' || said.text !== '';
-        const event = said.type === 'call' ? callEvent(said, { outgoing, index: calls++ }) : said;
-        torn ||= event === null;
-        if (event === null) continue;
-        if (event.type === 'tool_call_begun') yield event;
-        else if (event.type === 'tool_call' || held.length > 0) {
-          held.push(event);
-          yield ALIVE;
-        } else yield event;
-      }
+    const reading = new Reading(attempt, { body, signal: line.signal });
+    for (;;) {
+      const said = await reading.next(heard.stopped);
+      if (said === null || said.type === 'over') break;
+      const event = heard.hear(said);
+      if (event !== null) yield event;
     }
-    if (stop === null) throw context.signal.aborted ? abortFault(context.signal, true) : cutFault(outgoing.provider);
-    // A call that the limit cut off is no call; torn for any other reason the answer is none.
-    if (torn && stop !== 'max_tokens') throw badChunk(outgoing.provider);
-    yield* held;
-    yield { type: 'end', stop, usage: believable(usage, spoke) };
+    if (!heard.stopped) throw line.signal.aborted ? abortFault(line.signal, true) : cutFault(outgoing.provider);
+    // Whoever has the end may hang up; what is left of the connection is then our own affair.
+    line.detach();
+    for (const event of heard.end()) yield event;
   } finally {
-    await body.release();
+    if (heard.stopped) await body?.drain();
+    line.hangUp();
   }
 }
 
-/** What the decoder says, and its errors as faults; after the terminal marker none of them matters. */
-async function* decoded(
-  { decode, isStreamError, outgoing }: Attempt,
-  { body, context, isOver }: { body: Body; context: ProviderContext; isOver: () => boolean },
-): AsyncGenerator<Said, void> {
-  try {
-    yield* decode(body.response);
-  } catch (thrown) {
-    if (isOver()) return;
-    throw faultOf(thrown, { body, context, outgoing, isStreamError });
+/** The caller's signal until the answer is whole, and a way of our own to hang up. */
+class Line {
+  readonly #own = new AbortController();
+  readonly #caller: AbortSignal;
+  readonly #onAbort = (): void => this.#own.abort(this.#caller.reason);
+
+  constructor(caller: AbortSignal) {
+    this.#caller = caller;
+    if (caller.aborted) this.#onAbort();
+    else caller.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#own.signal;
+  }
+
+  detach(): void {
+    this.#caller.removeEventListener('abort', this.#onAbort);
+  }
+
+  hangUp(): void {
+    this.detach();
+    this.#own.abort();
   }
 }
 
-function faultOf(
-  thrown: unknown,
-  { body, context, outgoing, isStreamError }: Omit<Attempt, 'decode'> & { body: Body; context: ProviderContext },
-): ProviderFault {
-  const { provider } = outgoing;
-  if (context.signal.aborted) return abortFault(context.signal, true);
-  if (thrown instanceof ProviderFault) return thrown;
-  if (isStreamError(thrown)) return streamError(provider);
-  if (body.state() === 'broken') return brokenFault(thrown, provider);
-  if (thrown instanceof SyntaxError || body.state() === 'open') return badChunk(provider);
-  return cutFault(provider);
+/** What the decoder says, one after the other, and its errors as faults. */
+class Reading {
+  readonly #attempt: Attempt;
+  readonly #body: Body;
+  readonly #signal: AbortSignal;
+  #decoding: Decoding | null = null;
+  #said: AsyncIterator<Said> | null = null;
+
+  constructor(attempt: Attempt, { body, signal }: { body: Body; signal: AbortSignal }) {
+    this.#attempt = attempt;
+    this.#body = body;
+    this.#signal = signal;
+  }
+
+  /** Null at the end; once the terminal marker was seen (`stopped`) no error matters any more. */
+  async next(stopped: boolean): Promise<Said | null> {
+    try {
+      this.#decoding ??= await this.#attempt.decode(this.#body.response);
+      this.#said ??= this.#decoding.said[Symbol.asyncIterator]();
+      const step = await this.#said.next();
+      return step.done === true ? null : step.value;
+    } catch (thrown) {
+      if (stopped) return null;
+      throw this.#fault(thrown);
+    }
+  }
+
+  #fault(thrown: unknown): ProviderFault {
+    const { provider } = this.#attempt.outgoing;
+    if (this.#signal.aborted) return abortFault(this.#signal, true);
+    if (thrown instanceof ProviderFault) return thrown;
+    if (this.#decoding?.isStreamError(thrown) === true) return streamError(provider);
+    if (this.#body.state() === 'broken') return brokenFault(thrown, provider);
+    if (thrown instanceof SyntaxError || this.#body.state() === 'open') return badChunk(provider);
+    return cutFault(provider);
+  }
 }
 
 function brokenFault(thrown: unknown, provider: string): ProviderFault {
@@ -105,6 +140,57 @@ function brokenFault(thrown: unknown, provider: string): ProviderFault {
   if (kind === 'cancelled') return new ProviderFault(kind, message, { mayBeBilled: true });
   return cutFault(provider);
 }
+
+/** What was heard of an answer, and what of it may be passed on. */
+class Heard {
+  readonly #outgoing: Outgoing;
+  readonly #held: ProviderEvent[] = [];
+  #stop: StopReason | null = null;
+  #usage: Usage | null = null;
+  #calls = 0;
+  #torn = false;
+  #spoke = false;
+
+  constructor(outgoing: Outgoing) {
+    this.#outgoing = outgoing;
+  }
+
+  /** Whether the terminal marker was seen. */
+  get stopped(): boolean {
+    return this.#stop !== null;
+  }
+
+  /** What of it can be passed on now. */
+  hear(said: Exclude<Said, { type: 'over' }>): ProviderEvent | null {
+    if (said.type === 'stop') this.#stop = said.stop;
+    else if (said.type === 'usage') this.#usage = said.usage;
+    else if (said.type === 'model')
+      return { type: 'model', model: said.model.toWellFormed().slice(0, MODEL_UNITS_MAX) };
+    else return this.#say(said);
+    return null;
+  }
+
+  /** What was kept back, and the end. @throws ProviderFault `bad_chunk` */
+  end(): ProviderEvent[] {
+    const stop = this.#stop ?? 'end';
+    // A call that the limit cut off is no call; torn for any other reason the answer is none.
+    if (this.#torn && stop !== 'max_tokens') throw badChunk(this.#outgoing.provider);
+    return [...this.#held, { type: 'end', stop, usage: believable(this.#usage, this.#spoke) }];
+  }
+
+  #say(said: Exclude<Said, { type: 'over' | 'stop' | 'usage' | 'model' }>): ProviderEvent | null {
+    this.#spoke ||= said.type !== 'text' || said.text !== '';
+    const event = said.type === 'call' ? callEvent(said, { outgoing: this.#outgoing, index: this.#calls++ }) : said;
+    this.#torn ||= event === null;
+    if (event === null || event.type === 'tool_call_begun') return event;
+    if (event.type !== 'tool_call' && this.#held.length === 0) return event;
+    this.#held.push(event);
+    return ALIVE;
+  }
+}
+
+/** UTF-16 units of a model's name, at most. */
+const MODEL_UNITS_MAX = 256;
 
 /**
  * A call under an id of our own: it follows from the request, the place and the provider's id, so

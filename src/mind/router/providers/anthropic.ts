@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from '../provider.ts';
 import { ANTHROPIC_API, ThinkingBlock, toAnthropic } from '../transcript/anthropic.ts';
-import type { Said } from './answer.ts';
+import type { Attempt, Decoding, Said } from './answer.ts';
 import { answer, once, readable } from './answer.ts';
 import { handOver, SILENT } from './transport.ts';
 
@@ -12,7 +12,7 @@ const encode = once(toAnthropic);
 export const anthropic: Provider = {
   name: 'anthropic',
   overhead: {
-    // The system prompt that comes with tools has at most 675 tokens (Anthropic docs, "Tool use: pricing").
+    // The system prompt that comes with tools has 159 to 530 tokens in the table (Anthropic docs, "Tool use: pricing").
     perRequest: 1_024,
     perMessage: 16,
     perTool: 64,
@@ -20,12 +20,12 @@ export const anthropic: Provider = {
     perImage: 4_784,
   },
   encode,
-  stream,
+  stream: (request, context) => answer(() => attemptOf(request, context), context),
 };
 
-async function* stream(request: ModelRequest, context: ProviderContext): ReturnType<typeof answer> {
-  const { default: Anthropic, APIError } = await import('@anthropic-ai/sdk');
-  const decode = async function* (response: Response): AsyncGenerator<Said, void> {
+function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
+  const decode = async (response: Response): Promise<Decoding> => {
+    const { default: Anthropic, APIError } = await import('@anthropic-ai/sdk');
     // Every option that would otherwise come from the environment is said.
     const client = new Anthropic({
       apiKey: 'sent already',
@@ -40,7 +40,8 @@ async function* stream(request: ModelRequest, context: ProviderContext): ReturnT
       fetch: handOver(response),
     });
     const { model } = request;
-    yield* read(await client.messages.create({ model, max_tokens: 1, messages: [], stream: true }), request);
+    const events = await client.messages.create({ model, max_tokens: 1, messages: [], stream: true });
+    return { said: read(events, request), isStreamError: (thrown) => thrown instanceof APIError };
   };
   const outgoing = {
     provider: PROVIDER,
@@ -52,7 +53,7 @@ async function* stream(request: ModelRequest, context: ProviderContext): ReturnT
     },
     body: encode(request).body,
   };
-  yield* answer({ outgoing, decode, isStreamError: (thrown) => thrown instanceof APIError }, context);
+  return { outgoing, decode };
 }
 
 const Count = z.number().nullish();

@@ -4,7 +4,7 @@ import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from 
 import { ProviderFault } from '../provider.ts';
 import type { ToolNames } from '../transcript/gemini.ts';
 import { GEMINI_API, toGemini, toolNames } from '../transcript/gemini.ts';
-import type { Said } from './answer.ts';
+import type { Attempt, Decoding, Said } from './answer.ts';
 import { answer, once, readable } from './answer.ts';
 import { streamError } from './faults.ts';
 import { handOver } from './transport.ts';
@@ -23,13 +23,13 @@ export const gemini: Provider = {
     perImage: 2_560,
   },
   encode,
-  stream,
+  stream: (request, context) => answer(() => attemptOf(request, context), context),
 };
 
-async function* stream(request: ModelRequest, context: ProviderContext): ReturnType<typeof answer> {
+function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
   const path = pathOf(request.model);
-  const { GoogleGenAI, ApiError } = await import('@google/genai');
-  const decode = async function* (response: Response): AsyncGenerator<Said, void> {
+  const decode = async (response: Response): Promise<Decoding> => {
+    const { GoogleGenAI, ApiError } = await import('@google/genai');
     // Every option that would otherwise come from the environment is said.
     const client = new GoogleGenAI({
       apiKey: 'sent already',
@@ -38,7 +38,10 @@ async function* stream(request: ModelRequest, context: ProviderContext): ReturnT
       httpOptions: { baseUrl: context.baseUrl, apiVersion: 'v1beta', fetch: handOver(response) },
     });
     const chunks = await client.models.generateContentStream({ model: request.model, contents: 'sent already' });
-    yield* read(chunks, { model: request.model, names: toolNames(request) });
+    return {
+      said: read(chunks, { model: request.model, names: toolNames(request) }),
+      isStreamError: (thrown) => thrown instanceof ApiError,
+    };
   };
   const outgoing = {
     provider: PROVIDER,
@@ -47,7 +50,7 @@ async function* stream(request: ModelRequest, context: ProviderContext): ReturnT
     headers: context.credential === null ? {} : { 'x-goog-api-key': context.credential },
     body: encode(request).body,
   };
-  yield* answer({ outgoing, decode, isStreamError: (thrown) => thrown instanceof ApiError }, context);
+  return { outgoing, decode };
 }
 
 /** @throws ProviderFault `rejected` for a name that would lead elsewhere */

@@ -4,7 +4,7 @@ import type { Message } from '../../../substrate/transcript.ts';
 import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from '../provider.ts';
 import { ProviderFault } from '../provider.ts';
 import { OLLAMA_API, toOllama } from '../transcript/ollama.ts';
-import type { Said } from './answer.ts';
+import type { Attempt, Decoding, Said } from './answer.ts';
 import { answer, once, readable } from './answer.ts';
 import { badChunk, streamError } from './faults.ts';
 import { handOver } from './transport.ts';
@@ -16,15 +16,16 @@ export const localOllama: Provider = {
   name: 'local-ollama',
   overhead: { perRequest: 1_024, perMessage: 16, perTool: 64, perImage: null },
   encode,
-  stream,
+  stream: (request, context) => answer(() => attemptOf(request, context), context),
 };
 
-async function* stream(request: ModelRequest, context: ProviderContext): ReturnType<typeof answer> {
-  // Not the package's own entry: that one takes an image's text for a path and reads the file.
-  const { Ollama } = await import('ollama/browser');
-  const decode = async function* (response: Response): AsyncGenerator<Said, void> {
-    const client = new Ollama({ host: context.baseUrl, fetch: handOver(checkLines(response)) });
-    yield* read(await client.chat({ model: request.model, messages: [], stream: true }), request);
+function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
+  const decode = async (response: Response): Promise<Decoding> => {
+    // Not the package's own entry: that one takes an image's text for a path and reads the file.
+    const { Ollama } = await import('ollama/browser');
+    const client = new Ollama({ host: context.baseUrl, fetch: handOver(response) });
+    const chunks = await client.chat({ model: request.model, messages: [], stream: true });
+    return { said: read(chunks, request), isStreamError: () => false };
   };
   const outgoing = {
     provider: PROVIDER,
@@ -33,38 +34,21 @@ async function* stream(request: ModelRequest, context: ProviderContext): ReturnT
     headers: context.credential === null ? {} : { authorization: `Bearer ${context.credential}` },
     body: encode(request).body,
   };
-  yield* answer({ outgoing, decode, isStreamError: () => false }, context);
+  return { outgoing, decode, check: lineCheck };
 }
 
 /**
- * The same lines, each of them looked at: the SDK skips a line that is no JSON, writes it to the console
- * and goes on as if nothing were missing.
+ * Looks at each line: the SDK skips one that is no JSON, writes it to the console and goes on as if
+ * nothing were missing. A torn last line is a cut, and the SDK leaves it out.
  */
-function checkLines(response: Response): Response {
+function lineCheck(): (bytes: Uint8Array) => void {
   const decoder = new TextDecoder();
   let rest = '';
-  const check = (line: string): void => {
-    if (line.trim() !== '') checkLine(line);
+  return (bytes) => {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line.trim() !== '') checkLine(line);
   };
-  const checked = new TransformStream<Uint8Array, Uint8Array>(
-    {
-      transform(bytes, controller) {
-        const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n');
-        rest = lines.pop() ?? '';
-        lines.forEach(check);
-        controller.enqueue(bytes);
-      },
-      flush() {
-        // A torn last line is a cut, and the SDK leaves it out.
-        rest = '';
-      },
-    },
-    undefined,
-    { highWaterMark: 0 },
-  );
-  return new Response((response.body as ReadableStream<Uint8Array>).pipeThrough(checked), {
-    headers: response.headers,
-  });
 }
 
 function checkLine(line: string): void {

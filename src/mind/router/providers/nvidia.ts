@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from '../provider.ts';
 import { toOpenAi } from '../transcript/openai.ts';
-import type { Said } from './answer.ts';
+import type { Attempt, Decoding, Said } from './answer.ts';
 import { answer, once, readable } from './answer.ts';
 import { handOver, SILENT } from './transport.ts';
 
@@ -15,12 +15,12 @@ export const nvidia: Provider = {
   // none documents the most that an image may count.
   overhead: { perRequest: 1_024, perMessage: 16, perTool: 64, perImage: null },
   encode,
-  stream,
+  stream: (request, context) => answer(() => attemptOf(request, context), context),
 };
 
-async function* stream(request: ModelRequest, context: ProviderContext): ReturnType<typeof answer> {
-  const { default: OpenAI, APIError } = await import('openai');
-  const decode = async function* (response: Response): AsyncGenerator<Said, void> {
+function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
+  const decode = async (response: Response): Promise<Decoding> => {
+    const { default: OpenAI, APIError } = await import('openai');
     // Every option that would otherwise come from the environment is said.
     const client = new OpenAI({
       apiKey: 'sent already',
@@ -35,7 +35,8 @@ async function* stream(request: ModelRequest, context: ProviderContext): ReturnT
       logLevel: 'off',
       fetch: handOver(response),
     });
-    yield* read(await client.chat.completions.create({ model: request.model, messages: [], stream: true }));
+    const chunks = await client.chat.completions.create({ model: request.model, messages: [], stream: true });
+    return { said: read(chunks), isStreamError: (thrown) => thrown instanceof APIError };
   };
   const outgoing = {
     provider: PROVIDER,
@@ -44,7 +45,7 @@ async function* stream(request: ModelRequest, context: ProviderContext): ReturnT
     headers: context.credential === null ? {} : { authorization: `Bearer ${context.credential}` },
     body: encode(request).body,
   };
-  yield* answer({ outgoing, decode, isStreamError: (thrown) => thrown instanceof APIError }, context);
+  return { outgoing, decode };
 }
 
 const Count = z.number().nullish();

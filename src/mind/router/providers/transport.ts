@@ -68,37 +68,38 @@ async function beginningOf(response: Response): Promise<string> {
   return Buffer.concat(chunks).subarray(0, ERROR_BYTES_MAX).toString();
 }
 
-/** An answer's bytes on their way to an SDK, and how they ended. */
+/** An answer's bytes on their way to an SDK. */
 export interface Body {
   readonly response: Response;
-  /** `open`; `ended` cleanly; `broken` by the network or by our own limit. */
+  /** `open`; `ended` cleanly; `broken` by the network, a check or our own limit. */
   readonly state: () => 'open' | 'ended' | 'broken';
-  /** Lets go of the connection: for reuse where the answer is over, else by closing it. */
-  readonly release: () => Promise<void>;
+  /** Reads what is left and lets go of the connection, so that the next request can have it. */
+  readonly drain: () => Promise<void>;
 }
 
-/** Watches an answer's bytes as they are read. The SDK reads them at its own pace. */
-export function watchBody(answer: Response, provider: string): Body {
+/**
+ * Watches an answer's bytes as they are read, at the SDK's pace; `check` may throw. An SDK that stops
+ * early cannot close the connection: what it leaves is read by `drain`.
+ */
+export function watchBody(answer: Response, provider: string, check: (bytes: Uint8Array) => void = () => {}): Body {
   const reader = readerOf(answer);
   let state: 'open' | 'ended' | 'broken' = 'open';
-  let bytes = 0;
+  let count = 0;
   const read = async (): Promise<Uint8Array | null> => {
     try {
       const { done, value } = await reader.read();
       if (done) {
-        state = 'ended';
+        if (state === 'open') state = 'ended';
         return null;
       }
-      bytes += value.length;
-      if (bytes <= ANSWER_BYTES_MAX) return value;
+      count += value.length;
+      if (count > ANSWER_BYTES_MAX) throw tooLong(provider);
+      check(value);
+      return value;
     } catch (thrown) {
       state = 'broken';
       throw thrown;
     }
-    state = 'broken';
-    throw new ProviderFault('bad_chunk', `The answer of ${provider} has more than ${ANSWER_BYTES_MAX} bytes.`, {
-      mayBeBilled: true,
-    });
   };
   const stream = new ReadableStream<Uint8Array>(
     {
@@ -110,22 +111,37 @@ export function watchBody(answer: Response, provider: string): Body {
     },
     { highWaterMark: 0 },
   );
-  const release = async (): Promise<void> => {
-    // The end of a finished answer is mostly here already; reading it leaves the connection for the next.
-    if (state === 'open') await Promise.race([read(), nextTurn()]).catch(() => {});
-    if (state !== 'ended') await reader.cancel().catch(() => {});
+  const drain = async (): Promise<void> => {
+    // The end of a finished answer is mostly here already.
+    if (state !== 'open') return;
+    const patience = after(DRAIN_MS_MAX);
+    await Promise.race([readOut(read), patience.over]).catch(() => {});
+    patience.stop();
   };
-  return { response: new Response(stream, { headers: answer.headers }), state: () => state, release };
+  return { response: new Response(stream, { headers: answer.headers }), state: () => state, drain };
+}
+
+async function readOut(read: () => Promise<Uint8Array | null>): Promise<void> {
+  while ((await read()) !== null);
 }
 
 function readerOf({ body }: Response): ReadableStreamDefaultReader<Uint8Array> {
   return (body as ReadableStream<Uint8Array>).getReader();
 }
 
-function nextTurn(): Promise<null> {
-  return new Promise((resolve) => {
-    setImmediate(resolve, null);
+function tooLong(provider: string): ProviderFault {
+  return new ProviderFault('bad_chunk', `The answer of ${provider} has more than ${ANSWER_BYTES_MAX} bytes.`, {
+    mayBeBilled: true,
   });
+}
+
+/** How long a connection is worth waiting for when its answer is over. */
+const DRAIN_MS_MAX = 250;
+
+function after(ms: number): { over: Promise<void>; stop: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  return { over: promise, stop: () => clearTimeout(timer) };
 }
 
 /** A `fetch` for an SDK: it gives the answer that is there, once, and sends nothing. */
