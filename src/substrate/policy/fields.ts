@@ -3,6 +3,7 @@
  * a field that is wrong is spoken of.
  */
 import * as z from 'zod';
+import { parseBaseUrl } from '../origins.ts';
 import { PROVIDERS } from './model.ts';
 
 /** Sizes of a policy; each is far above honest use. */
@@ -12,20 +13,19 @@ const TOKENS_MAX = 1_000_000;
 const WAIT_MS_MAX = 3_600_000;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const SCOPE =
-  /^(?:seed|(?:role|agent|session):(?:\*|[^\s*:=]{1,128})|label:[A-Za-z0-9._-]{1,64}=(?:\*|[^\s*]{1,128}))$/u;
+  /^(?:seed|(?:role|agent|session):(?:\*|[^\p{Cc}\s*]{1,200})|label:[A-Za-z0-9._-]{1,64}=(?:\*|[^\p{Cc}*]{0,128}))$/u;
 
 const WINDOWS = ['call', 'day', 'week', 'month', 'life'] as const;
 
-/** https anywhere, or http on this machine; nothing that could carry a secret or change the request. */
 function isBaseUrl(text: string): boolean {
-  const url = URL.parse(text);
-  if (url === null || text.length > 500 || url.username !== '' || url.password !== '') return false;
-  if (/[?#\s\\]/.test(text)) return false;
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
+  // The URL parser would trim the one and turn the other.
+  if (/[\s\\]/.test(text)) return false;
+  try {
+    parseBaseUrl(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isTimezone(text: string): boolean {

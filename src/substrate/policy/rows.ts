@@ -100,7 +100,7 @@ export const CeilingFields = z.object({ scope: ScopeField, window: Window, limit
 export const TimezoneFields = z.object({ timezone: Timezone });
 
 /** Rows of one table that are read at most; more of them make the whole policy unreadable. */
-export const ROWS_MAX: number = POLICY_LIMITS.roles * POLICY_LIMITS.candidatesPerRole;
+export const ROWS_MAX: number = 2 * POLICY_LIMITS.roles * POLICY_LIMITS.candidatesPerRole;
 
 /** Every row, in the order in which a person would list them. */
 export async function readPolicyRows(db: ReadHandle): Promise<PolicyRows> {

@@ -1,6 +1,9 @@
 /** The policy's file: what it takes, and that it says where it is wrong. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { parseScope } from '../../../src/substrate/ledger/scope.ts';
 import { readDocument } from '../../../src/substrate/policy/document.ts';
 import { formatUsd, parseUsd } from '../../../src/substrate/policy/money.ts';
 import { comparePolicies, renderPolicy } from '../../../src/substrate/policy/render.ts';
@@ -156,6 +159,26 @@ describe('a policy file', () => {
       { numRuns: 150 },
     );
   });
+});
+
+test('the one in the README is taken, without a doubt about it', () => {
+  const readme = readFileSync(path.join(import.meta.dirname, '..', '..', '..', 'README.md'), 'utf8');
+  const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(readme) ?? [];
+  expect(readDocument(yaml)).toMatchObject({ problems: [], warnings: [], rows: { timezone: 'Europe/Berlin' } });
+});
+
+test.each([
+  'seed',
+  'role:*',
+  'agent:cursor-2',
+  'session:1f',
+  'label:customer=*',
+  'label:customer=',
+  'label:team=the blue one',
+])('the ceiling’s scope %s means the same to the ledger', (scope) => {
+  const text = POLICY.replace('scope: seed', `scope: "${scope}"`);
+  expect(readDocument(text).rows?.ceilings[0]?.scope).toBe(scope);
+  expect(() => parseScope(scope)).not.toThrow();
 });
 
 describe('a policy shown', () => {
