@@ -63,15 +63,20 @@ test.each(TOOLS)('$name: every text and every list that comes in has a limit', (
   expect(open(z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' }), name)).toEqual([]);
 });
 
-test('one tool a file or one file for a pair, and none is forgotten in the list', () => {
+test('a tool stands in the file of its name, a pair in one of what both do, and none is forgotten in the list', () => {
   const folder = path.join(import.meta.dirname, '..', '..', 'src', 'tools');
-  const nouns = new Set(TOOLS.map(({ name }) => name.split('_')[0]));
-  const files = readdirSync(folder).filter((file) => nouns.has(file.split('-')[0] ?? '') && file.includes('-'));
-  const listed = new Set(TOOLS.map(({ name }) => `${name.replaceAll('_', '-')}.ts`));
-  const helpers = new Set(['receipt-schema.ts', 'policy-schema.ts', 'request-view.ts', 'grant-view.ts', 'bus-view.ts']);
-  const unlisted = files.filter((file) => !listed.has(file) && !helpers.has(file));
-  // A file that holds a pair is named after the one, or after what both do.
-  expect(unlisted.filter((file) => !['request-decide.ts', 'seed-halt.ts'].includes(file))).toEqual([]);
+  const defined = readdirSync(folder).map((file) => ({
+    file,
+    names: [...readFileSync(path.join(folder, file), 'utf8').matchAll(/defineTool\(\{\s*name: '(\w+)'/g)].map(
+      (match) => match[1] ?? '',
+    ),
+  }));
+  const names = defined.flatMap((each) => each.names);
+  expect(names.toSorted()).toEqual(TOOLS.map(({ name }) => name).toSorted());
+  for (const { file, names: own } of defined) {
+    if (own.length === 1) expect(file).toBe(`${own[0]?.replaceAll('_', '-')}.ts`);
+    for (const name of own) expect(file.split('-')[0]).toBe(name.split('_')[0]);
+  }
 });
 
 test.each(TOOLS)('$name: a note cannot look like its receipt', ({ name }) => {
