@@ -18,7 +18,7 @@ import type { Target } from '../substrate/policy/model.ts';
 /** Bytes of one answer, at most; an answer of a million characters has room in it several times over. */
 export const RESPONSE_BYTES_MAX = 32 * 1_024 * 1_024;
 /** Bytes of an answer's headers, at most. */
-export const RESPONSE_HEADER_BYTES_MAX = 16 * 1_024;
+const RESPONSE_HEADER_BYTES_MAX = 16 * 1_024;
 const CONNECT_MS_MAX = 10_000;
 /** The router has its own, shorter times; these end what nobody times. */
 const SILENCE_MS_MAX = 15 * 60 * 1_000;

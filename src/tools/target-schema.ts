@@ -3,13 +3,11 @@ import * as z from 'zod';
 import { listLocalModels } from '../mind/router/local-models.ts';
 import type { Egress } from '../membrane/egress.ts';
 import { toSeedError } from '../errors.ts';
-import { POLICY_LIMITS } from '../substrate/policy/fields.ts';
 import type { ProviderName, Target } from '../substrate/policy/model.ts';
 import { PROVIDERS } from '../substrate/policy/model.ts';
 import type { TargetRow } from '../substrate/policy/rows.ts';
 
 export const TargetName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
-export const TargetsMax: number = POLICY_LIMITS.targets;
 
 /** A row as a target; null for one that names no provider of ours. */
 export function toTarget({ name, provider, base_url: baseUrl, credential }: TargetRow): Target | null {

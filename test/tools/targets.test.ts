@@ -8,6 +8,7 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Rig, RigOptions } from '../doors/rig.ts';
 import { askOwner, asOwner, listenAnywhere, openRig, receipts } from '../doors/rig.ts';
+import { until } from '../support/child.ts';
 import type { ProviderStub } from '../support/provider-stub.ts';
 import { startProviderStub } from '../support/provider-stub.ts';
 import type { Scratch } from '../support/scratch.ts';
@@ -310,6 +311,21 @@ describe('a trial', () => {
     expect(stub.requests).toEqual([]);
     await asOwner(rig, 'seed_resume');
     expect(await trial()).toMatchObject({ ok: true });
+  });
+
+  test('under way when the seed is halted is ended, and settled at its bound', async () => {
+    await withTarget();
+    stub.next({ do: 'stall', after: 1 });
+    const tried = trial();
+    await until(() => stub.requests.length === 1, 'the trial to be sent');
+    await asOwner(rig, 'seed_halt');
+    await stub.hungUp(1);
+    expect(await tried).toMatchObject({ ok: false });
+    const ended = (await receipts(rig)).filter(
+      ({ action, outcome }) => action === 'route.attempt' && outcome !== 'intent',
+    );
+    expect(ended).toHaveLength(1);
+    expect(ended[0]?.detail['cost_micro_usd']).toBeGreaterThan(0);
   });
 
   test('of a credential that is gone says which', async () => {

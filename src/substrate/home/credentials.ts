@@ -80,7 +80,7 @@ function unusable(name: string, reason: string, message: string, hint: string): 
 }
 
 /** @throws SeedError `invalid_input` for a name with a path in it, or any other that is no name */
-export function assertCredentialName(name: string): void {
+function assertCredentialName(name: string): void {
   if (CREDENTIAL_NAME.test(name)) return;
   throw new SeedError('invalid_input', 'That is not a name for a credential.', {
     hint: `A credential is a name, never a path: ${CREDENTIAL_NAME_RULE}.`,
