@@ -28,7 +28,7 @@ const VERSION_RUNS = 3;
 const NOBLE_SHARE = 10;
 
 /** Collects the rounds of measures that are taken in turn. */
-class Series {
+export class Series {
   readonly #samples = new Map<string, { unit: Measure['unit']; samples: number[]; tookMs: number[] }>();
 
   add(name: string, unit: Measure['unit'], value: number, tookMs: readonly number[] = []): void {

@@ -6,13 +6,14 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { bus } from './bus.ts';
 import { ground } from './ground.ts';
 import { mcp } from './mcp.ts';
 import { router } from './router.ts';
 import type { Bench, BenchReport } from './report.ts';
 import { renderReport, reportJson } from './report.ts';
 
-const BENCHES: Readonly<Record<string, Bench>> = { ground, mcp, router };
+const BENCHES: Readonly<Record<string, Bench>> = { bus, ground, mcp, router };
 
 const RECEIPTS = 100_000;
 const RECEIPTS_FULL = 1_000_000;
