@@ -199,8 +199,9 @@ class McpEndpoint {
 
   /** @throws SeedError for a stranger; whoever was let in is answered, and on record, here */
   async serve(exchange: Exchange): Promise<void> {
-    const { membrane, leaveRefusal, onDefect } = this.#options;
-    const admitted = await membrane.admitKey(bearer(exchange.request));
+    const { leaveRefusal, onDefect } = this.#options;
+    const admitted = await this.#admit(exchange);
+    if (admitted === null) return;
     const { actor } = admitted;
     try {
       await this.#serveAdmitted(exchange, admitted);
@@ -213,20 +214,33 @@ class McpEndpoint {
     }
   }
 
-  async #serveAdmitted({ request, response }: Exchange, { grant, only }: Admitted): Promise<void> {
+  /**
+   * Registers the request under the grant that its key names, then looks at the grant: a removal in
+   * between is seen by one of the two. Null where the client has gone.
+   */
+  async #admit({ request, response }: Exchange): Promise<Admitted | null> {
     const { membrane } = this.#options;
-    if (membrane.work.count(grant.id) >= limits.REQUESTS_PER_KEY_MAX) throw tooMany('requests are open');
+    const shown = membrane.openKey(bearer(request));
     const own = (): void => {
       response.destroy();
     };
-    const release = membrane.work.register(grant.id, own);
+    const release = membrane.work.register(shown.grant, own);
     response.once('close', release);
-    if (response.destroyed) {
+    try {
+      if (!response.destroyed) return { ...(await membrane.admit(shown)), own };
+    } catch (error) {
+      // A stranger is told so, and holds nothing open.
       release();
-      return;
+      throw error;
     }
-    // Registered first, looked at again after: a removal in between is seen by one of the two.
-    const admitted = { ...(await membrane.readmit(grant, only)), own };
+    release();
+    return null;
+  }
+
+  async #serveAdmitted({ request, response }: Exchange, admitted: Admitted): Promise<void> {
+    const { grant } = admitted;
+    // This one is among them.
+    if (this.#options.membrane.work.count(grant.id) > limits.REQUESTS_PER_KEY_MAX) throw tooMany('requests are open');
     if (!METHODS.has(request.method ?? '')) {
       notAllowed(response);
       return;

@@ -22,6 +22,13 @@ import { OpenWork } from './streams.ts';
 /** What a credential may do at most, where it was made for less than its grant; null for all of it. */
 export type Only = ReadonlySet<string> | null;
 
+/** What a bearer key says, apart from whether its grant is in force. */
+export interface ShownKey {
+  /** The id of its grant. */
+  readonly grant: string;
+  readonly only: Only;
+}
+
 /** An actor with the grant behind it, as far as the credential that it showed goes. */
 export interface Admitted {
   readonly actor: Actor;
@@ -58,21 +65,30 @@ export class Membrane {
   }
 
   /**
-   * The actor of a bearer key.
+   * What a bearer key says. Its signature was found good and it has not expired; whether its grant is
+   * in force is for {@link admit} to look up, once what came in is registered under it.
    *
-   * @throws SeedError `unauthenticated`, `key_revoked`, `key_expired`, `halted`, or why the log is not trusted
+   * @throws SeedError `unauthenticated`, `key_expired`
    */
-  async admitKey(token: string): Promise<Admitted> {
+  openKey(token: string): ShownKey {
     const { jti, scope, narrowed } = this.#open(token);
-    const only = narrowed === true ? new Set(scope.split(' ')) : null;
-    const admitted = await this.#admit(jti, 'http', only);
+    return { grant: jti, only: narrowed === true ? new Set(scope.split(' ')) : null };
+  }
+
+  /**
+   * The actor of a bearer key, at this moment.
+   *
+   * @throws SeedError `key_revoked`, `key_expired`, `halted`, or why the log is not trusted
+   */
+  async admit({ grant, only }: ShownKey): Promise<Admitted> {
+    const admitted = await this.#admit(grant, 'http', only);
     this.noteUse(admitted.grant);
     return admitted;
   }
 
   /** The actor of a grant that came in before, at this moment. Looking again is no use of it. */
-  readmit({ id, door }: Grant, only: Only = null): Promise<Admitted> {
-    return this.#admit(id, door, only);
+  readmit({ id, door }: Grant): Promise<Admitted> {
+    return this.#admit(id, door, null);
   }
 
   async #admit(id: string, door: Grant['door'], only: Only): Promise<Admitted> {

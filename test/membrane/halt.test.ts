@@ -91,7 +91,7 @@ test('[LOCK-MEMBRANE-2] what was let in before a halt and waits behind it is not
   using folder = scratch();
   await using rig = await openRig(folder.at('home'));
   const { id, key } = await issue(rig, 'queued');
-  const { actor } = await rig.membrane.admitKey(key);
+  const { actor } = await rig.membrane.admit(rig.membrane.openKey(key));
   const act = (action: string): Promise<string> =>
     rig.substrate
       .operate({ action, actor }, async () => 'ok')

@@ -79,7 +79,7 @@ describe('[LOCK-MEMBRANE-3] registering under a key', () => {
   test('without a public key is refused: a bearer key comes from the owner alone', async () => {
     expect(outcome(await register({ public_key: undefined }))).toBe('invalid_input');
     expect(outcome(await register({ public_key: null }))).toBe('invalid_input');
-    const { actor, grant } = await rig.membrane.admitKey(parent.key);
+    const { actor, grant } = await rig.membrane.admit(rig.membrane.openKey(parent.key));
     const bearer = { name: name(), scopes: ['receipt.read'], public_key: null };
     await expect(rig.call({ tool: 'key_issue', input: bearer, actor, grant })).rejects.toMatchObject({
       code: 'not_found',

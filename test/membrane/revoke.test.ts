@@ -3,7 +3,6 @@ import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import type { ClientRequest } from 'node:http';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { actorOf } from '../../src/membrane/membrane.ts';
 import { OpenWork } from '../../src/membrane/streams.ts';
 import { homePath } from '../../src/substrate/home/layout.ts';
 import type { Rig } from '../doors/rig.ts';
@@ -21,6 +20,7 @@ import {
   outcome,
   ownKey,
   receipts,
+  rpc,
 } from '../doors/rig.ts';
 import { until } from '../support/child.ts';
 import type { Scratch } from '../support/scratch.ts';
@@ -178,49 +178,57 @@ describe('[LOCK-MEMBRANE-2] removed between check and act', () => {
     expect(after.map(({ action }) => action)).toEqual(['key.revoke']);
   });
 
-  test('after the key was looked at and before the request was registered: the second look refuses', async () => {
+  test('after the key was opened and before the request was registered: the look at the grant refuses', async () => {
     const key = await issue(rig, name());
     const { membrane } = rig;
-    const [look, again] = [membrane.admitKey.bind(membrane), membrane.readmit.bind(membrane)];
-    const revokeAfter = async (token: string): ReturnType<typeof look> => {
-      const admitted = await look(token);
-      edit(rig.home, 'DELETE FROM substrate_grants WHERE id = ?', admitted.grant.id);
-      return admitted;
-    };
+    const [open, look] = [membrane.openKey.bind(membrane), membrane.admit.bind(membrane)];
     try {
-      membrane.admitKey = revokeAfter;
+      membrane.openKey = (token) => {
+        const shown = open(token);
+        edit(rig.home, 'DELETE FROM substrate_grants WHERE id = ?', shown.grant);
+        return shown;
+      };
       expect(await enter(key.key)).toBe('key_revoked');
-      // The negative control: without the second look, the request would have come in.
+      membrane.openKey = open;
+      // The negative control: without the look, a request whose grant is gone comes in.
       const other = await issue(rig, name());
-      membrane.readmit = (grant) => Promise.resolve({ grant, actor: actorOf(grant), only: null });
-      const answer = await callOverHttp(rig, other.key, 'seed_start');
-      expect(answer.status).toBe(200);
+      const known = await look(open(other.key));
+      edit(rig.home, 'DELETE FROM substrate_grants WHERE id = ?', other.id);
+      membrane.admit = () => Promise.resolve(known);
+      expect((await rpc(rig, other.key, { method: 'tools/list' })).status).toBe(200);
     } finally {
-      membrane.admitKey = look;
-      membrane.readmit = again;
+      membrane.openKey = open;
+      membrane.admit = look;
     }
   });
 
-  test('after the second look and before the stream stood: the cut finds it, since it was registered first', async () => {
+  test('after the look and before the stream stood: the cut finds it, since it was registered first', async () => {
     const key = await issue(rig, name());
     const { membrane } = rig;
-    const again = membrane.readmit.bind(membrane);
-    membrane.readmit = async (grant) => {
-      const admitted = await again(grant);
-      if (grant.id === key.id) await asOwner(rig, 'key_revoke', { key: key.id });
+    const look = membrane.admit.bind(membrane);
+    membrane.admit = async (shown) => {
+      const admitted = await look(shown);
+      if (shown.grant === key.id) await asOwner(rig, 'key_revoke', { key: key.id });
       return admitted;
     };
     try {
       const stream = await listen(rig, key.key);
       await until(() => stream.ended(), 'the stream to be cut');
     } finally {
-      membrane.readmit = again;
+      membrane.admit = look;
     }
+  });
+
+  test('a key that was refused holds nothing open', async () => {
+    const key = await issue(rig, name());
+    await asOwner(rig, 'key_revoke', { key: key.id });
+    expect(await enter(key.key)).toBe('key_revoked');
+    await until(() => rig.membrane.work.count(key.id) === 0, 'the request to be let go');
   });
 
   test('before an operation commits: refused inside the transaction, with a receipt and no effect', async () => {
     const key = await issue(rig, name());
-    const { actor, grant } = await rig.membrane.admitKey(key.key);
+    const { actor, grant } = await rig.membrane.admit(rig.membrane.openKey(key.key));
     const note = (): Promise<unknown> => rig.call({ tool: 'receipt_note', input: { text: 'late' }, actor, grant });
     await expect(note()).resolves.toBeTruthy();
     await asOwner(rig, 'key_revoke', { key: key.id });
@@ -231,7 +239,7 @@ describe('[LOCK-MEMBRANE-2] removed between check and act', () => {
 
   test('before what was read goes out: nothing does', async () => {
     const key = await issue(rig, name());
-    const { actor, grant } = await rig.membrane.admitKey(key.key);
+    const { actor, grant } = await rig.membrane.admit(rig.membrane.openKey(key.key));
     const read = (): Promise<unknown> => rig.call({ tool: 'receipt_get', input: { seq: 0 }, actor, grant });
     await expect(read()).resolves.toBeTruthy();
     await asOwner(rig, 'key_revoke', { key: key.id });
