@@ -33,7 +33,9 @@ describe.each(COMBINATIONS)('$kind over $way', ({ kind, way }) => {
     expect(tools).toEqual(expect.arrayContaining(['seed_start', 'receipt_note', 'receipt_get']));
     expect(tools).not.toContain('membrane_register');
     expect(tools).not.toContain('key_issue');
-    expect(await client.resources()).toEqual(['seed://status', 'seed://checkpoint']);
+    // A local agent has an inbox from the start; a key, where it was given one.
+    const inbox = way === 'http' ? [] : ['seed://bus/inbox'];
+    expect(await client.resources()).toEqual(['seed://status', 'seed://checkpoint', ...inbox]);
     expect(await client.templates()).toEqual(['seed://receipts/{seq}']);
     expect(await client.prompts()).toEqual(['introduce_seed']);
     expect(await client.prompt('introduce_seed')).toContain('seed_start');
