@@ -64,6 +64,8 @@ export interface ProviderStub extends AsyncDisposable {
   /** What a target's `base_url` would be. */
   readonly baseUrl: (provider: ProviderName) => string;
   readonly requests: readonly StubRequest[];
+  /** How many connections were made. */
+  readonly connections: () => number;
   /** What the next requests meet, in order; after them {@link Behaviour} `answer`. */
   readonly next: (...behaviours: Behaviour[]) => void;
   /** Resolves when so many connections of stalled answers have been closed by the other side. */
@@ -97,6 +99,10 @@ export async function startProviderStub(): Promise<ProviderStub> {
       return behave(outgoing, { provider, model, behaviour: queue.shift() ?? { do: 'answer' }, onHangup });
     });
   });
+  let connections = 0;
+  server.on('connection', () => {
+    connections += 1;
+  });
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });
@@ -110,6 +116,7 @@ export async function startProviderStub(): Promise<ProviderStub> {
   return {
     baseUrl: (provider) => `http://127.0.0.1:${port}/${provider}`,
     requests,
+    connections: () => connections,
     next: (...behaviours) => void queue.push(...behaviours),
     hungUp: (count) =>
       new Promise((resolve) => {

@@ -66,9 +66,13 @@ export async function* answer(prepare: () => Attempt, context: ProviderContext):
     for (const event of heard.end()) yield event;
   } finally {
     if (heard.stopped) await body?.drain();
-    line.hangUp();
+    line.detach();
+    if (body?.state() !== 'ended') line.hangUp();
   }
 }
+
+/** Made once: an error of one's own for each abort would cost as much as the rest of a short answer. */
+const HUNG_UP = new ProviderFault('cancelled', 'The answer is not read any further.', { mayBeBilled: true });
 
 /** The caller's signal until the answer is whole, and a way of our own to hang up. */
 class Line {
@@ -91,8 +95,7 @@ class Line {
   }
 
   hangUp(): void {
-    this.detach();
-    this.#own.abort();
+    this.#own.abort(HUNG_UP);
   }
 }
 
@@ -221,6 +224,12 @@ function believable(usage: Usage | null, spoke: boolean): Usage | null {
   if (![input, output, cachedInput, cacheWrite].every((count) => Number.isSafeInteger(count) && count >= 0))
     return null;
   return input + cachedInput + cacheWrite === 0 || (spoke && output === 0) ? null : usage;
+}
+
+/** Loads a module with its first use; `import()` itself looks it up anew each time, which takes its time. */
+export function lazy<T>(load: () => Promise<T>): () => Promise<T> {
+  let loaded: Promise<T> | null = null;
+  return () => (loaded ??= load());
 }
 
 /** Encodes a request once, however often it is asked for: the router prices what the stream then sends. */

@@ -3,11 +3,12 @@ import * as z from 'zod';
 import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from '../provider.ts';
 import { ANTHROPIC_API, ThinkingBlock, toAnthropic } from '../transcript/anthropic.ts';
 import type { Attempt, Decoding, Said } from './answer.ts';
-import { answer, once, readable } from './answer.ts';
+import { answer, lazy, once, readable } from './answer.ts';
 import { handOver, SILENT } from './transport.ts';
 
 const PROVIDER = 'Anthropic';
 const encode = once(toAnthropic);
+const sdk = lazy(() => import('@anthropic-ai/sdk'));
 
 export const anthropic: Provider = {
   name: 'anthropic',
@@ -25,7 +26,7 @@ export const anthropic: Provider = {
 
 function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
   const decode = async (response: Response): Promise<Decoding> => {
-    const { default: Anthropic, APIError } = await import('@anthropic-ai/sdk');
+    const { default: Anthropic, APIError } = await sdk();
     // Every option that would otherwise come from the environment is said.
     const client = new Anthropic({
       apiKey: 'sent already',

@@ -5,12 +5,13 @@ import { ProviderFault } from '../provider.ts';
 import type { ToolNames } from '../transcript/gemini.ts';
 import { GEMINI_API, toGemini, toolNames } from '../transcript/gemini.ts';
 import type { Attempt, Decoding, Said } from './answer.ts';
-import { answer, once, readable } from './answer.ts';
+import { answer, lazy, once, readable } from './answer.ts';
 import { streamError } from './faults.ts';
 import { handOver } from './transport.ts';
 
 const PROVIDER = 'Gemini';
 const encode = once(toGemini);
+const sdk = lazy(() => import('@google/genai'));
 
 export const gemini: Provider = {
   name: 'gemini',
@@ -29,7 +30,7 @@ export const gemini: Provider = {
 function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
   const path = pathOf(request.model);
   const decode = async (response: Response): Promise<Decoding> => {
-    const { GoogleGenAI, ApiError } = await import('@google/genai');
+    const { GoogleGenAI, ApiError } = await sdk();
     // Every option that would otherwise come from the environment is said.
     const client = new GoogleGenAI({
       apiKey: 'sent already',

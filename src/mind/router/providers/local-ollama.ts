@@ -5,12 +5,14 @@ import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from 
 import { ProviderFault } from '../provider.ts';
 import { OLLAMA_API, toOllama } from '../transcript/ollama.ts';
 import type { Attempt, Decoding, Said } from './answer.ts';
-import { answer, once, readable } from './answer.ts';
+import { answer, lazy, once, readable } from './answer.ts';
 import { badChunk, streamError } from './faults.ts';
 import { handOver } from './transport.ts';
 
 const PROVIDER = 'Ollama';
 const encode = once(toOllama);
+// Not the package's own entry: that one takes an image's text for a path and reads the file.
+const sdk = lazy(() => import('ollama/browser'));
 
 export const localOllama: Provider = {
   name: 'local-ollama',
@@ -21,8 +23,7 @@ export const localOllama: Provider = {
 
 function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
   const decode = async (response: Response): Promise<Decoding> => {
-    // Not the package's own entry: that one takes an image's text for a path and reads the file.
-    const { Ollama } = await import('ollama/browser');
+    const { Ollama } = await sdk();
     const client = new Ollama({ host: context.baseUrl, fetch: handOver(response) });
     const chunks = await client.chat({ model: request.model, messages: [], stream: true });
     return { said: read(chunks, request), isStreamError: () => false };

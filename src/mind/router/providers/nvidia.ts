@@ -3,11 +3,12 @@ import * as z from 'zod';
 import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from '../provider.ts';
 import { toOpenAi } from '../transcript/openai.ts';
 import type { Attempt, Decoding, Said } from './answer.ts';
-import { answer, once, readable } from './answer.ts';
+import { answer, lazy, once, readable } from './answer.ts';
 import { handOver, SILENT } from './transport.ts';
 
 const PROVIDER = 'NVIDIA';
 const encode = once(toOpenAi);
+const sdk = lazy(() => import('openai'));
 
 export const nvidia: Provider = {
   name: 'nvidia',
@@ -20,7 +21,7 @@ export const nvidia: Provider = {
 
 function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
   const decode = async (response: Response): Promise<Decoding> => {
-    const { default: OpenAI, APIError } = await import('openai');
+    const { default: OpenAI, APIError } = await sdk();
     // Every option that would otherwise come from the environment is said.
     const client = new OpenAI({
       apiKey: 'sent already',

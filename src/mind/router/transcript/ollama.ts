@@ -65,7 +65,9 @@ function promptBound(messages: readonly ChatMessage[], tools: readonly unknown[]
 
 /** In powers of two: another size makes Ollama load the model anew. */
 function roundUp(tokens: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(tokens, CONTEXT_MIN)));
+  let size = CONTEXT_MIN;
+  while (size < tokens) size *= 2;
+  return size;
 }
 
 function toMessages(turns: readonly Turn[], losses: Loss[]): ChatMessage[] {

@@ -1,6 +1,6 @@
 /** What providers answer, in the neutral form; and what leaves for them, to the byte. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { ModelRequest, StopReason } from '../../../../src/mind/router/provider.ts';
+import type { ModelRequest, ProviderEvent, StopReason } from '../../../../src/mind/router/provider.ts';
 import { PROVIDER_MODULES } from '../../../../src/mind/router/providers/index.ts';
 import type { ProviderName } from '../../../../src/substrate/policy/model.ts';
 import { PROVIDERS } from '../../../../src/substrate/policy/model.ts';
@@ -201,6 +201,23 @@ test.each(STOPS)('%s: %s is %s', async (name, said, stop) => {
   expect(ofType(await answered(name, { text: ['x'], stop: said }), 'end')[0]?.stop).toBe(stop);
 });
 
+test('a tool whose name Gemini does not allow is called by its own name all the same', async () => {
+  const tools = ['7zip', '_7zip', '-x'].map((name) => ({ name, description: '', parameters: '{}' }));
+  const sent = JSON.parse(PROVIDER_MODULES.gemini.encode({ ...ASKED, tools }).body) as {
+    tools: { functionDeclarations: { name: string }[] }[];
+  };
+  const names = sent.tools[0]?.functionDeclarations.map(({ name }) => name) ?? [];
+  expect(names[1]).toBe('_7zip');
+  const calls = names.map((name) => ({ name, arguments: '{}' }));
+  const streamed = await answered('gemini', { calls }, { ...ASKED, tools });
+  expect(ofType(streamed, 'tool_call').map(({ call }) => call.name)).toEqual(['7zip', '_7zip', '-x']);
+});
+
+test('what Anthropic adds to its events is passed over, and arguments may stand in a block’s beginning', async () => {
+  const streamed = await answered('anthropic', { calls: [{ name: 'run', arguments: '' }] });
+  expect(ofType(streamed, 'tool_call')).toMatchObject([{ call: { arguments: '{}' } }]);
+});
+
 test('Gemini: a failure of the model is no answer', async () => {
   for (const stop of ['MALFORMED_FUNCTION_CALL', 'OTHER', 'SOMETHING_NEW']) {
     stub.next({ do: 'answer', answer: { text: ['x'], stop } });
@@ -336,6 +353,29 @@ describe('Ollama’s context', () => {
     await answered('local-ollama', {}, request);
     expect(stub.requests.at(-1)?.body).toContain(`"images":["${name}"]`);
   });
+});
+
+test.each(PROVIDERS)('%s: a finished answer leaves its connection for the next request', async (name) => {
+  await using own = await startProviderStub();
+  for (let time = 0; time < 8; time += 1) {
+    expect((await streamOf(name, { baseUrl: own.baseUrl(name) })).fault).toBeNull();
+  }
+  expect(own.requests).toHaveLength(8);
+  // A pool may open a second one while the first is just becoming free.
+  expect(own.connections()).toBeLessThanOrEqual(2);
+});
+
+test.each(PROVIDERS)('%s: whoever hangs up at the end does not break the connection', async (name) => {
+  await using own = await startProviderStub();
+  for (let time = 0; time < 8; time += 1) {
+    const control = new AbortController();
+    const onEvent = ({ type }: ProviderEvent): void => {
+      if (type === 'end') control.abort();
+    };
+    const streamed = await streamOf(name, { baseUrl: own.baseUrl(name), signal: control.signal, onEvent });
+    expect(streamed.fault).toBeNull();
+  }
+  expect(own.connections()).toBeLessThanOrEqual(2);
 });
 
 describe('nothing comes from the environment', () => {
