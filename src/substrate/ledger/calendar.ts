@@ -6,32 +6,16 @@
  */
 import { SeedError } from '../../errors.ts';
 import type { CeilingWindow } from '../policy/model.ts';
+import { remember } from './remember.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const DAY = /^\d{4}-\d\d-\d\d$/;
 
-/** What a process asks about is the zone of its policy; a few more come with edits of it. */
-const CACHE_MAX = 64;
-
-/** A function with its latest answers kept: a formatter takes 50 µs to make, a day's end 40 µs to find. */
-function remember<T>(find: (...key: readonly [string, string]) => T): (...key: readonly [string, string]) => T {
-  const known = new Map<string, T>();
-  return (first, second) => {
-    const key = `${first} ${second}`;
-    let value = known.get(key);
-    if (value === undefined) {
-      if (known.size >= CACHE_MAX) known.clear();
-      value = find(first, second);
-      known.set(key, value);
-    }
-    return value;
-  };
-}
-
+// Canada writes dates as ISO 8601 does.
 const formatter = remember(
-  (timeZone, locale) =>
-    new Intl.DateTimeFormat(`${locale}-u-ca-gregory-nu-latn`, {
+  (timeZone: string) =>
+    new Intl.DateTimeFormat('en-CA-u-ca-gregory-nu-latn', {
       timeZone,
       year: 'numeric',
       month: '2-digit',
@@ -46,8 +30,7 @@ const formatter = remember(
 export function dayOf(now: number, timezone: string): string {
   let day = '';
   try {
-    // Canada writes dates as ISO 8601 does.
-    day = formatter(timezone, 'en-CA').format(now);
+    day = formatter(timezone).format(now);
   } catch {
     // Said below.
   }
@@ -66,7 +49,7 @@ export function addDays(day: string, count: number): string {
  * When a day is over: the first millisecond of a later one. Found by halving, so that nothing is assumed
  * of a zone: neither that a day has 24 hours nor that it begins at midnight, nor that it exists.
  */
-export const dayEnd: (day: string, timezone: string) => number = remember((day, timezone) => {
+export const dayEnd: (day: string, timezone: string) => number = remember((day: string, timezone: string) => {
   const next = Date.parse(`${day}T00:00:00Z`) + DAY_MS;
   let [before, after] = [next - 16 * HOUR_MS, next + 16 * HOUR_MS];
   while (after - before > 1) {
@@ -87,7 +70,9 @@ export interface Days {
 export const ALL_DAYS: Days = { from: '0000-01-01', to: '9999-12-31' };
 
 /** The days of the calendar window that `day` stands in; null for a single call, which has no sums. */
-export function windowDays(window: CeilingWindow, day: string): Days | null {
+export const windowDays: (window: CeilingWindow, day: string) => Days | null = remember(findWindow);
+
+function findWindow(window: CeilingWindow, day: string): Days | null {
   switch (window) {
     case 'call':
       return null;

@@ -3,6 +3,7 @@ import * as z from 'zod';
 
 /** Labels of one call, at most. */
 export const LABELS_MAX = 8;
+export const LABEL_KEY: RegExp = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
  * What a caller says a call is for, such as `customer: acme`. An empty value is no label. A key has no
@@ -10,7 +11,7 @@ export const LABELS_MAX = 8;
  */
 export const Labels = z
   .record(
-    z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, '1 to 64 letters, digits, dots, dashes or underscores'),
+    z.string().regex(LABEL_KEY, '1 to 64 letters, digits, dots, dashes or underscores'),
     z
       .string()
       .max(128)

@@ -14,6 +14,7 @@
 import { SeedError } from '../../errors.ts';
 import type { Ceiling } from '../policy/model.ts';
 import type { Spender } from './model.ts';
+import { remember } from './remember.ts';
 
 export const SEED_SCOPE = 'seed';
 
@@ -27,7 +28,7 @@ const NAMED = /^(role|agent|session):(.{1,200})$/su;
 const LABEL = /^label:([A-Za-z0-9._-]{1,64})=(.{0,200})$/su;
 
 /** @throws SeedError `invalid_input` for a scope that no spender could ever have */
-export function parseScope(scope: string): ParsedScope {
+export const parseScope: (scope: string) => ParsedScope = remember((scope: string): ParsedScope => {
   if (scope === SEED_SCOPE) return { kind: 'seed' };
   const [, kind, name = ''] = NAMED.exec(scope) ?? [];
   if (kind !== undefined) return { kind: kind as 'role' | 'agent' | 'session', value: name === '*' ? null : name };
@@ -36,7 +37,7 @@ export function parseScope(scope: string): ParsedScope {
   throw new SeedError('invalid_input', `A ceiling has the scope "${scope}", which names nobody.`, {
     hint: 'Write seed, role:NAME, agent:NAME, session:ID or label:KEY=VALUE; * stands for each value.',
   });
-}
+});
 
 /** The sum over all values of a label. */
 export function labelScope(key: string): string {

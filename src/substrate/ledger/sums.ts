@@ -2,6 +2,7 @@
 import { SeedError } from '../../errors.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import type { Days, LedgerDay } from './calendar.ts';
+import { remember } from './remember.ts';
 import type { Counted } from './scope.ts';
 
 export interface Sum {
@@ -27,6 +28,24 @@ const RANGES_MAX = 200;
 const RANGE = `SELECT ? AS at, coalesce(sum(spent_micro_usd), 0) AS spent, coalesce(sum(held_micro_usd), 0) AS held
   FROM substrate_spending WHERE scope = ? AND day BETWEEN ? AND ?`;
 
+// One text for each number of parts: it is looked up by its text when it is run.
+const rangesText = remember((count: string) => repeated(RANGE, Number(count), ' UNION ALL '));
+const holdText = remember(
+  (count: string) =>
+    `INSERT INTO substrate_spending (scope, day, spent_micro_usd, held_micro_usd)
+     VALUES ${repeated('(?, ?, 0, ?)', Number(count), ', ')}
+     ON CONFLICT (scope, day) DO UPDATE SET held_micro_usd = held_micro_usd + excluded.held_micro_usd`,
+);
+const settleText = remember(
+  (count: string) =>
+    `UPDATE substrate_spending SET spent_micro_usd = spent_micro_usd + ?, held_micro_usd = held_micro_usd - ?
+     WHERE scope IN (${repeated('?', Number(count), ', ')}) AND day = ?`,
+);
+
+function repeated(part: string, count: number, between: string): string {
+  return Array.from({ length: count }, () => part).join(between);
+}
+
 /** The answers to all questions, in their order; one statement for as many as are usual. */
 export async function readSums(db: ReadHandle, questions: readonly Question[]): Promise<Sum[]> {
   const sums = questions.map(() => ({ spentMicroUsd: 0, heldMicroUsd: 0 }));
@@ -37,7 +56,7 @@ export async function readSums(db: ReadHandle, questions: readonly Question[]): 
   for (let start = 0; start < ranges.length; start += RANGES_MAX) {
     const page = ranges.slice(start, start + RANGES_MAX);
     const rows = await db.all<SumRow>(
-      page.map(() => RANGE).join(' UNION ALL '),
+      rangesText(String(page.length)),
       ...page.flatMap(({ params }, at) => [at, ...params]),
     );
     for (const { at, spent, held } of rows) {
@@ -58,12 +77,7 @@ export async function holdSums(
   day: string,
   heldMicroUsd: number,
 ): Promise<void> {
-  await tx.run(
-    `INSERT INTO substrate_spending (scope, day, spent_micro_usd, held_micro_usd)
-     VALUES ${scopes.map(() => '(?, ?, 0, ?)').join(', ')}
-     ON CONFLICT (scope, day) DO UPDATE SET held_micro_usd = held_micro_usd + excluded.held_micro_usd`,
-    ...scopes.flatMap((scope) => [scope, day, heldMicroUsd]),
-  );
+  await tx.run(holdText(String(scopes.length)), ...scopes.flatMap((scope) => [scope, day, heldMicroUsd]));
 }
 
 /** Gives back what was held under every scope, and books what was spent. */
@@ -71,14 +85,7 @@ export async function settleSums(
   tx: WriteHandle,
   { scopes, day, held, spent }: { scopes: readonly string[]; day: string; held: number; spent: number },
 ): Promise<void> {
-  const changed = await tx.run(
-    `UPDATE substrate_spending SET spent_micro_usd = spent_micro_usd + ?, held_micro_usd = held_micro_usd - ?
-     WHERE scope IN (${scopes.map(() => '?').join(', ')}) AND day = ?`,
-    spent,
-    held,
-    ...scopes,
-    day,
-  );
+  const changed = await tx.run(settleText(String(scopes.length)), spent, held, ...scopes, day);
   if (changed === scopes.length) return;
   throw new SeedError('internal', `${changed} of ${scopes.length} sums of ${day} are there to settle.`, {
     hint: 'The table substrate_spending was changed from outside; nothing was settled.',
