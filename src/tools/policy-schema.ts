@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { isoTime } from '../substrate/sources.ts';
 import type { HistoryEntry } from '../substrate/policy/change.ts';
-import { DOCUMENT_CHARS_MAX } from '../substrate/policy/document.ts';
+import { DOCUMENT_CHARS_MAX } from '../substrate/policy/fields.ts';
 
 export const PolicyDocument = z.string().max(DOCUMENT_CHARS_MAX).describe('The text of a policy file, YAML or JSON');
 

@@ -2,7 +2,6 @@ import * as z from 'zod';
 import { listHistory } from '../substrate/policy/change.ts';
 import { noteEditsIfServing } from '../substrate/policy/outside.ts';
 import { readPolicy } from '../substrate/policy/policy.ts';
-import { renderPolicy } from '../substrate/policy/render.ts';
 import { defineTool } from './define.ts';
 import { Edit, Problem, viewEdit } from './policy-schema.ts';
 
@@ -28,6 +27,7 @@ export const policyShow = defineTool({
   }),
   handler: async (_input, { substrate }) => {
     await noteEditsIfServing(substrate);
+    const { renderPolicy } = await import('../substrate/policy/render.ts');
     return substrate.read(async (db) => {
       const policy = await readPolicy(db);
       const entries = await listHistory(db, EDITS_MAX);

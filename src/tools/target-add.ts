@@ -2,7 +2,6 @@ import * as z from 'zod';
 import { SeedError } from '../errors.ts';
 import type { Egress } from '../membrane/egress.ts';
 import { parseBaseUrl } from '../substrate/origins.ts';
-import { withTarget } from '../substrate/policy/add-target.ts';
 import { applyPolicy } from '../substrate/policy/apply.ts';
 import { PROVIDERS } from '../substrate/policy/model.ts';
 import { noteOutsideEdits } from '../substrate/policy/outside.ts';
@@ -45,6 +44,8 @@ export const targetAdd = defineTool({
     const models = target?.provider === 'local-ollama' ? await findLocalModels(egress, target) : null;
     await noteOutsideEdits(substrate);
     const { rows, policyVersion } = await readSettled(substrate);
+    // Loads the YAML parser, which no daemon needs before this.
+    const { withTarget } = await import('../substrate/policy/add-target.ts');
     const document = withTarget(rows, { row, models: models ?? [] });
     const { version, changes, warnings, receipt } = await applyPolicy(substrate, {
       document,

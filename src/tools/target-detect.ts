@@ -8,7 +8,6 @@ import { applyPolicy } from '../substrate/policy/apply.ts';
 import { PROVIDERS } from '../substrate/policy/model.ts';
 import { readPolicy } from '../substrate/policy/policy.ts';
 import type { StarterNeeds, StarterTarget } from '../substrate/policy/starter.ts';
-import { renderStarter, starterTargets } from '../substrate/policy/starter.ts';
 import type { Substrate } from '../substrate/substrate.ts';
 import { defineTool } from './define.ts';
 import { findLocalModels, toTarget } from './target-schema.ts';
@@ -47,6 +46,7 @@ export const targetDetect = defineTool({
     const isNew = rows.targets.length === 0 && rows.routing.length === 0 && rows.ceilings.length === 0;
     const present = isNew ? await lookAround(egress, ollama) : [];
     const found = present.map(({ needs, variable, models }) => ({ target: needs.name, variable, models: [...models] }));
+    const { renderStarter } = await import('../substrate/policy/starter.ts');
     const starter = renderStarter({ targets: present.map(toStarter) });
     if (starter === null) return { found, roles: [], unused: found.map(({ target }) => target), version: null };
     for (const each of present) await bind(substrate, egress, actor, each);
@@ -64,6 +64,7 @@ interface Present {
 
 /** The starter file's targets that could be called from here. */
 async function lookAround(egress: Egress, ollama: string | undefined): Promise<Present[]> {
+  const { starterTargets } = await import('../substrate/policy/starter.ts');
   const found = starterTargets().map(async (needs): Promise<Present[]> => {
     if (needs.credential !== null) {
       const variable = variableFor(egress, needs.provider);

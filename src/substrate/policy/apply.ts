@@ -6,12 +6,11 @@ import type { Actor } from '../actor.ts';
 import type { SubstrateReader, Substrate } from '../substrate.ts';
 import { CATALOGUE_EDITION, pricesFor } from './catalogue.ts';
 import { getDocument, putPolicy, putPrices } from './change.ts';
+import type { PolicyChange } from './compare.ts';
+import { comparePolicies } from './compare.ts';
 import type { DocumentRemark } from './document.ts';
-import { readDocument } from './document.ts';
 import { noteOutsideEdits } from './outside.ts';
 import { readPolicy } from './policy.ts';
-import type { PolicyChange } from './render.ts';
-import { comparePolicies } from './render.ts';
 import type { PolicyRows } from './rows.ts';
 import { readPolicyRows } from './rows.ts';
 
@@ -28,6 +27,8 @@ export interface PolicyPlan {
 
 /** Reads a file and finds what it would change; changes nothing. */
 export async function planPolicy(substrate: SubstrateReader, document: string): Promise<PolicyPlan> {
+  // Loaded with the first file: the YAML parser is some 10 MB of memory.
+  const { readDocument } = await import('./document.ts');
   const { rows: said, problems, warnings } = readDocument(document);
   const rows = said === null ? null : { ...said, prices: [...said.prices, ...(await pricesFor(said))] };
   return substrate.read(async (db) => {

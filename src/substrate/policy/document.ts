@@ -10,6 +10,7 @@ import * as z from 'zod';
 import {
   BaseUrl,
   Dispatch,
+  DOCUMENT_CHARS_MAX,
   isFloorAboveMax,
   LIMIT_FIELDS,
   LimitMicroUsd,
@@ -28,8 +29,6 @@ import { parseUsd } from './money.ts';
 import type { PolicyRows, PriceRow } from './rows.ts';
 import { limitsText } from './snapshot.ts';
 
-/** The largest file, in characters. */
-export const DOCUMENT_CHARS_MAX = 256 * 1024;
 /** How many maps and lists may stand inside one another; an honest policy has five. */
 const DEPTH_MAX = 12;
 const PROBLEMS_MAX = 100;

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { comparePolicies } from '../../../src/substrate/policy/compare.ts';
 import { parseScope } from '../../../src/substrate/ledger/scope.ts';
 import { readDocument } from '../../../src/substrate/policy/document.ts';
 import { formatUsd, parseUsd } from '../../../src/substrate/policy/money.ts';
-import { comparePolicies, renderPolicy } from '../../../src/substrate/policy/render.ts';
+import { renderPolicy } from '../../../src/substrate/policy/render.ts';
 import { POLICY, policyRows, sorted } from './support.ts';
 
 /** What is wrong with a text, as `line: message`. */
