@@ -215,7 +215,7 @@ interface Chunks {
 }
 
 /** An answer as the provider streams it. */
-export function chunksOf(provider: ProviderName, model: string, answer: StubAnswer): Chunks {
+function chunksOf(provider: ProviderName, model: string, answer: StubAnswer): Chunks {
   return FORMATS[provider](model, answer);
 }
 

@@ -16,7 +16,7 @@ const ORIGINS = [
   { provider: 'anthropic', api: 'an-older-api' },
 ] as const;
 
-export const MODELS = ['model-a', 'model-b'] as const;
+const MODELS = ['model-a', 'model-b'] as const;
 
 const UNICODE = fc.string({ unit: 'binary', maxLength: 40 });
 const text: fc.Arbitrary<string> = fc.oneof(

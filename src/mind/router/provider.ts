@@ -44,8 +44,9 @@ export type ProviderEvent =
   | { readonly type: 'accepted' }
   /** The model that answers, as the provider names it. */
   | { readonly type: 'model'; readonly model: string }
+  /** Empty where something goes on that is not said, such as reasoning: the stream lives. */
   | { readonly type: 'text'; readonly text: string }
-  /** A tool call has begun: from here on another candidate may not go on with this answer. */
+  /** A tool call has begun: from here on another candidate may not go on with this answer. Calls themselves come last. */
   | { readonly type: 'tool_call_begun' }
   /** A whole tool call. The id is our own; `providerId` is what the provider called it. */
   | { readonly type: 'tool_call'; readonly call: ToolCall; readonly providerId: string | null }

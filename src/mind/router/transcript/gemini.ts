@@ -15,12 +15,12 @@ import { prepare } from './prepare.ts';
 export const GEMINI_API = 'generateContent.v1beta';
 
 /** A signature, and the part that it came on. It stands before that part in the transcript. */
-export const GeminiSignature = z.strictObject({
+const GeminiSignature = z.strictObject({
   thoughtSignature: z.string().min(1),
   on: z.enum(['functionCall', 'text']),
 });
 
-export const TRANSFERRED = 'skip_thought_signature_validator';
+const TRANSFERRED = 'skip_thought_signature_validator';
 
 /** Gemini's API reference, GenerationConfig.stopSequences: "up to 5". */
 const STOPS_MAX = 5;

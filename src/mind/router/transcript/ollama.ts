@@ -15,7 +15,7 @@ import { prepare } from './prepare.ts';
 export const OLLAMA_API = 'chat';
 
 /** Reasoning that goes back to the model that it came from. */
-export const OllamaThinking = z.strictObject({ thinking: z.string().min(1) });
+const OllamaThinking = z.strictObject({ thinking: z.string().min(1) });
 
 const CONTEXT_MIN = 4_096;
 /** What one image takes up, generously; models differ and none says. */

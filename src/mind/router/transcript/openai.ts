@@ -9,7 +9,7 @@ import { assertDistinct, schemaOf } from './json.ts';
 import type { Answered, ImagePart, TextPart, Turn } from './prepare.ts';
 import { prepare } from './prepare.ts';
 
-export const OPENAI_API = 'chat.completions';
+const OPENAI_API = 'chat.completions';
 
 /** OpenAI's API reference, chat/create: "Up to 4 sequences". */
 const STOPS_MAX = 4;
@@ -64,7 +64,7 @@ export function resultText({ content, status }: Answered): string {
 }
 
 /** The images of results, each call's behind a line that says whose they are. */
-export function resultImages(results: readonly Answered[]): (TextPart | ImagePart)[] {
+function resultImages(results: readonly Answered[]): (TextPart | ImagePart)[] {
   return results.flatMap(({ call, content }) => {
     const images = content.filter((part) => part.type === 'image');
     if (images.length === 0) return [];

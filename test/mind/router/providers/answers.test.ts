@@ -304,6 +304,31 @@ describe('histories that were not finished', () => {
     }
   });
 
+  test('results go to calls of one id in order, and one too many is listed', () => {
+    const result = (text: string): Part => ({
+      type: 'tool_result',
+      call: 'open',
+      content: [{ type: 'text', text }],
+      status: 'ok',
+    });
+    const twice = [
+      ...ASKED.messages,
+      said(call, call),
+      { role: 'tool' as const, parts: [result('one'), result('two')] },
+    ];
+    const encoded = PROVIDER_MODULES.nvidia.encode(asking(...twice));
+    expect(encoded.losses).toEqual([]);
+    const { messages } = JSON.parse(encoded.body) as { messages: { tool_call_id?: string; content: string }[] };
+    expect(messages.slice(2).map(({ tool_call_id: id, content }) => [id, content])).toEqual([
+      ['open', 'one'],
+      ['open_2', 'two'],
+    ]);
+    const thrice = [...twice, { role: 'tool' as const, parts: [result('three')] }];
+    const { body, losses } = PROVIDER_MODULES.nvidia.encode(asking(...thrice));
+    expect(losses).toEqual([{ message: 3, what: 'a tool result without an open call' }]);
+    expect(body).not.toContain('three');
+  });
+
   test('a late result does not answer for a call that another answer stands behind', () => {
     const late: Message[] = [
       ...ASKED.messages,
