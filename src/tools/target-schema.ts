@@ -1,13 +1,14 @@
 /** Parts of what the targets' tools take and give. */
-import * as z from 'zod';
+import type * as z from 'zod';
 import { listLocalModels } from '../mind/router/local-models.ts';
 import type { Egress } from '../membrane/egress.ts';
 import { toSeedError } from '../errors.ts';
+import { Name } from '../substrate/policy/fields.ts';
 import type { ProviderName, Target } from '../substrate/policy/model.ts';
 import { PROVIDERS } from '../substrate/policy/model.ts';
 import type { TargetRow } from '../substrate/policy/rows.ts';
 
-export const TargetName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
+export const TargetName: z.ZodString = Name;
 
 /** A row as a target; null for one that names no provider of ours. */
 export function toTarget({ name, provider, base_url: baseUrl, credential }: TargetRow): Target | null {

@@ -84,6 +84,12 @@ describe('the first run', () => {
     expect(readFileSync(room.at('home', 'credentials', 'anthropic'), 'utf8')).not.toContain(CANARY);
     const tried = await seed(['target', 'test', 'local-ollama', '--home', home]);
     expect([tried.code, tried.stdout.split('.')[0]]).toEqual([0, 'local-ollama answers: small:1b']);
+    expect((await seed(['halt', '--home', home])).code).toBe(0);
+    const sent = ollama.asked.length;
+    const shut = await seedJson<{ ok: boolean; code: string }>(['target', 'test', 'local-ollama', '--home', home]);
+    expect(shut).toMatchObject({ code: 1, answer: { ok: false, code: 'halted' } });
+    expect(ollama.asked).toHaveLength(sent);
+    expect((await seed(['resume', '--home', home])).code).toBe(0);
     // The environment of whoever serves counts, which is this command's own here.
     const unset = await seed(['target', 'test', 'anthropic', '--home', home]);
     expect(unset.code).toBe(1);
@@ -150,6 +156,16 @@ describe('seed target add', () => {
     expect(added.stdout).not.toContain(CANARY);
     const list = await seed(['target', 'list', '--home', home]);
     expect(list.stdout).toContain('https://api.anthropic.com');
+    const open = [
+      '--provider',
+      'nvidia',
+      '--base-url',
+      'https://models.example.com/v1',
+      '--no-credential',
+      '--no-test',
+    ];
+    const without = await seed(['target', 'add', 'own', ...open, '--home', home]);
+    expect(without.stdout).toContain('added target own: nvidia at https://models.example.com/v1, no credential');
     // A second time the key is there, and is not asked for.
     expect((await seed(args)).stdout).toContain('anthropic is as it was');
   });

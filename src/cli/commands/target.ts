@@ -24,6 +24,7 @@ export function addTarget(program: Command): void {
     .addOption(new Option('--provider <provider>', 'whose language it speaks').choices(PROVIDERS))
     .option('--base-url <url>', 'where it answers, if not where the provider does')
     .option('--credential <name>', 'the credential it is called with', parseCredentialName)
+    .option('--no-credential', 'call it without one')
     .addOption(fromEnvOption())
     .option('--no-test', 'do not try it')
     .description('add a target (owner act): keeps its key, puts it into the policy, and tries it');
@@ -55,7 +56,8 @@ export function addTarget(program: Command): void {
 interface AddOptions extends CommonOptions {
   readonly provider?: ProviderName;
   readonly baseUrl?: string;
-  readonly credential?: string;
+  /** False where it is called without one. */
+  readonly credential?: string | false;
   readonly fromEnv?: CredentialVariable;
   readonly test: boolean;
 }
@@ -115,12 +117,8 @@ async function planTarget(name: string, { provider, baseUrl, credential }: AddOp
   const isOwnAddress = baseUrl !== undefined && isHere(baseUrl);
   const needsKey = typeof known?.credential === 'string' && !isOwnAddress;
   const usual = name === known?.name ? (known.credential ?? name) : name.toLowerCase();
-  return {
-    name,
-    provider: wanted,
-    baseUrl: url,
-    credential: credential ?? (needsKey ? toCredentialName(usual) : null),
-  };
+  const named = credential ?? (needsKey ? toCredentialName(usual) : false);
+  return { name, provider: wanted, baseUrl: url, credential: named === false ? null : named };
 }
 
 function isHere(text: string): boolean {
