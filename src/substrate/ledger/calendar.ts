@@ -67,7 +67,7 @@ export interface Days {
 }
 
 /** The first and the last of all days. */
-export const ALL_DAYS: Days = { from: '0000-01-01', to: '9999-12-31' };
+const ALL_DAYS: Days = { from: '0000-01-01', to: '9999-12-31' };
 
 /** The days of the calendar window that `day` stands in; null for a single call, which has no sums. */
 export const windowDays: (window: CeilingWindow, day: string) => Days | null = remember(findWindow);

@@ -189,7 +189,7 @@ async function readUses(db: ReadHandle, { spender, ceilings, timezone, present }
 }
 
 /** What a ceiling leaves; negative where a limit was lowered or a report was above its bound. */
-export function leftOf({ limitMicroUsd, spentMicroUsd, heldMicroUsd }: CeilingUse): number {
+function leftOf({ limitMicroUsd, spentMicroUsd, heldMicroUsd }: CeilingUse): number {
   return limitMicroUsd - spentMicroUsd - heldMicroUsd;
 }
 

@@ -40,7 +40,7 @@ export const parseScope: (scope: string) => ParsedScope = remember((scope: strin
 });
 
 /** The sum over all values of a label. */
-export function labelScope(key: string): string {
+function labelScope(key: string): string {
   return `label:${key}`;
 }
 
@@ -53,7 +53,7 @@ export function scopesOf({ role, agent, session, labels }: Spender, target: stri
 }
 
 /** The labels that say something. */
-export function labelsOf(labels: Spender['labels']): [string, string][] {
+function labelsOf(labels: Spender['labels']): [string, string][] {
   return Object.entries(labels).filter(([, value]) => value !== '');
 }
 

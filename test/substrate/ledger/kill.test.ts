@@ -66,6 +66,10 @@ function note(acknowledged: Acknowledged, lines: readonly string[]): void {
   }
 }
 
+function inOrder(facts: readonly (readonly unknown[])[]): string[] {
+  return facts.map((fact) => JSON.stringify(fact)).toSorted();
+}
+
 interface Books {
   readonly dir: Scratch;
   readonly driver: SqliteDriver;
@@ -97,12 +101,12 @@ async function audit(home: string, { dir, driver, limit, acknowledged }: Books):
   // The receipts say the same as the ledger: one intent and one outcome for each attempt.
   const receipts = await allReceipts(substrate);
   const intents = receipts.filter(({ outcome }) => outcome === 'intent');
-  expect(intents.map(({ seq, subject }) => [subject.id, seq]).sort()).toEqual(
-    rows.map(({ id, receipt }) => [id, receipt]).sort(),
+  expect(inOrder(intents.map(({ seq, subject }) => [subject.id, seq]))).toEqual(
+    inOrder(rows.map(({ id, receipt }) => [id, receipt])),
   );
   const outcomes = receipts.filter(({ of }) => of !== null);
-  expect(outcomes.map(({ of, subject, detail }) => [subject.id, of, detail['cost_micro_usd']]).sort()).toEqual(
-    rows.map(({ id, receipt, cost_micro_usd: cost }) => [id, receipt, cost]).sort(),
+  expect(inOrder(outcomes.map(({ of, subject, detail }) => [subject.id, of, detail['cost_micro_usd']]))).toEqual(
+    inOrder(rows.map(({ id, receipt, cost_micro_usd: cost }) => [id, receipt, cost])),
   );
   rmSync(dir.at('out'), { recursive: true, force: true });
   const verdict = await verifyExport(substrate, { out: dir.at('out'), pinnedRoot: seed.pinnedRoot });
