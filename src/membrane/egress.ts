@@ -301,9 +301,10 @@ interface Network {
 /** Loaded with the first request: an idle seed does without. */
 async function openNetwork(resolve: ResolveName): Promise<Network> {
   const { Agent: UndiciAgent, buildConnector, request } = await import('undici');
-  const timing = { timeout: CONNECT_MS_MAX, keepAlive: true };
-  const anywhere = buildConnector({ ...timing, lookup: checkedLookup(resolve, isSpeakable) });
-  const here = buildConnector({ ...timing, lookup: checkedLookup(resolve, isLoopbackAddress) });
+  // Certificates are looked at whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+  const common = { timeout: CONNECT_MS_MAX, keepAlive: true, rejectUnauthorized: true };
+  const anywhere = buildConnector({ ...common, lookup: checkedLookup(resolve, isSpeakable) });
+  const here = buildConnector({ ...common, lookup: checkedLookup(resolve, isLoopbackAddress) });
   const agent = new UndiciAgent({
     connect: (options, done) => (options.protocol === 'https:' ? anywhere : here)(options, done),
     connections: CONNECTIONS_MAX,

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { inspect } from 'node:util';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Rig, RigOptions } from '../doors/rig.ts';
 import { askOwner, asOwner, listenAnywhere, openRig, receipts } from '../doors/rig.ts';
 import { until } from '../support/child.ts';
@@ -32,6 +32,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.unstubAllEnvs();
   await rig.close();
   await stub.close();
   for (const server of servers.splice(0)) {
@@ -240,6 +241,8 @@ describe('a trial', () => {
     const port = await listenAnywhere(server);
     const targets = { secret: { provider: 'nvidia', base_url: `https://127.0.0.1:${port}/v1` } };
     await asOwner(rig, 'policy_apply', { document: policyOf(targets, [{ target: 'secret', model: 'm', tier: 2 }]) });
+    // Nor by a process that was told to believe every certificate.
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
     expect(await trial('secret')).toMatchObject({
       ok: false,
       code: 'unreachable',
