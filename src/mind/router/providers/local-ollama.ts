@@ -165,11 +165,27 @@ const TOKEN_BYTES_MAX = 64;
 function leastTokens(messages: readonly Message[]): number {
   let least = 0;
   for (const { role, parts } of messages) {
-    for (const part of parts) {
-      // Of a tool's message only results are carried, and those only where a call asks for them.
-      if (part.type !== 'text' || role === 'tool') continue;
-      for (const [word] of part.text.matchAll(/\S+/g)) least += Math.ceil(Buffer.byteLength(word) / TOKEN_BYTES_MAX);
+    // Of a tool's message only results are carried, and those only where a call asks for them.
+    if (role === 'tool') continue;
+    for (const part of parts) if (part.type === 'text') least += leastTokensOf(part.text);
+  }
+  return least;
+}
+
+/** Without a string for each word: a prompt can have hundreds of thousands of them. */
+function leastTokensOf(text: string): number {
+  let least = 0;
+  let word = 0;
+  for (let at = 0; at <= text.length; at += 1) {
+    // Past the end the code is NaN. A sign takes at least a byte.
+    if (text.charCodeAt(at) > SPACE) word += 1;
+    else {
+      least += Math.ceil(word / TOKEN_BYTES_MAX);
+      word = 0;
     }
   }
   return least;
 }
+
+/** White space and controls of ASCII end a word; of other white space some is read as part of one. */
+const SPACE = 0x20;

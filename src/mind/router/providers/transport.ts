@@ -7,7 +7,7 @@
  */
 import type { ProviderContext } from '../provider.ts';
 import { ProviderFault } from '../provider.ts';
-import { abortFault, connectionFault, statusFault } from './faults.ts';
+import { abortFault, connectionFault, cutFault, statusFault } from './faults.ts';
 
 export interface Outgoing {
   readonly provider: string;
@@ -28,8 +28,9 @@ export async function send(outgoing: Outgoing, context: ProviderContext): Promis
   const { signal } = context;
   if (signal.aborted) throw abortFault(signal, false);
   const response = await request(outgoing, context);
-  if (response.ok && response.body !== null) return response;
   const { provider, model } = outgoing;
+  if (response.ok && response.body !== null) return response;
+  if (response.ok) throw cutFault(provider);
   const body = await beginningOf(response);
   throw statusFault({ provider, model, status: response.status, headers: response.headers, body });
 }

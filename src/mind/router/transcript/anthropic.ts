@@ -9,7 +9,7 @@ import type { ToolDefinition } from '../../../substrate/transcript.ts';
 import type { Loss, ModelRequest } from '../provider.ts';
 import { argumentLosses, assertDistinct, parseLoosely, parseObject, schemaOf } from './json.ts';
 import type { Answered, ImagePart, Prepared, TextPart, Turn } from './prepare.ts';
-import { prepare } from './prepare.ts';
+import { distinct, prepare } from './prepare.ts';
 
 export const ANTHROPIC_API = 'messages';
 
@@ -40,7 +40,7 @@ export function toAnthropic(request: ModelRequest): { body: string; losses: Loss
     ...(stops.length > 0 && { stop_sequences: stops }),
     stream: true,
   });
-  return { body, losses };
+  return { body, losses: distinct(losses) };
 }
 
 /** The request's tools, or, where there are none, those that the history calls, by name alone. */

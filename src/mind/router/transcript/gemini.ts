@@ -10,7 +10,7 @@ import * as z from 'zod';
 import type { Loss, ModelRequest } from '../provider.ts';
 import { argumentLosses, assertDistinct, parseLoosely, parseObject, schemaOf } from './json.ts';
 import type { Answered, ImagePart, TextPart, Turn } from './prepare.ts';
-import { prepare } from './prepare.ts';
+import { distinct, prepare } from './prepare.ts';
 
 export const GEMINI_API = 'generateContent.v1beta';
 
@@ -65,7 +65,7 @@ export function toGemini(request: ModelRequest): { body: string; losses: Loss[] 
       ...(stop.length > 0 && { stopSequences: stop.slice(0, STOPS_MAX) }),
     },
   });
-  return { body, losses };
+  return { body, losses: distinct(losses) };
 }
 
 function hasImage(turns: readonly Turn[]): boolean {

@@ -10,7 +10,7 @@ import type { Loss, ModelRequest } from '../provider.ts';
 import { argumentLosses, assertDistinct, parseLoosely, parseObject, schemaOf } from './json.ts';
 import { joinText, joinUsers, resultText } from './openai.ts';
 import type { ImagePart, TextPart, Turn } from './prepare.ts';
-import { prepare } from './prepare.ts';
+import { distinct, prepare } from './prepare.ts';
 
 export const OLLAMA_API = 'chat';
 
@@ -50,7 +50,7 @@ export function toOllama(request: ModelRequest): { body: string; losses: Loss[] 
     },
     stream: true,
   });
-  return { body, losses };
+  return { body, losses: distinct(losses) };
 }
 
 /**

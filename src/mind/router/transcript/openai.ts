@@ -7,7 +7,7 @@
 import type { Loss, ModelRequest } from '../provider.ts';
 import { assertDistinct, schemaOf } from './json.ts';
 import type { Answered, ImagePart, TextPart, Turn } from './prepare.ts';
-import { prepare } from './prepare.ts';
+import { distinct, prepare } from './prepare.ts';
 
 const OPENAI_API = 'chat.completions';
 
@@ -38,7 +38,7 @@ export function toOpenAi(request: ModelRequest): { body: string; losses: Loss[] 
     stream: true,
     stream_options: { include_usage: true },
   });
-  return { body, losses };
+  return { body, losses: distinct(losses) };
 }
 
 function imagePart({ media_type, data }: ImagePart): unknown {

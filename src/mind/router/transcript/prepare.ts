@@ -69,6 +69,11 @@ export function prepare(messages: readonly Message[], origin: Origin): Prepared 
   return { system, turns, losses: losses.list };
 }
 
+/** Each loss once. */
+export function distinct(losses: readonly Loss[]): Loss[] {
+  return [...new Map(losses.map((loss) => [`${loss.message} ${loss.what}`, loss])).values()];
+}
+
 /** The images that every format carries of these messages, in order. */
 export function carriedImages(messages: readonly Message[]): ImagePart[] {
   if (!messages.some(({ parts }) => parts.some(holdsImage))) return [];
@@ -87,15 +92,11 @@ function holdsImage(part: Part): boolean {
 /** No opaque part is of it; none holds an image. */
 const NOBODY: Origin = { provider: '', model: '', api: '' };
 
-/** Losses as they are found, each said once for a message. */
+/** Losses as they are found. */
 class Losses {
   readonly list: Loss[] = [];
-  readonly #said = new Set<string>();
 
   add(message: number | null, what: string): void {
-    const key = `${message} ${what}`;
-    if (this.#said.has(key)) return;
-    this.#said.add(key);
     this.list.push({ message, what });
   }
 }

@@ -1,7 +1,7 @@
 /** Eleven faults, four providers: each is told for what it is, costs one request, and ends nothing cleanly. */
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { FaultKind } from '../../../../src/mind/router/provider.ts';
 import { ProviderFault } from '../../../../src/mind/router/provider.ts';
 import { PROVIDERS } from '../../../../src/substrate/policy/model.ts';
@@ -16,6 +16,16 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await stub.close();
+});
+
+// SDKs like to tell the console what a provider said; standard output belongs to a protocol.
+const METHODS = ['debug', 'log', 'info', 'warn', 'error', 'trace'] as const;
+beforeEach(() => {
+  const spies = METHODS.map((method) => vi.spyOn(console, method));
+  return () => {
+    for (const spy of spies) expect(spy).not.toHaveBeenCalled();
+    vi.restoreAllMocks();
+  };
 });
 
 /** Says something, then calls twice: a fault can come before, between and behind. */
