@@ -4,7 +4,7 @@
  * Nothing in it is guessed: an unknown or a repeated key, an anchor, a tag, a number where money is
  * meant, or anything too large or too deep is a problem, and a file with a problem is not applied.
  */
-import type { Document, Node } from 'yaml';
+import type { Document, Node, YAMLMap } from 'yaml';
 import { isAlias, isCollection, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import * as z from 'zod';
 import {
@@ -102,7 +102,7 @@ export function readDocument(text: string): ReadDocument {
   if ('problems' in source) return refused(source.problems);
   const parsed = DocumentFields.safeParse(source.value);
   if (!parsed.success) {
-    return refused(parsed.error.issues.flatMap((issue) => remarksOf(issue, source)));
+    return refused(parsed.error.issues.slice(0, PROBLEMS_MAX).flatMap((issue) => remarksOf(issue, source)));
   }
   const problems = contradictions(parsed.data).map((remark) => placed(remark, source));
   if (problems.length > 0) return refused(problems);
@@ -125,48 +125,76 @@ interface Source {
 }
 
 function parseYaml(text: string): Source | { readonly problems: readonly DocumentRemark[] } {
+  if (looksTooDeep(text)) return { problems: [{ line: null, message: tooDeep() }] };
   const lines = new LineCounter();
   let document: Document;
   try {
-    document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2', uniqueKeys: true });
+    document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2', uniqueKeys: false });
   } catch (error) {
     // The composer is recursive: what is far too deep overflows its stack.
     if (!(error instanceof RangeError)) throw error;
     return { problems: [{ line: null, message: tooDeep() }] };
   }
-  const faults = [...document.errors, ...document.warnings].map(({ pos: [offset], message, code }) => ({
-    line: lines.linePos(offset).line,
-    message: code === 'DUPLICATE_KEY' ? 'The same key stands here twice.' : `This is not YAML: ${message}.`,
-  }));
+  const faults = [...document.errors, ...document.warnings]
+    .slice(0, PROBLEMS_MAX)
+    .map(({ pos: [offset], message }) => ({
+      line: lines.linePos(offset).line,
+      message: `This is not YAML: ${message}.`,
+    }));
   const problems = faults.length > 0 ? faults : refusedNodes(document, lines);
   if (problems.length > 0) return { problems };
   return { value: document.toJS({ maxAliasCount: 0 }), document, lines };
+}
+
+/**
+ * A rough look before the parser, which takes seconds for what is thousands deep: brackets that stay open,
+ * and lists within lists on one line. What it lets through is looked at exactly once it is parsed.
+ */
+function looksTooDeep(text: string): boolean {
+  let depth = 0;
+  for (const bracket of text.match(/[[\]{}]/g) ?? []) {
+    depth += bracket === '[' || bracket === '{' ? 1 : -1;
+    if (depth > 4 * DEPTH_MAX) return true;
+  }
+  return /(?:[-?:][ \t]+){48}/.test(text);
 }
 
 function tooDeep(): string {
   return `More than ${DEPTH_MAX} maps and lists stand inside one another.`;
 }
 
-/** Anchors, aliases, tags, keys that are no text, and depth: none has a use in a policy. */
+/** Keys that are no text, or stand there twice. (The parser's own check compares each key with each other.) */
+function wrongKeys({ items }: YAMLMap): { readonly key: unknown; readonly message: string }[] {
+  const seen = new Set<string>();
+  return items.flatMap(({ key }) => {
+    if (!isScalar(key) || typeof key.value !== 'string')
+      return [{ key, message: 'A key must be text; put it in quotes.' }];
+    if (seen.size < seen.add(key.value).size) return [];
+    return [{ key, message: 'The same key stands here twice.' }];
+  });
+}
+
+/** Anchors, aliases, tags, wrong keys and depth: none has a use in a policy. */
 function refusedNodes(document: Document, lines: LineCounter): DocumentRemark[] {
   const problems: DocumentRemark[] = [];
   const say = (node: unknown, message: string): void => {
     const offset = isNode(node) ? node.range?.[0] : undefined;
     problems.push({ line: offset === undefined ? null : lines.linePos(offset).line, message });
   };
+  const examine = (node: Node, path: readonly unknown[]): symbol | undefined => {
+    if (isAlias(node) || ('anchor' in node && node.anchor !== undefined)) {
+      say(node, 'Anchors and aliases are not taken here.');
+    } else if (node.tag !== undefined) say(node, 'Tags are not taken here.');
+    const isDeep = path.filter(isCollection).length >= DEPTH_MAX;
+    if (isDeep) say(node, tooDeep());
+    return isDeep || problems.length >= PROBLEMS_MAX ? visit.BREAK : undefined;
+  };
   visit(document, {
-    Pair: (_key, { key }) => {
-      if (!isScalar(key) || typeof key.value !== 'string') say(key, 'A key must be text; put it in quotes.');
+    Map: (_key, map, path) => {
+      for (const { key, message } of wrongKeys(map)) say(key, message);
+      return examine(map, path);
     },
-    Node: (_key, node, path) => {
-      if (problems.length >= PROBLEMS_MAX) return visit.BREAK;
-      if (isAlias(node) || ('anchor' in node && node.anchor !== undefined))
-        say(node, 'Anchors and aliases are not taken here.');
-      else if (node.tag !== undefined) say(node, 'Tags are not taken here.');
-      if (path.filter(isCollection).length < DEPTH_MAX) return undefined;
-      say(node, tooDeep());
-      return visit.BREAK;
-    },
+    Node: (_key, node, path) => examine(node, path),
   });
   return problems;
 }
@@ -207,9 +235,9 @@ function placed({ path, message }: Remark, source: Source): DocumentRemark {
 function remarksOf(issue: z.core.$ZodIssue, source: Source): DocumentRemark[] {
   const path = issue.path as Path;
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) =>
-      placed({ path: [...path, key], message: `There is no ${JSON.stringify(key)} here.` }, source),
-    );
+    return issue.keys
+      .slice(0, PROBLEMS_MAX)
+      .map((key) => placed({ path: [...path, key], message: `There is no ${JSON.stringify(key)} here.` }, source));
   }
   const message = moneyHint(issue, source) ?? sayIssue(issue, valueAt(source.value, path));
   return [placed({ path, message: `${where(path)}${message}` }, source)];

@@ -10,7 +10,7 @@ import { PROVIDERS } from './model.ts';
 export const POLICY_LIMITS = { targets: 64, roles: 128, candidatesPerRole: 32, ceilings: 256, prices: 1_024 } as const;
 
 /** The largest policy file, in characters. */
-export const DOCUMENT_CHARS_MAX: number = 256 * 1024;
+export const DOCUMENT_CHARS_MAX: number = 128 * 1024;
 
 const TOKENS_MAX = 1_000_000;
 const WAIT_MS_MAX = 3_600_000;

@@ -102,6 +102,8 @@ describe('a policy file', () => {
     ['  gemini:       {', '  anthropic:    {', /same key stands here twice/],
     ['scope: seed', 'scope: &a seed', /Anchors/],
     ['provider: gemini', 'provider: !!str gemini', /Tags/],
+    ['gemini:       {', 'gemini: &a {', /Anchors/],
+    ['gemini:       {', 'gemini: !!map {', /Tags/],
     ['version: 1', 'version: 2', /version must be 1/],
   ])('with %j turned into %j is refused, with the line', (piece, by, message) => {
     const found = problemsOf(altered(piece, by));
@@ -132,6 +134,9 @@ describe('a policy file', () => {
     ['a merge', 'a: &a {x: 1}\nb: {<<: *a}'],
     ['a key that is a list', '? [a]\n: 1'],
     ['too much', ' '.repeat(300_000)],
+    ['thousands of unknown keys', Array.from({ length: 10_000 }, (_, index) => `k${index}: 1`).join('\n')],
+    ['thousands of lists in a row', '- '.repeat(60_000)],
+    ['the same key again and again', 'a: 1\n'.repeat(25_000)],
     ['a prototype', '__proto__: {a: 1}\nversion: 1\ntargets: {}\nroles: {}'],
   ])('%s is refused and never thrown at', (_what, text) => {
     const { rows, problems } = readDocument(text);
