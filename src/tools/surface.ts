@@ -2,7 +2,6 @@
 import * as z from 'zod';
 import type { Actor } from '../substrate/actor.ts';
 import type { Tool } from './define.ts';
-import { ReceiptView } from './receipt-schema.ts';
 
 /** One entry of `tools/list` (MCP, "Tool"). */
 export interface ToolView {
@@ -24,32 +23,33 @@ interface ObjectSchema {
   readonly [keyword: string]: unknown;
 }
 
-/** What stands for a receipt in the list: spelled out, it would be most of the list's tokens. */
-const RECEIPT = { type: 'object', description: 'A receipt' } as const;
-
-/**
- * JSON Schema without what only costs tokens: the dialect (MCP's default), bounds of safe integers,
- * and of answers that nothing else is in them, and each part of a receipt.
- */
+/** JSON Schema without what only costs tokens: the dialect (MCP's default), and bounds of safe integers. */
 function toSchema(schema: z.ZodType, io: 'input' | 'output'): ObjectSchema {
-  const {
-    $schema: _dialect,
-    $defs,
-    ...rest
-  } = z.toJSONSchema(schema, {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
     io,
-    override: ({ zodSchema, jsonSchema }) => {
+    override: ({ jsonSchema }) => {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
-      if (io === 'output' && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
-      if (zodSchema !== ReceiptView) return;
-      for (const keyword of Object.keys(jsonSchema)) delete jsonSchema[keyword];
-      Object.assign(jsonSchema, RECEIPT);
     },
   });
-  // Definitions that only a receipt referred to go with it.
-  const isReferred = JSON.stringify(rest).includes('"$ref":"#/$defs/');
-  return { type: 'object', ...rest, ...(isReferred ? { $defs } : {}) } as ObjectSchema;
+  return { type: 'object', ...rest };
+}
+
+type Schema = Readonly<Record<string, unknown>>;
+
+/**
+ * An answer's parts by name and type. What is in them the answer itself shows, with names that speak;
+ * spelled out here, it would be most of the list's tokens.
+ */
+function outline(schema: Schema): Schema {
+  const either = schema['anyOf'] as readonly Schema[] | undefined;
+  const type = either?.map((one) => one['type']) ?? schema['type'];
+  const { description } = schema;
+  return { ...(isTypes(type) ? { type } : {}), ...(description === undefined ? {} : { description }) };
+}
+
+function isTypes(type: unknown): boolean {
+  return typeof type === 'string' || (Array.isArray(type) && type.every((one) => typeof one === 'string'));
 }
 
 /** What `doors/mcp.ts` answers with when a tool refuses or fails. */
@@ -60,8 +60,10 @@ const REFUSED = { required: ['code', 'message', 'hint'] } as const;
  * with `isError` against this schema too, and would show their own complaint instead of the refusal.
  */
 function toOutputSchema(schema: z.ZodType): ObjectSchema {
-  const { type, $defs, ...answer } = toSchema(schema, 'output');
-  return { type, anyOf: [answer, REFUSED], ...($defs === undefined ? {} : { $defs }) };
+  const { properties, required } = toSchema(schema, 'output');
+  const parts = Object.entries(properties as Readonly<Record<string, Schema>>);
+  const answer = { properties: Object.fromEntries(parts.map(([name, part]) => [name, outline(part)])), required };
+  return { type: 'object', anyOf: [answer, REFUSED] };
 }
 
 /** A tool as `tools/list` shows it. */
