@@ -46,7 +46,7 @@ interface Named {
 }
 
 function receiptsNamedBy(call: StoredCall | null): number[] {
-  if (call?.outcome == null) return [];
+  if (call === null || call.outcome === null) return [];
   const { receipt, attempts } = JSON.parse(call.outcome) as Named;
   return [receipt, ...attempts.map((attempt) => attempt.receipt)].filter((seq) => seq !== null);
 }

@@ -5,15 +5,19 @@ import type { CompletionRequest } from '../mind/router/request.ts';
 import { CallOutcome } from '../mind/router/outcome.ts';
 import type { CallReport } from '../mind/router/router.ts';
 import { Labels } from '../substrate/ledger/model.ts';
-import { Message, MESSAGES_MAX, Part, ToolDefinition } from '../substrate/transcript.ts';
+import type { Part } from '../substrate/transcript.ts';
+import { Message, MESSAGES_MAX, ToolDefinition } from '../substrate/transcript.ts';
 
 /** Longer than this and clients hang up (about 60 s, whatever they are told). */
 const WAIT_MS_MAX = 50_000;
 const WAIT_MS = 40_000;
 
+/** What the kept request has room for; the door's own limit is lower or the same. */
+const CONTENT_UNITS_MAX = 4_000_000;
+
 /** Spelled out, the parts would be most of the list's tokens; they are parsed whole all the same. */
 const Content = z
-  .union([z.string(), z.array(z.looseObject({ type: z.string() }))])
+  .union([z.string().max(CONTENT_UNITS_MAX), z.array(z.looseObject({ type: z.string().max(32) })).max(1_000)])
   .describe(
     'Text, or parts: {type:text,text} {type:image,media_type,data} {type:tool_call,id,name,arguments} {type:tool_result,call,content,status}',
   );
@@ -21,8 +25,8 @@ const Content = z
 const MessageInput = z.strictObject({ role: z.enum(['system', 'user', 'assistant', 'tool']), content: Content });
 
 const ToolInput = z.strictObject({
-  name: z.string(),
-  description: z.string().optional(),
+  name: z.string().max(64),
+  description: z.string().max(8_192).optional(),
   parameters: z.record(z.string(), z.unknown()).describe('JSON Schema of an object'),
 });
 

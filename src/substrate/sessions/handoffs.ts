@@ -13,7 +13,7 @@ import type { Operation } from '../writer.ts';
 import type { Session } from './model.ts';
 import type { HandoffPackage } from './package.ts';
 import { makePackage, packageHash, packageText } from './package.ts';
-import { leaseUntil, moveSession, requireSession } from './sessions.ts';
+import { leaseUntil, moveSession, sessionOf } from './sessions.ts';
 
 /** A handoff as it is kept; the token itself is not. */
 export interface Handoff {
@@ -132,7 +132,7 @@ export async function offerHandoff(op: Operation, actor: Actor, session: Session
     op.now,
     offer.expiresAt,
   );
-  return requireHandoff(op, offer.id);
+  return handoffOf(op, offer.id);
 }
 
 function assertNarrower(scopes: readonly string[], session: Session): void {
@@ -170,7 +170,7 @@ export async function findHandoff(db: ReadHandle, id: string): Promise<Handoff |
 }
 
 /** @throws SeedError `not_found` */
-export async function requireHandoff(db: ReadHandle, id: string): Promise<Handoff> {
+export async function handoffOf(db: ReadHandle, id: string): Promise<Handoff> {
   const handoff = await findHandoff(db, id);
   if (handoff !== null) return handoff;
   throw new SeedError('not_found', `There is no handoff ${id}.`, { hint: 'List them with handoff_status.' });
@@ -234,7 +234,7 @@ export async function redeemHandoff(op: Operation, handoff: Handoff, redeemer: R
   }
   if (handoff.status === 'redeemed') return redeemAgain(op, handoff, redeemer);
   await assertOpen(op, handoff);
-  const session = await requireSession(op, handoff.session);
+  const session = await sessionOf(op, handoff.session);
   if (session.epoch !== handoff.epoch || session.status === 'closed') {
     throw new SeedError('superseded', 'The session has moved on since that offer.', {
       hint: 'Ask whoever holds it for a new one.',
@@ -252,7 +252,7 @@ export async function redeemHandoff(op: Operation, handoff: Handoff, redeemer: R
     op.now,
     handoff.id,
   );
-  return { handoff: await requireHandoff(op, handoff.id), session: after, repeated: false, superseded: false };
+  return { handoff: await handoffOf(op, handoff.id), session: after, repeated: false, superseded: false };
 }
 
 async function redeemAgain(db: ReadHandle, handoff: Handoff, { actor, redeemId }: Redeemer): Promise<Redemption> {
@@ -261,7 +261,7 @@ async function redeemAgain(db: ReadHandle, handoff: Handoff, { actor, redeemId }
       hint: 'Repeat it with the redeem_id of the first time, or ask for a new one.',
     });
   }
-  const session = await requireSession(db, handoff.session);
+  const session = await sessionOf(db, handoff.session);
   return { handoff, session, repeated: true, superseded: session.epoch !== handoff.redeemedEpoch };
 }
 

@@ -82,7 +82,7 @@ export async function openSession(op: Operation, actor: Actor, session: NewSessi
     op.now,
   );
   await renewLease(op, session.id, op.now);
-  return requireSession(op, session.id);
+  return sessionOf(op, session.id);
 }
 
 export async function findSession(db: ReadHandle, id: string): Promise<Session | null> {
@@ -91,7 +91,7 @@ export async function findSession(db: ReadHandle, id: string): Promise<Session |
 }
 
 /** @throws SeedError `not_found` */
-export async function requireSession(db: ReadHandle, id: string): Promise<Session> {
+export async function sessionOf(db: ReadHandle, id: string): Promise<Session> {
   const session = await findSession(db, id);
   if (session !== null) return session;
   throw new SeedError('not_found', `There is no session ${id}.`, { hint: 'Use the id that the session began with.' });
@@ -135,8 +135,8 @@ export interface Writer {
  * @throws SeedError `not_found` (also for a stranger: a session's id tells nothing), `superseded` for an
  *   earlier holder or epoch, `session_closed`
  */
-export async function requireHeld(db: ReadHandle, id: string, { actor, epoch }: Writer): Promise<Session> {
-  const session = await requireSession(db, id);
+export async function heldSession(db: ReadHandle, id: string, { actor, epoch }: Writer): Promise<Session> {
+  const session = await sessionOf(db, id);
   if (session.holder !== actor.grant) throw superseded(session);
   if (epoch !== null && epoch !== session.epoch) throw superseded(session);
   if (session.status === 'closed') {
@@ -308,5 +308,5 @@ export async function moveSession(
     "UPDATE substrate_session_tools SET state = 'in_doubt' WHERE session = ? AND state = 'not_started'",
     session.id,
   );
-  return requireSession(op, session.id);
+  return sessionOf(op, session.id);
 }

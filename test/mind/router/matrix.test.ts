@@ -111,7 +111,7 @@ async function open(dir: Parameters<typeof openSeed>[0], policy: string) {
 describe.each(PROVIDERS)('%s', (provider) => {
   test.each(Object.keys(FAULTS))('[LOCK-RUNTIME-4] %s: the next candidate answers, once and whole', async (name) => {
     const fault = FAULTS[name] ?? 'refused';
-    await using dir = scratch();
+    using dir = scratch();
     const baseUrl = fault === 'refused' ? refused : stub.baseUrl(provider);
     await using seed = await open(dir, policyFor(provider, baseUrl, true));
     if (fault !== 'refused') stub.next(fault);
@@ -138,7 +138,7 @@ describe.each(PROVIDERS)('%s', (provider) => {
     async (what) => {
       const fault: Behaviour =
         what === 'clean_end' ? { do: what, answer: TALKING } : { do: what, after: 6, answer: TALKING };
-      await using dir = scratch();
+      using dir = scratch();
       await using seed = await open(dir, policyFor(provider, stub.baseUrl(provider), false));
       stub.next(fault);
       const { outcome, text } = await seed.router.complete(asks('Look', { tools: TOOLS }), asker(), PATIENT);
@@ -151,7 +151,7 @@ describe.each(PROVIDERS)('%s', (provider) => {
 });
 
 test('without a fault the first candidate answers: what the matrix looks for is not there by itself', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, policyFor('anthropic', stub.baseUrl('anthropic'), true));
   const { outcome } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
   expect(outcome).toMatchObject({ status: 'complete', target: 'first' });

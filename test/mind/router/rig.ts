@@ -1,7 +1,7 @@
 /** A router over a real substrate, with providers that say what a test tells them to. */
 import { Router } from '../../../src/mind/router/router.ts';
 import type { ModelRequest, Provider, ProviderContext, ProviderEvent } from '../../../src/mind/router/provider.ts';
-import { ProviderFault } from '../../../src/mind/router/provider.ts';
+import type { ProviderFault } from '../../../src/mind/router/provider.ts';
 import type { Asker, CompletionRequest } from '../../../src/mind/router/request.ts';
 import { ON_DEMAND } from '../../../src/mind/router/dispatch.ts';
 import type { Actor } from '../../../src/substrate/actor.ts';

@@ -40,7 +40,7 @@ const fault = (kind: FaultKind, facts: Partial<{ retryAfterMs: number; mayBeBill
   new ProviderFault(kind, `It was ${kind}.`, { mayBeBilled: true, ...facts });
 
 test('[LOCK-RUNTIME-4] an answer: intent before, outcome after, both with hashes, models, policy and price', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': says('Hello.') } });
   const { outcome, text: said, id } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
   expect(said).toBe('Hello.');
@@ -84,7 +84,7 @@ const FAULTS: readonly FaultKind[] = [
 ];
 
 test.each(FAULTS)('[LOCK-RUNTIME-4] after %s the next candidate answers, and both hops are on record', async (kind) => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': fails(fault(kind), [text('Half')]), 'b/m': says('Whole.') } });
   const report = await seed.router.complete(asks('Hi'), asker(), PATIENT);
   expect(report.text).toBe('Whole.');
@@ -107,7 +107,7 @@ test.each(FAULTS)('[LOCK-RUNTIME-4] after %s the next candidate answers, and bot
 });
 
 test('[LOCK-RUNTIME-3] a failed attempt costs its bound where the provider may charge, and nothing where not', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, {
     scripts: { 'a/m': fails(fault('server_error', { mayBeBilled: false })), 'b/m': fails(fault('cut')) },
   });
@@ -120,7 +120,7 @@ test('[LOCK-RUNTIME-3] a failed attempt costs its bound where the provider may c
 });
 
 test('[LOCK-RUNTIME-4] a cut with nobody left is incomplete, never a clean end', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, {
     scripts: { 'a/m': fails(fault('overloaded')), 'b/m': fails(fault('cut'), [text('Half an ans')]) },
   });
@@ -130,7 +130,7 @@ test('[LOCK-RUNTIME-4] a cut with nobody left is incomplete, never a clean end',
 });
 
 test('a stream that ends without its terminal marker is a cut', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, {
     scripts: {
       'a/m': async function* () {
@@ -148,7 +148,7 @@ test.each([
   ['before the first token', []],
   ['between tokens', [text('One ')]],
 ])('a stall %s ends at its time and fails over', async (_name, before) => {
-  await using dir = scratch();
+  using dir = scratch();
   const policy = POLICY.replace('first_token: 2000, idle: 2000', 'first_token: 30, idle: 30');
   await using seed = await open(dir, { policy, scripts: { 'a/m': hangs(before), 'b/m': says('Here.') } });
   const report = await seed.router.complete(asks('Hi'), asker(), PATIENT);
@@ -157,7 +157,7 @@ test.each([
 });
 
 test('a tool call is given out once and whole: a cut after it had begun starts the turn again', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   const call: ProviderEvent = {
     type: 'tool_call',
     providerId: 'x',
@@ -178,7 +178,7 @@ test('a tool call is given out once and whole: a cut after it had begun starts t
 });
 
 test('[LOCK-RUNTIME-2] an unknown role is refused with one receipt, and nobody is asked', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { scripts: {} });
   const { outcome } = await seed.router.complete(asks('Hi', { role: 'nobody' }), asker(), PATIENT);
   expect(outcome).toMatchObject({ status: 'refused', code: 'no_route' });
@@ -189,7 +189,7 @@ test('[LOCK-RUNTIME-2] an unknown role is refused with one receipt, and nobody i
 const TIGHT = POLICY.replace('usd: "1.00"', 'usd: "0.000001"');
 
 test('[LOCK-RUNTIME-3] over the ceiling: stop, one receipt with the figures, and nobody is asked', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { policy: TIGHT, scripts: {} });
   const { outcome } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
   expect(outcome).toMatchObject({ status: 'refused', code: 'over_ceiling' });
@@ -202,7 +202,7 @@ test('[LOCK-RUNTIME-3] over the ceiling: stop, one receipt with the figures, and
 });
 
 test('[LOCK-RUNTIME-3] over the ceiling with on_ceiling: next, a free candidate answers', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   const policy = TIGHT.replace('min_output_tokens: 10', 'min_output_tokens: 10\n    on_ceiling: next').replace(
     '{ target: b, model: m, input_usd_per_mtok: "1", output_usd_per_mtok: "2" }',
     '{ target: b, model: m, input_usd_per_mtok: "0", output_usd_per_mtok: "0" }',
@@ -217,7 +217,7 @@ test('[LOCK-RUNTIME-3] over the ceiling with on_ceiling: next, a free candidate 
 });
 
 test('a missing price skips the candidate, says so, and with no other one nobody is asked', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   const policy = POLICY.replace(/ {2}- \{ target: [ab], model: m, input.*\n/g, '');
   await using seed = await open(dir, { policy, scripts: {} });
   const { outcome } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
@@ -228,7 +228,7 @@ test('a missing price skips the candidate, says so, and with no other one nobody
 });
 
 test('[LOCK-RUNTIME-5] tier 1 is out of reach on demand, whatever a caller says, and in reach of the drain', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/big': says('Deep.') } });
   const work = asks('Think', { role: 'synthesizer' });
   for (const dispatch of [ON_DEMAND, { kind: 'cron' as const }, structuredClone(createDrainDispatch())]) {
@@ -246,7 +246,7 @@ test('[LOCK-RUNTIME-5] tier 1 is out of reach on demand, whatever a caller says,
 });
 
 test('an idempotency key: one chain of calls, the same answer, another request is a conflict', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': says('Once.') } });
   const keyed = asker({ idempotencyKey: 'k' });
   const both = await Promise.all([1, 2].map(() => seed.router.complete(asks('Hi'), keyed, PATIENT)));
@@ -261,7 +261,7 @@ test('an idempotency key: one chain of calls, the same answer, another request i
 });
 
 test('a key belongs to its grant', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': says('Yours.') } });
   const mine = await seed.router.complete(asks('Hi'), asker({ idempotencyKey: 'k' }), PATIENT);
   const stranger = { ...asker().actor, id: 'other', grant: 'g-other' };
@@ -282,7 +282,7 @@ async function underWay(router: Router, options = asker()): Promise<RunningCall>
 }
 
 test('whoever stops waiting gets the id, and the work goes on', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   const { promise, resolve } = Promise.withResolvers<void>();
   await using seed = await open(dir, {
     scripts: {
@@ -308,7 +308,7 @@ test('whoever stops waiting gets the id, and the work goes on', async () => {
 });
 
 test('a cancelled call is settled and closed', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': hangs([text('So')]) } });
   const call = await underWay(seed.router);
   const report = await seed.router.result(call.id, asker().actor, { ...PATIENT, cancel: true });
@@ -319,7 +319,7 @@ test('a cancelled call is settled and closed', async () => {
 });
 
 test('[LOCK-MEMBRANE-2] removing a grant cancels its work, which is settled', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': hangs([text('So')]) } });
   await seed.substrate.operate({ action: 'key.issue', actor: SEED }, async (op) => {
     await op.run(
@@ -339,7 +339,7 @@ test('[LOCK-MEMBRANE-2] removing a grant cancels its work, which is settled', as
 });
 
 test('a target that asks for a pause is not asked until it is over', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, {
     scripts: { 'a/m': fails(fault('rate_limited', { retryAfterMs: 60_000 })), 'b/m': says('Here.') },
   });
@@ -355,7 +355,7 @@ test('a target that asks for a pause is not asked until it is over', async () =>
 });
 
 test('[LOCK-RUNTIME-3] a report above the bound is booked as it is, told, and benches the model until the policy changes', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   const usage = { input: 400_000, output: 1, cachedInput: 0, cacheWrite: 0 };
   await using seed = await open(dir, { scripts: { 'a/m': says('Dear.', usage), 'b/m': says('Cheap.') } });
   const { outcome } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
@@ -367,7 +367,7 @@ test('[LOCK-RUNTIME-3] a report above the bound is booked as it is, told, and be
 });
 
 test('stopping lets go of what runs, settled', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': hangs([text('So')]) } });
   const call = await underWay(seed.router);
   await seed.router.close(0);
@@ -377,7 +377,7 @@ test('stopping lets go of what runs, settled', async () => {
 });
 
 test('what an earlier boot left running is in doubt, and its key is never called again by itself', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': hangs([text('So')]) } });
   const call = await underWay(seed.router, asker({ idempotencyKey: 'k' }));
   expect(await doubtCalls(seed.substrate)).toBe(1);
@@ -389,7 +389,7 @@ test('what an earlier boot left running is in doubt, and its key is never called
 });
 
 test('a trace leads from any receipt of a call to all of its steps', async () => {
-  await using dir = scratch();
+  using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': fails(fault('cut'), [text('Ha')]), 'b/m': says('Whole.') } });
   const { outcome, id } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
   const steps = await routeReceipts(seed.substrate);
