@@ -32,7 +32,7 @@ function toSchema(schema: z.ZodType, io: 'input' | 'output'): ObjectSchema {
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
     },
   });
-  return { type: 'object', ...rest };
+  return { ...rest, type: 'object' };
 }
 
 type Schema = Readonly<Record<string, unknown>>;
