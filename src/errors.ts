@@ -54,6 +54,7 @@ export const ERROR_CODES = {
   stopping: { kind: 'refused', status: 503, meaning: 'The seed is stopping; nothing was done.' },
   // calls to models
   no_route: { kind: 'refused', status: 404, meaning: 'Policy names no usable way for that role.' },
+  policy_changed: { kind: 'refused', status: 409, meaning: 'The policy was edited from outside at that moment.' },
   no_candidate: { kind: 'refused', status: 503, meaning: 'No candidate of the role can be asked now.' },
   in_doubt: { kind: 'failed', status: 409, meaning: 'A crash cut the call off; how it ended is not known.' },
   provider_failed: { kind: 'failed', status: 502, meaning: 'The last candidate failed, or its answer was cut off.' },

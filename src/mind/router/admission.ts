@@ -12,6 +12,7 @@ import { putContent } from '../../substrate/content.ts';
 import { admit } from '../../substrate/ledger/ledger.ts';
 import type { Hold } from '../../substrate/ledger/model.ts';
 import type { ProviderName, Routing } from '../../substrate/policy/model.ts';
+import { hasUnnotedEdits } from '../../substrate/policy/outside.ts';
 import { readCeilings, readTimezone, resolveRouting } from '../../substrate/policy/policy.ts';
 import type { Sources } from '../../substrate/sources.ts';
 import type { Operation } from '../../substrate/substrate.ts';
@@ -68,6 +69,8 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   const { request, asker, tried } = call;
   const dispatch = dispatchOf(asker.dispatch);
   op.receipt({ subject: { type: 'call', id: call.id }, input: call.input });
+  // An edit that came since they were last looked for gets its receipt first.
+  if (await hasUnnotedEdits(op)) return refuse(op, call, { error: policyChanged(), last: false });
   const resolved = await resolveRouting(op, request.role, dispatch);
   if (resolved === null) return refuse(op, call, { error: noRoute(request.role), last: true });
   const routing = narrowed(resolved, asker);
@@ -208,6 +211,12 @@ function trace({ traceparent }: Asker): Record<string, string> {
 function skips(skipped: readonly AttemptView[]): Record<string, readonly string[]> {
   if (skipped.length === 0) return {};
   return { skipped: skipped.map(({ target, model, code }) => `${target}/${model}: ${code}`) };
+}
+
+function policyChanged(): SeedError {
+  return new SeedError('policy_changed', 'The policy was edited from outside just now.', {
+    hint: 'Nothing is to be done: the edit is put on record, and the call goes on by it.',
+  });
 }
 
 function noRoute(role: string): SeedError {

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import BetterSqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { createDrainDispatch, ON_DEMAND } from '../../../src/mind/router/dispatch.ts';
 import type { FaultKind, ProviderEvent } from '../../../src/mind/router/provider.ts';
@@ -184,6 +186,33 @@ test('[LOCK-RUNTIME-2] an unknown role is refused with one receipt, and nobody i
   expect(outcome).toMatchObject({ status: 'refused', code: 'no_route' });
   expect(await routeReceipts(seed.substrate)).toMatchObject([{ outcome: 'refused', code: 'no_route' }]);
   expect(seed.calls).toEqual([]);
+});
+
+test('[LOCK-RUNTIME-4] an edit that slips in before the admission gets its receipt first, and the call goes by it', async () => {
+  using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': says('Old.'), 'b/m': says('New.') } });
+  const outside = new BetterSqlite(join(seed.home, 'seed.db'));
+  // The first read is the look for edits; the edit comes right after it.
+  const read = seed.substrate.read.bind(seed.substrate);
+  let edited = false;
+  seed.substrate.read = async (fn) => {
+    const value = await read(fn);
+    if (!edited) outside.exec("DELETE FROM substrate_routing_config WHERE target = 'a' AND model = 'm'");
+    edited = true;
+    return value;
+  };
+  const { text: said } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  outside.close();
+  expect(said).toBe('New.');
+  const actions = (await allReceipts(seed.substrate))
+    .slice(-4)
+    .map(({ action, outcome, code }) => [action, outcome, code]);
+  expect(actions).toEqual([
+    ['route.attempt', 'refused', 'policy_changed'],
+    ['policy.external_edit', 'ok', null],
+    ['route.attempt', 'intent', null],
+    ['route.attempt', 'ok', null],
+  ]);
 });
 
 const TIGHT = POLICY.replace('usd: "1.00"', 'usd: "0.000001"');
