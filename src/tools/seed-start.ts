@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Unread } from '../substrate/bus/look.ts';
 import { unread } from '../substrate/bus/look.ts';
+import { countDead } from '../substrate/bus/dead.ts';
 import { holderOf } from '../substrate/bus/model.ts';
 import { listPendingRequests } from '../substrate/identity/requests.ts';
 import { isoTime } from '../substrate/sources.ts';
@@ -29,6 +30,8 @@ export const seedStart = defineTool({
     const mail = actor.scopes.has('bus.receive')
       ? await substrate.read((db) => unread(db, holderOf(actor), now))
       : { waiting: 0, from: [] };
+    // Dead letters wait for the owner alone.
+    const dead = grant === null ? await substrate.read(countDead) : 0;
     const expires = grant?.expiresAt ?? null;
     return {
       you: {
@@ -40,6 +43,7 @@ export const seedStart = defineTool({
       seed: { id: substrate.seed, version: daemon.version, receipts: (await substrate.log()).size },
       waiting: [
         ...mailLines(mail),
+        ...(dead === 0 ? [] : [`${counted(dead, 'dead letter')}: \`seed bus dead list\`.`]),
         ...own.map(({ body }) => `Your request ${body.id} for ${body.scopes.join(', ')} waits for the owner.`),
       ],
       hints: hintsFor(topic),

@@ -35,9 +35,8 @@ interface Message {
   readonly attempt: number;
 }
 
-function said<T>({ result }: RpcAnswer): T {
-  return result?.structuredContent as T;
-}
+/** What a tool answered, in the caller's word for its form. */
+const said: <T>(answer: RpcAnswer) => Readonly<T> = ({ result }) => result?.structuredContent as never;
 
 function messages(answer: RpcAnswer): readonly Message[] {
   expect(outcome(answer)).toBe('ok');
@@ -46,7 +45,7 @@ function messages(answer: RpcAnswer): readonly Message[] {
 
 /** What a model reads. */
 function text({ result }: RpcAnswer): string {
-  return (result?.['content'] as { text: string }[])[0]?.text ?? '';
+  return (result?.['content'] as { text: string }[] | undefined)?.[0]?.text ?? '';
 }
 
 async function agent(as = name('agent')): Promise<AgentConnection & { readonly as: string }> {

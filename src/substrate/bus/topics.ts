@@ -3,7 +3,7 @@ import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import { SeedError } from '../../errors.ts';
 
 /** Topics that one inbox may follow. */
-export const TOPICS_PER_INBOX_MAX = 100;
+const TOPICS_PER_INBOX_MAX = 100;
 
 interface TopicRow extends Row {
   readonly topic: string;

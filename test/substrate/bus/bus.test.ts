@@ -146,7 +146,7 @@ describe.each(DRIVERS)('the bus on %s', (driver) => {
 
     it('asked for twice at the same moment is one message', async () => {
       const both = await Promise.all([1, 2, 3].map(() => say(bus, ann, 'bob', 'pay', { key: 'k' })));
-      expect(both.map(({ repeated }) => repeated).toSorted()).toEqual([false, true, true]);
+      expect(both.filter(({ repeated }) => repeated)).toHaveLength(2);
       expect(new Set(both.map(({ receipt }) => receipt)).size).toBe(1);
       expect(await texts(bus, bob)).toEqual(['pay']);
     });
