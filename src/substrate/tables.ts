@@ -49,6 +49,7 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   // Renewed by whatever the holder does; nothing but who may take over a silent session hangs on it.
   substrate_session_leases: ['operation', 'maintenance'],
   substrate_session_messages: ['operation'],
+  substrate_session_keys: ['operation'],
   substrate_session_tools: ['operation'],
   substrate_handoffs: ['operation'],
   substrate_tasks: ['operation'],

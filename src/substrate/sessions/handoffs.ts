@@ -15,6 +15,11 @@ import type { HandoffPackage } from './package.ts';
 import { makePackage, packageHash, packageText } from './package.ts';
 import { leaseUntil, moveSession, sessionOf } from './sessions.ts';
 
+/** Earlier holders that a package names, the latest ones. */
+const LINEAGE_MAX = 20;
+/** Offers of one session that may be open at once. */
+const OPEN_OFFERS_MAX = 20;
+
 /** A handoff as it is kept; the token itself is not. */
 export interface Handoff {
   readonly id: string;
@@ -36,6 +41,9 @@ export interface Handoff {
   readonly offeredAt: number;
   readonly expiresAt: number;
 }
+
+/** Who redeemed, where it was the owner, who has no grant. */
+const OWNER_REDEEMS = 'owner';
 
 interface HandoffRow extends Row {
   readonly id: string;
@@ -108,6 +116,7 @@ export interface Offer {
 /** Makes an offer; the session stays with its holder. @throws SeedError `forbidden` for more than there is */
 export async function offerHandoff(op: Operation, actor: Actor, session: Session, offer: Offer): Promise<Handoff> {
   assertNarrower(offer.scopes, session);
+  await assertFewOffers(op, session);
   const budget = moved(session, offer);
   const lineage = [...(await lineageOf(op, session)), { epoch: session.epoch, holder: session.holderName }];
   const { seed, checkpoint, note } = offer;
@@ -135,6 +144,20 @@ export async function offerHandoff(op: Operation, actor: Actor, session: Session
   return handoffOf(op, offer.id);
 }
 
+async function assertFewOffers(op: Operation, { id, epoch }: Session): Promise<void> {
+  const row = await op.get<{ open: number } & Row>(
+    `SELECT count(*) AS open FROM substrate_handoffs
+      WHERE session = ? AND epoch = ? AND status = 'offered' AND expires_at > ?`,
+    id,
+    epoch,
+    op.now,
+  );
+  if ((row?.open ?? 0) < OPEN_OFFERS_MAX) return;
+  throw new SeedError('too_many', `The session has ${OPEN_OFFERS_MAX} open offers already.`, {
+    hint: 'Take some back with handoff_withdraw.',
+  });
+}
+
 function assertNarrower(scopes: readonly string[], session: Session): void {
   const wider = scopes.filter((scope) => !session.scopes.includes(scope));
   if (wider.length === 0) return;
@@ -144,9 +167,9 @@ function assertNarrower(scopes: readonly string[], session: Session): void {
   });
 }
 
-/** How much budget goes along: never more than is left. */
+/** How much budget goes along: never more than is left. Without a budget of its own it may be given one. */
 function moved(session: Session, { budgetMicroUsd, usedMicroUsd }: Offer): number | null {
-  if (session.budgetMicroUsd === null) return null;
+  if (session.budgetMicroUsd === null) return budgetMicroUsd;
   const left = Math.max(0, session.budgetMicroUsd - usedMicroUsd);
   if (budgetMicroUsd === null) return left;
   if (budgetMicroUsd <= left) return budgetMicroUsd;
@@ -158,10 +181,11 @@ function moved(session: Session, { budgetMicroUsd, usedMicroUsd }: Offer): numbe
 
 async function lineageOf(db: ReadHandle, { id }: Session): Promise<HandoffPackage['lineage']> {
   const rows = await db.all<{ epoch: number; offerer_name: string } & Row>(
-    "SELECT epoch, offerer_name FROM substrate_handoffs WHERE session = ? AND status = 'redeemed' ORDER BY epoch LIMIT 100",
+    "SELECT epoch, offerer_name FROM substrate_handoffs WHERE session = ? AND status = 'redeemed' ORDER BY epoch DESC LIMIT ?",
     id,
+    LINEAGE_MAX,
   );
-  return rows.map(({ epoch, offerer_name: holder }) => ({ epoch, holder }));
+  return rows.toReversed().map(({ epoch, offerer_name: holder }) => ({ epoch, holder }));
 }
 
 export async function findHandoff(db: ReadHandle, id: string): Promise<Handoff | null> {
@@ -191,6 +215,16 @@ export async function listOffersFor(db: ReadHandle, name: string, now: number, l
     limit,
   );
   return rows.map(toHandoff);
+}
+
+/** What a redeemer redeemed under an id of its own. */
+export async function findRedeemed(db: ReadHandle, { grant }: Actor, redeemId: string): Promise<Handoff | null> {
+  const row = await db.get<HandoffRow>(
+    'SELECT * FROM substrate_handoffs WHERE redeemer = ? AND redeem_id = ? ORDER BY settled_at DESC LIMIT 1',
+    grant ?? OWNER_REDEEMS,
+    redeemId,
+  );
+  return row === undefined ? null : toHandoff(row);
 }
 
 /** The handoffs of a session, newest first. */
@@ -246,7 +280,7 @@ export async function redeemHandoff(op: Operation, handoff: Handoff, redeemer: R
   await op.run(
     `UPDATE substrate_handoffs SET status = 'redeemed', redeemer = ?, redeem_id = ?, redeemed_epoch = ?, settled_at = ?
       WHERE id = ?`,
-    actor.grant ?? 'owner',
+    actor.grant ?? OWNER_REDEEMS,
     redeemId,
     after.epoch,
     op.now,
@@ -256,7 +290,7 @@ export async function redeemHandoff(op: Operation, handoff: Handoff, redeemer: R
 }
 
 async function redeemAgain(db: ReadHandle, handoff: Handoff, { actor, redeemId }: Redeemer): Promise<Redemption> {
-  if (handoff.redeemer !== (actor.grant ?? 'owner') || handoff.redeemId !== redeemId) {
+  if (handoff.redeemer !== (actor.grant ?? OWNER_REDEEMS) || handoff.redeemId !== redeemId) {
     throw new SeedError('handoff_redeemed', 'That handoff was redeemed already.', {
       hint: 'Repeat it with the redeem_id of the first time, or ask for a new one.',
     });
@@ -291,14 +325,17 @@ function share(
   usedMicroUsd: number,
 ): { budgetMicroUsd: number | null; reserveMicroUsd: number } {
   const { budgetMicroUsd: whole, reserveMicroUsd: reserve } = session;
-  if (whole === null || budgetMicroUsd === null) return { budgetMicroUsd: whole, reserveMicroUsd: reserve };
-  // What was spent between offer and redemption comes out of what goes along.
-  const budget = Math.min(whole, usedMicroUsd + budgetMicroUsd);
-  return { budgetMicroUsd: budget, reserveMicroUsd: reserve + whole - budget };
+  if (budgetMicroUsd === null) return { budgetMicroUsd: whole, reserveMicroUsd: reserve };
+  // What was spent between offer and redemption comes out of what stays; then out of what goes along.
+  const budget = usedMicroUsd + budgetMicroUsd;
+  if (whole === null) return { budgetMicroUsd: budget, reserveMicroUsd: reserve };
+  const narrowed = Math.min(whole, budget);
+  return { budgetMicroUsd: narrowed, reserveMicroUsd: reserve + whole - narrowed };
 }
 
-/** Takes an offer back. @throws SeedError `handoff_redeemed` when it is too late */
+/** Takes an offer back; one that was taken back already stays so. @throws SeedError `handoff_redeemed` when it is too late */
 export async function withdrawHandoff(op: Operation, handoff: Handoff): Promise<void> {
+  if (handoff.status === 'withdrawn') return;
   if (handoff.status === 'redeemed') {
     throw new SeedError('handoff_redeemed', 'It was redeemed already and cannot be taken back.', {
       hint: 'Ask the new holder to hand it back.',

@@ -38,6 +38,9 @@ export interface Checkpoint {
   readonly memory: readonly string[];
 }
 
+/** The largest checkpoint, in bytes of JSON: with the rest of a handoff package it fits what a client takes at once. */
+export const CHECKPOINT_BYTES_MAX = 20_000;
+
 export const NO_CHECKPOINT: Checkpoint = {
   goal: '',
   acceptance: [],
@@ -65,7 +68,7 @@ export interface Session {
   readonly scopes: readonly string[];
   /** What its model calls may cost over its life, whole micro-dollars; null: the ceilings alone. */
   readonly budgetMicroUsd: number | null;
-  /** What a handing over kept back; budget and reserve together only ever shrink by what is spent. */
+  /** What a handing over kept back, for good; budget + reserve stays what it was at the opening. */
   readonly reserveMicroUsd: number;
   /** ms since the epoch; null where there is none. */
   readonly deadline: number | null;

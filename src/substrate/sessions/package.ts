@@ -8,13 +8,13 @@ import { createHash } from 'node:crypto';
 import type { Json } from '../../formats/canonical.ts';
 import { canonicalize } from '../../formats/canonical.ts';
 import type { ReadHandle } from '../store/store.ts';
-import type { Checkpoint, Session } from './model.ts';
+import type { Checkpoint, Session, StoredMessage } from './model.ts';
 import { listMessages, listOpenTools } from './sessions.ts';
 
-/** The last messages that a package carries, and the most that each may have. */
+/** The last messages that a package carries, and the bytes that they may have together. */
 const TAIL_MESSAGES = 6;
-const TAIL_BYTES_MAX = 4_000;
-const OPEN_TOOLS_MAX = 100;
+const TAIL_BYTES_MAX = 6_000;
+const OPEN_TOOLS_MAX = 32;
 
 const LIMITS = { bytesMax: 1024 * 1024, depthMax: 16 };
 
@@ -63,12 +63,12 @@ export interface PackageFacts {
 
 /** Makes the package of a session as it stands in this transaction. */
 export async function makePackage(db: ReadHandle, session: Session, facts: PackageFacts): Promise<HandoffPackage> {
-  const tools = await listOpenTools(db, session.id, OPEN_TOOLS_MAX);
+  const open = await listOpenTools(db, session.id, OPEN_TOOLS_MAX + 1);
+  const tools = open.slice(0, OPEN_TOOLS_MAX);
   const from = Math.max(0, session.length - TAIL_MESSAGES);
-  const tail = await listMessages(db, session.id, { from, limit: TAIL_MESSAGES });
-  const carried = tail.filter(({ body }) => Buffer.byteLength(body) <= TAIL_BYTES_MAX);
-  const left = tail.length - carried.length;
-  const { goal, acceptance, constraints, plan, done, next, open, decisions, artefacts, memory } = session.checkpoint;
+  const last = await listMessages(db, session.id, { from, limit: TAIL_MESSAGES });
+  const tail = fitting(last);
+  const { goal, acceptance, constraints, plan, done, next, decisions, artefacts, memory } = session.checkpoint;
   return {
     v: 1,
     seed: facts.seed,
@@ -80,23 +80,38 @@ export async function makePackage(db: ReadHandle, session: Session, facts: Packa
     plan,
     done,
     next,
-    open,
+    open: session.checkpoint.open,
     decisions,
     artefacts,
     memory,
-    transcript: {
-      messages: session.length,
-      hash: session.runningHash,
-      tail: carried.map(({ body }) => body),
-    },
+    transcript: { messages: session.length, hash: session.runningHash, tail },
     tools: tools.map(({ call, name, idempotencyKey: key, state }) => ({ call, name, key, state })),
     budget_micro_usd: facts.budgetMicroUsd,
     deadline: session.deadline,
     lineage: facts.lineage,
     checkpoint: facts.checkpoint,
-    losses: left === 0 ? [] : [`${left} of the last messages are too long for the package; session_get has them.`],
+    losses: [
+      ...lossOf(last.length - tail.length, 'of the last messages are too long for the package; session_get has them'),
+      ...lossOf(open.length - tools.length, 'or more open tool calls are not listed; session_get has them'),
+    ],
     note: facts.note,
   };
+}
+
+/** The newest messages that fit together, oldest first: a gap in between would read as if nothing had been there. */
+function fitting(messages: readonly StoredMessage[]): string[] {
+  const kept: string[] = [];
+  let bytes = 0;
+  for (const { body } of messages.toReversed()) {
+    bytes += Buffer.byteLength(body);
+    if (bytes > TAIL_BYTES_MAX) break;
+    kept.unshift(body);
+  }
+  return kept;
+}
+
+function lossOf(count: number, what: string): string[] {
+  return count === 0 ? [] : [`${count} ${what}.`];
 }
 
 /** The package's canonical text (RFC 8785). @throws FormatError over one mebibyte */

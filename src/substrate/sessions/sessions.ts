@@ -9,10 +9,13 @@ import type { Message } from '../transcript.ts';
 import { EMPTY_TRANSCRIPT, extendTranscript, messageHash, messageText } from '../transcript.ts';
 import type { Operation } from '../writer.ts';
 import type { Checkpoint, CheckpointInput, Session, StoredMessage, ToolState } from './model.ts';
-import { NO_CHECKPOINT } from './model.ts';
+import { CHECKPOINT_BYTES_MAX, NO_CHECKPOINT } from './model.ts';
 
 /** How long a holder that says nothing keeps its session from being taken over, in milliseconds. */
 export const LEASE_MS = 10 * 60 * 1_000;
+
+/** Open sessions that one actor may hold. */
+const OPEN_MAX = 200;
 
 interface SessionRow extends Row {
   readonly id: string;
@@ -63,8 +66,10 @@ export interface NewSession {
   readonly origin?: string;
 }
 
-/** Opens a session that its opener holds. */
+/** Opens a session that its opener holds. @throws SeedError `too_large`, `too_many` */
 export async function openSession(op: Operation, actor: Actor, session: NewSession): Promise<Session> {
+  const checkpoint = merged(NO_CHECKPOINT, session.checkpoint);
+  await assertRoom(op, actor);
   await op.run(
     `INSERT INTO substrate_sessions (id, holder, holder_name, epoch, status, origin, scopes, budget_micro_usd,
        deadline, checkpoint, length, running_hash, created_at, changed_at)
@@ -76,13 +81,25 @@ export async function openSession(op: Operation, actor: Actor, session: NewSessi
     JSON.stringify(session.scopes),
     session.budgetMicroUsd,
     session.deadline,
-    JSON.stringify({ ...NO_CHECKPOINT, ...session.checkpoint }),
+    JSON.stringify(checkpoint),
     EMPTY_TRANSCRIPT,
     op.now,
     op.now,
   );
   await renewLease(op, session.id, op.now);
   return sessionOf(op, session.id);
+}
+
+/** Whoever never closes anything must not fill every list with it. */
+async function assertRoom(db: ReadHandle, { grant }: Actor): Promise<void> {
+  const row = await db.get<{ open: number } & Row>(
+    "SELECT count(*) AS open FROM substrate_sessions WHERE holder IS ? AND status = 'open'",
+    grant,
+  );
+  if ((row?.open ?? 0) < OPEN_MAX) return;
+  throw new SeedError('too_many', `You hold ${OPEN_MAX} open sessions already.`, {
+    hint: 'Close those that are done with session_close.',
+  });
 }
 
 export async function findSession(db: ReadHandle, id: string): Promise<Session | null> {
@@ -94,7 +111,7 @@ export async function findSession(db: ReadHandle, id: string): Promise<Session |
 export async function sessionOf(db: ReadHandle, id: string): Promise<Session> {
   const session = await findSession(db, id);
   if (session !== null) return session;
-  throw new SeedError('not_found', `There is no session ${id}.`, { hint: 'Use the id that the session began with.' });
+  throw noSession(id);
 }
 
 /** The open sessions that a grant holds, the one changed last first; null for the owner's own. */
@@ -137,12 +154,41 @@ export interface Writer {
  */
 export async function heldSession(db: ReadHandle, id: string, { actor, epoch }: Writer): Promise<Session> {
   const session = await sessionOf(db, id);
-  if (session.holder !== actor.grant) throw superseded(session);
-  if (epoch !== null && epoch !== session.epoch) throw superseded(session);
-  if (session.status === 'closed') {
-    throw new SeedError('session_closed', `The session ${id} is closed.`, { hint: 'Open a new one.' });
+  if (session.holder !== actor.grant) {
+    if (actor.grant === null || (await hasHeld(db, id, actor.grant))) throw superseded(session);
+    throw noSession(id);
   }
+  if (epoch !== null && epoch !== session.epoch) throw superseded(session);
+  if (session.status === 'closed') throw closed(session);
   return session;
+}
+
+/** Whoever held a session is the offerer of the handoff that moved it on. */
+async function hasHeld(db: ReadHandle, session: string, grant: string): Promise<boolean> {
+  const row = await db.get(
+    "SELECT 1 FROM substrate_handoffs WHERE session = ? AND offerer = ? AND status = 'redeemed' LIMIT 1",
+    session,
+    grant,
+  );
+  return row !== undefined;
+}
+
+/** The session, for its holder or the owner, who may give it on or end it whoever holds it. */
+export async function controlledSession(db: ReadHandle, id: string, actor: Actor): Promise<Session> {
+  if (actor.grant !== null) return heldSession(db, id, { actor, epoch: null });
+  const session = await sessionOf(db, id);
+  if (session.status === 'closed') throw closed(session);
+  return session;
+}
+
+function noSession(id: string): SeedError {
+  return new SeedError('not_found', `There is no session ${id} of yours.`, {
+    hint: 'seed_start names the sessions that you hold.',
+  });
+}
+
+function closed({ id }: Session): SeedError {
+  return new SeedError('session_closed', `The session ${id} is closed.`, { hint: 'Open a new one.' });
 }
 
 function superseded({ id, holderName, epoch }: Session): SeedError {
@@ -189,25 +235,21 @@ async function noteTools(op: Operation, session: string, { parts }: Message): Pr
     if (part.type === 'tool_call') {
       await op.run(
         `INSERT INTO substrate_session_tools (session, call, name, idempotency_key, state)
-          VALUES (?, ?, ?, ?, 'not_started') ON CONFLICT DO NOTHING`,
+          VALUES (?, ?, ?, ?, 'not_started')
+          ON CONFLICT (session, call) DO UPDATE SET name = excluded.name, state = 'not_started'`,
         session,
         part.id,
         part.name,
         `${session}.${part.id}`,
       );
     } else if (part.type === 'tool_result') {
-      await setToolState(op, session, part.call, 'done');
+      await op.run(
+        "UPDATE substrate_session_tools SET state = 'done' WHERE session = ? AND call = ?",
+        session,
+        part.call,
+      );
     }
   }
-}
-
-export async function setToolState(
-  op: Operation,
-  session: string,
-  call: string,
-  state: ToolState['state'],
-): Promise<void> {
-  await op.run('UPDATE substrate_session_tools SET state = ? WHERE session = ? AND call = ?', state, session, call);
 }
 
 interface ToolRow extends Row {
@@ -228,9 +270,31 @@ export async function listOpenTools(db: ReadHandle, session: string, limit: numb
   return rows.map(({ idempotency_key: idempotencyKey, ...rest }) => ({ ...rest, idempotencyKey }));
 }
 
-/** Writes where the work stands; what the input leaves out stays as it was. */
+/** Where a tool call of the transcript stands; null where the transcript has none by that id. */
+export async function findTool(db: ReadHandle, session: string, call: string): Promise<ToolState | null> {
+  const row = await db.get<ToolRow>(
+    'SELECT call, name, idempotency_key, state FROM substrate_session_tools WHERE session = ? AND call = ?',
+    session,
+    call,
+  );
+  return row === undefined ? null : { ...row, idempotencyKey: row.idempotency_key };
+}
+
+/** @throws SeedError `too_large` */
+function merged(before: Checkpoint, input: CheckpointInput): Checkpoint {
+  const given = Object.entries(input).filter(([, value]) => value !== undefined);
+  const checkpoint = { ...before, ...Object.fromEntries(given) } as Checkpoint;
+  const bytes = Buffer.byteLength(JSON.stringify(checkpoint));
+  if (bytes <= CHECKPOINT_BYTES_MAX) return checkpoint;
+  throw new SeedError('too_large', `The checkpoint has ${bytes} bytes; ${CHECKPOINT_BYTES_MAX} is the limit.`, {
+    hint: 'Say it in fewer words; what is long belongs in a file or in the transcript.',
+    data: { bytes_max: CHECKPOINT_BYTES_MAX },
+  });
+}
+
+/** Writes where the work stands; what the input leaves out stays as it was. @throws SeedError `too_large` */
 export async function setCheckpoint(op: Operation, session: Session, input: CheckpointInput): Promise<Session> {
-  const checkpoint = { ...session.checkpoint, ...input } as Checkpoint;
+  const checkpoint = merged(session.checkpoint, input);
   await op.run(
     'UPDATE substrate_sessions SET checkpoint = ?, changed_at = ? WHERE id = ?',
     JSON.stringify(checkpoint),
@@ -239,6 +303,12 @@ export async function setCheckpoint(op: Operation, session: Session, input: Chec
   );
   await renewLease(op, session.id, op.now);
   return { ...session, checkpoint, changedAt: op.now };
+}
+
+/** Names the model call whose answer is to be written next, or none any more. */
+export async function setStepCall(op: Operation, { id }: Session, call: string | null): Promise<void> {
+  await op.run('UPDATE substrate_sessions SET step_call = ?, changed_at = ? WHERE id = ?', call, op.now, id);
+  await renewLease(op, id, op.now);
 }
 
 export async function closeSession(op: Operation, { id }: Session): Promise<void> {
@@ -289,7 +359,7 @@ export async function moveSession(
   to: { actor: Actor; scopes: readonly string[]; budgetMicroUsd: number | null; reserveMicroUsd: number },
 ): Promise<Session> {
   const epoch = session.epoch + 1;
-  await op.run(
+  const moved = await op.run(
     `UPDATE substrate_sessions SET holder = ?, holder_name = ?, epoch = ?, scopes = ?, budget_micro_usd = ?,
        reserve_micro_usd = ?, changed_at = ? WHERE id = ? AND epoch = ?`,
     to.actor.grant,
@@ -302,6 +372,7 @@ export async function moveSession(
     session.id,
     session.epoch,
   );
+  if (moved === 0) throw superseded(session);
   await renewLease(op, session.id, op.now);
   // What the last holder was doing when it was fenced off may or may not have happened.
   await op.run(

@@ -23,6 +23,7 @@ export const sessions: Migration = {
       created_at        INTEGER NOT NULL,
       changed_at        INTEGER NOT NULL
     ) STRICT;
+    CREATE INDEX substrate_sessions_changed ON substrate_sessions (changed_at);
     CREATE INDEX substrate_sessions_holder ON substrate_sessions (holder, changed_at) WHERE status = 'open';
 
     CREATE TABLE substrate_session_leases (
@@ -38,6 +39,16 @@ export const sessions: Migration = {
       hash    BLOB NOT NULL,
       at      INTEGER NOT NULL,
       PRIMARY KEY (session, idx)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE substrate_session_keys (
+      session TEXT NOT NULL,
+      key     TEXT NOT NULL,
+      hash    TEXT NOT NULL,
+      idx     INTEGER NOT NULL,
+      length  INTEGER NOT NULL,
+      call    TEXT,
+      PRIMARY KEY (session, key)
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE substrate_session_tools (
@@ -71,6 +82,8 @@ export const sessions: Migration = {
       settled_at       INTEGER
     ) STRICT;
     CREATE UNIQUE INDEX substrate_handoffs_token ON substrate_handoffs (token_hash) WHERE token_hash IS NOT NULL;
+    CREATE INDEX substrate_handoffs_redeemed ON substrate_handoffs (redeemer, redeem_id) WHERE redeemer IS NOT NULL;
+    CREATE INDEX substrate_handoffs_open ON substrate_handoffs (audience, offered_at) WHERE status = 'offered';
     CREATE INDEX substrate_handoffs_session ON substrate_handoffs (session, offered_at);
   `,
 };
