@@ -37,7 +37,8 @@ export interface StubAnswer {
 }
 
 export type Behaviour =
-  | { readonly do: 'answer'; readonly answer?: StubAnswer }
+  /** `ends`: the end of the body waits for it, as on a network where that comes later than the last chunk. */
+  | { readonly do: 'answer'; readonly answer?: StubAnswer; readonly ends?: Promise<void> }
   | {
       readonly do: 'status';
       readonly status: number;
@@ -170,7 +171,8 @@ function behave(outgoing: ServerResponse, { provider, model, behaviour, onHangup
   outgoing.writeHead(200, { 'content-type': type });
   outgoing.flushHeaders();
   if (behaviour.do === 'answer') {
-    outgoing.end(all.join(''));
+    outgoing.write(all.join(''));
+    void (behaviour.ends ?? Promise.resolve()).then(() => outgoing.end());
   } else if (behaviour.do === 'clean_end') {
     outgoing.end(said.join(''));
   } else if (behaviour.do === 'bad_chunk') {

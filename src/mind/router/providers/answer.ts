@@ -10,7 +10,7 @@ import { ToolCallPart } from '../../../substrate/transcript.ts';
 import type { ModelRequest, ProviderContext, ProviderEvent, StopReason, Usage } from '../provider.ts';
 import { ProviderFault } from '../provider.ts';
 import { abortFault, badChunk, connectionFault, cutFault, streamError } from './faults.ts';
-import type { Body, Outgoing } from './transport.ts';
+import type { Body, Outgoing, Sieve } from './transport.ts';
 import { send, watchBody } from './transport.ts';
 
 /** What a provider's decoder says of a stream; ids of calls are given here. */
@@ -35,8 +35,8 @@ export interface Attempt {
   readonly outgoing: Outgoing;
   /** Loads the provider's SDK, which decodes the answer. */
   readonly decode: (response: Response) => Promise<Decoding>;
-  /** Looks at the bytes before the SDK does, where that one is not strict enough. @throws ProviderFault */
-  readonly check?: () => (bytes: Uint8Array) => void;
+  /** Keeps from the SDK what that one is not strict enough for. */
+  readonly sieve?: () => Sieve;
 }
 
 /** Keeps the stream alive in the router's eyes while nothing can be said. */
@@ -45,13 +45,13 @@ const ALIVE: ProviderEvent = { type: 'text', text: '' };
 /** Makes an attempt; what `prepare` throws is a fault of the iteration too. */
 export async function* answer(prepare: () => Attempt, context: ProviderContext): AsyncGenerator<ProviderEvent, void> {
   const attempt = prepare();
-  const { outgoing, check } = attempt;
+  const { outgoing, sieve } = attempt;
   const line = new Line(context.signal);
   const heard = new Heard(outgoing);
   let body: Body | null = null;
   try {
     const response = await send(outgoing, { ...context, signal: line.signal });
-    body = watchBody(response, outgoing.provider, check?.());
+    body = watchBody(response, outgoing.provider, sieve?.());
     yield { type: 'accepted' };
     const reading = new Reading(attempt, { body, signal: line.signal });
     for (;;) {

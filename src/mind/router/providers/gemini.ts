@@ -137,7 +137,10 @@ async function* read(chunks: AsyncIterable<unknown>, reading: Reading): AsyncGen
       yield* saidBy(part, reading);
     }
     const stop = stopOf(candidate?.finishReason, promptFeedback?.blockReason);
-    if (stop !== null) yield { type: 'stop', stop: stop === 'end' && called ? 'tool_calls' : stop };
+    if (stop === null) continue;
+    yield { type: 'stop', stop: stop === 'end' && called ? 'tool_calls' : stop };
+    // Usage comes with the last chunk, or it does not come.
+    if (usageMetadata !== null && usageMetadata !== undefined) yield { type: 'over' };
   }
 }
 

@@ -3,10 +3,12 @@ import * as z from 'zod';
 import type { Message } from '../../../substrate/transcript.ts';
 import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from '../provider.ts';
 import { ProviderFault } from '../provider.ts';
+import { parseLoosely } from '../transcript/json.ts';
 import { OLLAMA_API, toOllama } from '../transcript/ollama.ts';
 import type { Attempt, Decoding, Said } from './answer.ts';
 import { answer, lazy, once, readable } from './answer.ts';
 import { badChunk, streamError } from './faults.ts';
+import type { Sieve } from './transport.ts';
 import { handOver } from './transport.ts';
 
 const PROVIDER = 'Ollama';
@@ -35,30 +37,30 @@ function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
     headers: context.credential === null ? {} : { authorization: `Bearer ${context.credential}` },
     body: encode(request).body,
   };
-  return { outgoing, decode, check: lineCheck };
+  return { outgoing, decode, sieve: wholeLines };
 }
 
 /**
- * Looks at each line: the SDK skips one that is no JSON, writes it to the console and goes on as if
- * nothing were missing. A torn last line is a cut, and the SDK leaves it out.
+ * Lets whole lines through, each of them looked at: the SDK skips one that is no JSON, writes it to the
+ * console and goes on as if nothing were missing. What is torn at the end is a cut, and kept from it.
  */
-function lineCheck(): (bytes: Uint8Array) => void {
+function wholeLines(): Sieve {
   const decoder = new TextDecoder();
+  const encoder = new TextEncoder();
   let rest = '';
   return (bytes) => {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n');
+    const lines = (rest + decoder.decode(bytes ?? undefined, { stream: bytes !== null })).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) if (line.trim() !== '') checkLine(line);
+    // The last line may lack its end; what is torn there is left out.
+    if (bytes === null && parseLoosely(rest) !== undefined) lines.push(rest);
+    const whole = lines.filter((line) => line.trim() !== '');
+    whole.forEach(assertLine);
+    return encoder.encode(whole.map((line) => `${line}\n`).join(''));
   };
 }
 
-function checkLine(line: string): void {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    throw badChunk(PROVIDER);
-  }
+function assertLine(line: string): void {
+  const value = parseLoosely(line);
   if (typeof value !== 'object' || value === null) throw badChunk(PROVIDER);
   if ('error' in value) throw streamError(PROVIDER);
 }

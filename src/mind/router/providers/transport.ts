@@ -72,17 +72,26 @@ async function beginningOf(response: Response): Promise<string> {
 /** An answer's bytes on their way to an SDK. */
 export interface Body {
   readonly response: Response;
-  /** `open`; `ended` cleanly; `broken` by the network, a check or our own limit. */
+  /** `open`; `ended` cleanly; `broken` by the network, a sieve or our own limit. */
   readonly state: () => 'open' | 'ended' | 'broken';
   /** Reads what is left and lets go of the connection, so that the next request can have it. */
   readonly drain: () => Promise<void>;
 }
 
 /**
- * Watches an answer's bytes as they are read, at the SDK's pace; `check` may throw. An SDK that stops
+ * What an SDK gets to see of the bytes: some of those that came, or that came before. Null is the end.
+ * @throws ProviderFault for what it must not be given
+ */
+export type Sieve = (bytes: Uint8Array | null) => Uint8Array;
+
+const NO_BYTES = new Uint8Array(0);
+const ALL: Sieve = (bytes) => bytes ?? NO_BYTES;
+
+/**
+ * Watches an answer's bytes as they are read, at the SDK's pace and through its sieve. An SDK that stops
  * early cannot close the connection: what it leaves is read by `drain`.
  */
-export function watchBody(answer: Response, provider: string, check: (bytes: Uint8Array) => void = () => {}): Body {
+export function watchBody(answer: Response, provider: string, sieve: Sieve = ALL): Body {
   const reader = readerOf(answer);
   let state: 'open' | 'ended' | 'broken' = 'open';
   let count = 0;
@@ -91,12 +100,12 @@ export function watchBody(answer: Response, provider: string, check: (bytes: Uin
       const { done, value } = await reader.read();
       if (done) {
         if (state === 'open') state = 'ended';
-        return null;
+        const last = sieve(null);
+        return last.length > 0 ? last : null;
       }
       count += value.length;
       if (count > ANSWER_BYTES_MAX) throw tooLong(provider);
-      check(value);
-      return value;
+      return sieve(value);
     } catch (thrown) {
       state = 'broken';
       throw thrown;

@@ -38,6 +38,17 @@ function messageOf(streamed: Streamed): Message {
   return MessageSchema.parse({ role: 'assistant', parts });
 }
 
+function inPieces(bytes: Uint8Array, size: number): ReadableStream<Uint8Array> {
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (at >= bytes.length) controller.close();
+      else controller.enqueue(bytes.slice(at, at + size));
+      at += size;
+    },
+  });
+}
+
 const RICH: Message[] = [
   { role: 'system', parts: [{ type: 'text', text: 'Be brief. Ünïcödé 👩‍👩‍👧' }] },
   {
@@ -155,6 +166,23 @@ describe.each(PROVIDERS)('%s', (name) => {
     await streamOf(name, { baseUrl: `${stub.baseUrl(name)}/`, credential: null });
     const { headers } = stub.requests.at(-1) ?? {};
     for (const header of ['x-api-key', 'authorization', 'x-goog-api-key']) expect(headers).not.toHaveProperty(header);
+  });
+
+  test('it is the same answer in whatever pieces its bytes arrive', async () => {
+    const answer: StubAnswer = {
+      text: ['Hé', 'llo 👩‍👩‍👧', '\n\n{"not": "data"}\n'],
+      calls: [{ name: 'run', arguments: '{"é":"👋"}' }],
+      usage: { input: 9, output: 3 },
+    };
+    const whole = await answered(name, answer);
+    for (const size of [1, 2, 7, 1_000]) {
+      stub.next({ do: 'answer', answer });
+      const fetch: typeof globalThis.fetch = async (...args) => {
+        const response = await globalThis.fetch(...args);
+        return new Response(inPieces(new Uint8Array(await response.arrayBuffer()), size), response);
+      };
+      expect((await streamOf(name, { baseUrl: stub.baseUrl(name), fetch })).events).toEqual(whole.events);
+    }
   });
 
   test('a call that the limit cut off is no call', async () => {
@@ -380,27 +408,35 @@ describe('Ollama’s context', () => {
   });
 });
 
-test.each(PROVIDERS)('%s: a finished answer leaves its connection for the next request', async (name) => {
+test.each(PROVIDERS)('%s: a finished answer leaves its connection, whoever hangs up at its end', async (name) => {
   await using own = await startProviderStub();
   for (let time = 0; time < 8; time += 1) {
-    expect((await streamOf(name, { baseUrl: own.baseUrl(name) })).fault).toBeNull();
+    const control = new AbortController();
+    const { promise: ends, resolve: end } = Promise.withResolvers<void>();
+    own.next({ do: 'answer', ends });
+    const onEvent = ({ type }: ProviderEvent): void => {
+      if (type !== 'end') return;
+      control.abort();
+      setImmediate(end);
+    };
+    const streamed = await streamOf(name, { baseUrl: own.baseUrl(name), signal: control.signal, onEvent });
+    expect(streamed.fault).toBeNull();
   }
   expect(own.requests).toHaveLength(8);
   // A pool may open a second one while the first is just becoming free.
   expect(own.connections()).toBeLessThanOrEqual(2);
 });
 
-test.each(PROVIDERS)('%s: whoever hangs up at the end does not break the connection', async (name) => {
-  await using own = await startProviderStub();
-  for (let time = 0; time < 8; time += 1) {
-    const control = new AbortController();
-    const onEvent = ({ type }: ProviderEvent): void => {
-      if (type === 'end') control.abort();
-    };
-    const streamed = await streamOf(name, { baseUrl: own.baseUrl(name), signal: control.signal, onEvent });
-    expect(streamed.fault).toBeNull();
+test('Ollama’s last line may lack its end; a torn one is a cut that nobody is told the text of', async () => {
+  const [first, last] = ['{"message":{"content":"x"}}', '{"done":true,"done_reason":"stop"}'];
+  for (const [body, kind] of [
+    [`${first}\n${last}`, null],
+    [`${first}\n${last.slice(0, -1)}`, 'cut'],
+  ] as const) {
+    const fetch = (): Promise<Response> => Promise.resolve(new Response(body));
+    const { fault } = await streamOf('local-ollama', { baseUrl: 'http://127.0.0.1:9', fetch });
+    expect(fault?.kind ?? null).toBe(kind);
   }
-  expect(own.connections()).toBeLessThanOrEqual(2);
 });
 
 describe('nothing comes from the environment', () => {

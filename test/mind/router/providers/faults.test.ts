@@ -2,6 +2,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { SeedError } from '../../../../src/errors.ts';
 import type { FaultKind } from '../../../../src/mind/router/provider.ts';
 import { ProviderFault } from '../../../../src/mind/router/provider.ts';
 import { PROVIDERS } from '../../../../src/substrate/policy/model.ts';
@@ -188,6 +189,46 @@ describe.each(PROVIDERS)('%s', (name) => {
     stub.next({ do: 'status', status: 429, headers });
     const { fault } = await streamOf(name, { baseUrl: stub.baseUrl(name) });
     expect(fault?.retryAfterMs).toBe(expected);
+  });
+});
+
+describe('what the way out throws', () => {
+  const refused = new SeedError('egress_refused', 'The target answered with a redirect (302).', { hint: '' });
+  const halted = new SeedError('halted', 'The seed is halted.', { hint: '' });
+  const reset = new TypeError('fetch failed', { cause: Object.assign(new Error(CONTENT), { code: 'ECONNRESET' }) });
+  const several = new TypeError('fetch failed', {
+    cause: new AggregateError([Object.assign(new Error('x'), { code: 'ECONNREFUSED' })]),
+  });
+
+  test.each([
+    ['a refusal', refused, 'unreachable', false],
+    ['a halt', halted, 'cancelled', true],
+    ['a connection that broke before an answer', reset, 'cut', true],
+    ['a name with several addresses, none of them reached', several, 'unreachable', false],
+  ])('%s', async (_, thrown, kind, mayBeBilled) => {
+    for (const name of PROVIDERS) {
+      const fetch = (): Promise<Response> => Promise.reject(thrown);
+      const { fault } = await streamOf(name, { baseUrl: 'http://127.0.0.1:9', fetch });
+      expect(fault).toMatchObject({ kind, mayBeBilled });
+      expect(wordsOf(fault)).not.toContain(CONTENT);
+    }
+  });
+
+  test('a halt in the middle of an answer, and an answer without a body', async () => {
+    for (const name of PROVIDERS) {
+      const body = new ReadableStream({ pull: (controller) => controller.error(halted) });
+      const answers: [Response, FaultKind][] = [
+        [new Response(body), 'cancelled'],
+        [new Response(null), 'cut'],
+        [new Response('<html>Welcome</html>'), 'cut'],
+      ];
+      for (const [answer, kind] of answers) {
+        const fetch = (): Promise<Response> => Promise.resolve(answer);
+        const streamed = await streamOf(name, { baseUrl: 'http://127.0.0.1:9', fetch });
+        expect(streamed.fault, name).toMatchObject({ kind, mayBeBilled: true });
+        assertNothingClean(streamed);
+      }
+    }
   });
 });
 
