@@ -33,7 +33,7 @@ async function letIn(substrate: Substrate, name: string): Promise<Actor> {
   return { id: name, kind: 'agent', grant: id, scopes: new Set(scopes) };
 }
 
-/** A sender and as many inboxes as a run of `messages` needs, used in turn. */
+/** A sender and as many inboxes as a run of `messages` needs: one is filled after the other, as the peers fill one queue. */
 export async function busOf(substrate: Substrate, messages: number, prefix: string): Promise<Peer> {
   const sender = await letIn(substrate, `${prefix}-sender`);
   const count = Math.ceil(messages / INBOX_ROOM);
@@ -57,7 +57,7 @@ export async function busOf(substrate: Substrate, messages: number, prefix: stri
   return {
     name: 'the bus',
     publish: async (text) => {
-      const to = [`${prefix}-${sent++ % count}`];
+      const to = [`${prefix}-${Math.floor(sent++ / INBOX_ROOM) % count}`];
       await send(substrate, sender, { to, format: 'text', body: Buffer.from(text) });
     },
     drain,
