@@ -21,6 +21,7 @@ import { HeldCheckpoint } from './receipts/held.ts';
 import type { LogState } from './receipts/log.ts';
 import { logSigner } from './receipts/log.ts';
 import { rangeHash } from './receipts/tree.ts';
+import { SessionSignals } from './sessions/signals.ts';
 import type { Sources } from './sources.ts';
 import type { SqliteDriver } from './store/connection.ts';
 import { sqliteCode } from './store/connection.ts';
@@ -45,6 +46,8 @@ export interface SubstrateReader {
   readonly driver: SqliteDriver;
   /** Wakes those in this process who wait for messages; where nobody serves, nobody does. */
   readonly mail: MailSignals;
+  /** Tells those in this process who listen that a session changed or was handed over. */
+  readonly sessions: SessionSignals;
   /** The log as last committed. */
   log(): Promise<LogState>;
   read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T>;
@@ -106,6 +109,7 @@ class LiveSubstrate implements Substrate {
   readonly passphrase: PassphraseCheck;
   readonly driver: SqliteDriver;
   readonly mail: MailSignals = new MailSignals();
+  readonly sessions: SessionSignals = new SessionSignals();
   readonly #store: Store;
   readonly #writer: Writer;
   readonly #held: HeldCheckpoint;
@@ -287,6 +291,7 @@ export function openSubstrateReader({ home, driver, sources }: SubstrateOptions)
     rootFiles: files,
     driver,
     mail: new MailSignals(),
+    sessions: new SessionSignals(),
     log: () => store.read((db) => readHead(db, chain.seed)),
     read: (fn) => store.read(fn),
     close: () => store.close(),

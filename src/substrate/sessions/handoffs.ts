@@ -348,7 +348,7 @@ export interface Takeover extends Redeemer {
   readonly id: string;
   readonly seed: string;
   readonly checkpoint: string;
-  /** When the holder's last connection went; null while it has one, 0 where it never had one in this boot. */
+  /** When the holder's last connection went, ms since the epoch; null while it has one. */
   readonly goneSince: number | null;
 }
 

@@ -124,6 +124,15 @@ export async function listHeld(db: ReadHandle, holder: string | null, limit: num
   return rows.map(toSession);
 }
 
+/** The open sessions of everybody, the one changed last first. */
+export async function listLast(db: ReadHandle, limit: number): Promise<Session[]> {
+  const rows = await db.all<SessionRow>(
+    "SELECT * FROM substrate_sessions WHERE status = 'open' ORDER BY changed_at DESC, id LIMIT ?",
+    limit,
+  );
+  return rows.map(toSession);
+}
+
 /** Every session, the one changed last first, below a cursor of its time and id. */
 export async function listSessions(
   db: ReadHandle,
