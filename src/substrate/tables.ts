@@ -52,6 +52,10 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_session_keys: ['operation'],
   substrate_session_tools: ['operation'],
   substrate_handoffs: ['operation'],
+  substrate_session_imports: ['operation'],
+  // What an import has read so far; it counts for nothing before the operation that copies it over.
+  substrate_staged_messages: ['maintenance'],
+  substrate_staged_tools: ['maintenance'],
   substrate_tasks: ['operation'],
 };
 

@@ -8,6 +8,18 @@ import { bus } from './0006-bus.ts';
 import { memory } from './0007-memory.ts';
 import { sessions } from './0008-sessions.ts';
 import { tasks } from './0009-tasks.ts';
+import { imports } from './0010-imports.ts';
 import type { Migration } from './migration.ts';
 
-export const MIGRATIONS: readonly Migration[] = [ground, membrane, policy, ledger, calls, bus, memory, sessions, tasks];
+export const MIGRATIONS: readonly Migration[] = [
+  ground,
+  membrane,
+  policy,
+  ledger,
+  calls,
+  bus,
+  memory,
+  sessions,
+  tasks,
+  imports,
+];
