@@ -16,6 +16,7 @@ import type { Mind } from './mind/mind.ts';
 import { createDrainDispatch } from './mind/router/dispatch.ts';
 import { PROVIDER_MODULES } from './mind/router/providers/index.ts';
 import { Router } from './mind/router/router.ts';
+import { Steps } from './mind/sessions/steps.ts';
 import { assertUsable, createHome, homeState } from './substrate/home/create.ts';
 import { Credentials } from './substrate/home/credentials.ts';
 import { lockHome } from './substrate/home/lock.ts';
@@ -158,10 +159,15 @@ export function mindOf(
     onDefect,
     fault: faultOf(config),
   });
+  const steps = new Steps({ substrate, router, onDefect, fault: faultOf(config) });
   return {
     router,
+    steps,
     drain: (options) => router.drain(dispatch, options),
-    close: (graceMs) => router.close(graceMs),
+    close: async (graceMs) => {
+      await router.close(graceMs);
+      await steps.settled();
+    },
   };
 }
 

@@ -61,6 +61,9 @@ const NO_MIND: Mind = {
   get router(): never {
     throw readOnly();
   },
+  get steps(): never {
+    throw readOnly();
+  },
   drain: () => Promise.reject(readOnly()),
 };
 

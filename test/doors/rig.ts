@@ -21,6 +21,7 @@ import type { Mind } from '../../src/mind/mind.ts';
 import { createDrainDispatch } from '../../src/mind/router/dispatch.ts';
 import { PROVIDER_MODULES } from '../../src/mind/router/providers/index.ts';
 import { Router } from '../../src/mind/router/router.ts';
+import { Steps } from '../../src/mind/sessions/steps.ts';
 import { createHome } from '../../src/substrate/home/create.ts';
 import type { Secrets } from '../../src/substrate/home/credentials.ts';
 import { Credentials } from '../../src/substrate/home/credentials.ts';
@@ -112,7 +113,8 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     onDefect,
   });
   const dispatch = createDrainDispatch();
-  const mind: Mind = { router, drain: (drainOptions) => router.drain(dispatch, drainOptions) };
+  const steps = new Steps({ substrate, router, onDefect });
+  const mind: Mind = { router, steps, drain: (drainOptions) => router.drain(dispatch, drainOptions) };
   const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, mind });
   const shared = { port, publicUrl: null, sockets, substrate, membrane, keys, tools: TOOLS, call, onDefect };
   const doors = await openDoors({ ...shared, version: VERSION, stop: daemon.stop });
@@ -123,6 +125,7 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     closed = true;
     await doors.close(2_000);
     await router.close(0);
+    await steps.settled();
     await egress.close();
     await substrate.close();
   };

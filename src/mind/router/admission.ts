@@ -11,9 +11,11 @@ import { insertCall, updateCall } from '../../substrate/calls.ts';
 import { putContent } from '../../substrate/content.ts';
 import { admit } from '../../substrate/ledger/ledger.ts';
 import type { Hold } from '../../substrate/ledger/model.ts';
-import type { ProviderName, Routing } from '../../substrate/policy/model.ts';
+import type { Ceiling, ProviderName, Routing } from '../../substrate/policy/model.ts';
 import { hasUnnotedEdits } from '../../substrate/policy/outside.ts';
 import { readCeilings, readTimezone, resolveRouting } from '../../substrate/policy/policy.ts';
+import { budgetCeilings } from '../../substrate/sessions/budget.ts';
+import { heldSession } from '../../substrate/sessions/sessions.ts';
 import type { Sources } from '../../substrate/sources.ts';
 import type { Operation } from '../../substrate/substrate.ts';
 import type { Choice } from './choose.ts';
@@ -83,7 +85,9 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
       skipped,
     });
   }
-  const held = await hold(op, call, choice);
+  const budget = await sessionCeilings(op, call);
+  if (budget instanceof SeedError) return refuse(op, call, { error: budget, last: true, skipped });
+  const held = await hold(op, call, { choice, budget });
   if (held instanceof SeedError) {
     const others = routing.candidates.some(
       (candidate) => candidate !== choice.candidate && !tried.has(candidateKey(candidate)),
@@ -126,7 +130,11 @@ async function begin(op: Operation, { id, request, asker }: CallFacts, sources: 
 }
 
 /** Holds the money; the ceiling's refusal comes back as a value, and then nothing was written. */
-async function hold(op: Operation, call: CallFacts, { candidate, bound }: Choice): Promise<Hold | SeedError> {
+async function hold(
+  op: Operation,
+  call: CallFacts,
+  { choice: { candidate, bound }, budget }: { choice: Choice; budget: readonly Ceiling[] },
+): Promise<Hold | SeedError> {
   const { request, asker } = call;
   try {
     return await admit(op, {
@@ -138,7 +146,7 @@ async function hold(op: Operation, call: CallFacts, { candidate, bound }: Choice
         labels: request.labels,
       },
       bound,
-      ceilings: await readCeilings(op),
+      ceilings: [...(await readCeilings(op)), ...budget],
       timezone: await readTimezone(op),
       target: candidate.target.name,
       model: candidate.model,
@@ -146,6 +154,25 @@ async function hold(op: Operation, call: CallFacts, { candidate, bound }: Choice
     });
   } catch (thrown) {
     if (thrown instanceof SeedError && thrown.code === 'over_ceiling') return thrown;
+    throw thrown;
+  }
+}
+
+/**
+ * What the session that a call is made for may still cost: whoever asks must hold it, at this moment, and
+ * may ask models in its name. A refusal comes back as a value.
+ */
+async function sessionCeilings(op: Operation, { request, asker }: CallFacts): Promise<Ceiling[] | SeedError> {
+  if (request.session === null) return [];
+  try {
+    const session = await heldSession(op, request.session, { actor: asker.actor, epoch: null });
+    if (session.scopes.includes('route.complete')) return budgetCeilings(session);
+    return new SeedError('forbidden', 'Asking models was not handed over with that session.', {
+      hint: 'Ask without the session, or ask whoever handed it over.',
+      data: { session: session.id },
+    });
+  } catch (thrown) {
+    if (thrown instanceof SeedError && thrown.kind === 'refused') return thrown;
     throw thrown;
   }
 }

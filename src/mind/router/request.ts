@@ -24,6 +24,8 @@ export interface Asker {
   readonly idempotencyKey: string | null;
   /** W3C Trace Context, kept in the receipts. */
   readonly traceparent: string | null;
+  /** The id that the call is to have, where whoever asks must know it beforehand: new, and random. */
+  readonly callId?: string | undefined;
   /** Of the role's candidates this one alone may answer: a trial of a target, which must not fail over. */
   readonly only?: { readonly target: string; readonly model: string } | undefined;
 }

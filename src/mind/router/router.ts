@@ -95,7 +95,12 @@ export class Router {
       const begun = this.#byKey.get(keyOf(actor, idempotencyKey));
       if (begun !== undefined) return assertSame(begun, request);
     }
-    return this.#run({ id: newId(this.#options.substrate.sources), request, asker, input: null });
+    return this.#run({ id: asker.callId ?? newId(this.#options.substrate.sources), request, asker, input: null });
+  }
+
+  /** Waits for a call that was started. */
+  wait(call: RunningCall, waiting: Waiting): Promise<CallReport> {
+    return this.#wait(call, waiting);
   }
 
   /**

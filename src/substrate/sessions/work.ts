@@ -288,7 +288,9 @@ export async function beginStep(substrate: Substrate, id: string, step: NewStep)
     }
     const done = known?.call ?? null;
     if (done !== null && done !== instead) return { session, call: done, fresh: false };
-    const after = instead === null ? await addMessages(op, session, step) : session;
+    // What takes the place of a call that never began has its messages in the transcript already.
+    const isIn = known !== null || session.stepCall !== null;
+    const after = isIn ? session : await addMessages(op, session, step);
     if (known !== null) {
       await op.run('UPDATE substrate_session_keys SET call = ? WHERE session = ? AND key = ?', call, id, step.key);
     }
