@@ -25,6 +25,7 @@ export const policyExplain = defineTool({
         credential: z.string().nullable(),
         model: z.string(),
         tier: z.int(),
+        context_tokens: z.int().nullable(),
         price: z.string().nullable(),
       }),
     ),
@@ -40,13 +41,14 @@ export const policyExplain = defineTool({
       dispatch,
       policy: policyVersion,
       resolves: routing !== null,
-      candidates: (routing?.candidates ?? []).map(({ target, model, tier, price }) => ({
+      candidates: (routing?.candidates ?? []).map(({ target, model, tier, contextTokens, price }) => ({
         target: target.name,
         provider: target.provider,
         base_url: target.baseUrl,
         credential: target.credential,
         model,
         tier,
+        context_tokens: contextTokens,
         price: price?.version ?? null,
       })),
       max_output_tokens: routing?.maxOutputTokens ?? null,

@@ -28,9 +28,12 @@ function linesOf(rows: PolicyRows): Map<string, string> {
     const key = credential === null ? 'no credential' : `credential ${credential}`;
     lines.set(`target ${name}`, `${provider} at ${base_url}, ${key}`);
   }
-  for (const { role, dispatch, limits, position, target, model, tier } of rows.routing) {
+  for (const { role, dispatch, limits, position, target, model, tier, context_tokens: context } of rows.routing) {
     lines.set(`role ${role}`, [dispatch, ...limits.replaceAll(/[{}"]/g, '').split(',').filter(Boolean)].join(', '));
-    lines.set(`role ${role} #${position}`, `${target} ${model}, tier ${tier}`);
+    lines.set(
+      `role ${role} #${position}`,
+      `${target} ${model}, tier ${tier}${context === null ? '' : `, context ${context}`}`,
+    );
   }
   for (const { scope, window, limit_micro_usd: limit } of rows.ceilings) {
     lines.set(`ceiling ${scope}/${window}`, `$${formatUsd(limit)}`);

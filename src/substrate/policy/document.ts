@@ -9,6 +9,7 @@ import { isAlias, isCollection, isMap, isNode, isScalar, LineCounter, parseDocum
 import * as z from 'zod';
 import {
   BaseUrl,
+  ContextTokens,
   Dispatch,
   DOCUMENT_CHARS_MAX,
   isFloorAboveMax,
@@ -66,7 +67,9 @@ const DocumentFields = z.strictObject({
       dispatch: Dispatch,
       ...LIMIT_FIELDS,
       candidates: z
-        .array(z.strictObject({ target: Name, model: Model, tier: TierField }))
+        .array(
+          z.strictObject({ target: Name, model: Model, tier: TierField, context_tokens: ContextTokens.optional() }),
+        )
         .min(1)
         .max(POLICY_LIMITS.candidatesPerRole),
     }),
@@ -329,13 +332,14 @@ function toRows({ timezone, targets, roles, ceilings = [], prices = [] }: Docume
       credential,
     })),
     routing: Object.entries(roles).flatMap(([role, { dispatch, candidates, ...limits }]) =>
-      candidates.map(({ target, model, tier }, index) => ({
+      candidates.map(({ target, model, tier, context_tokens = null }, index) => ({
         role,
         dispatch,
         position: index + 1,
         target,
         model,
         tier,
+        context_tokens,
         limits: limitsText(limits),
       })),
     ),

@@ -13,6 +13,9 @@ export const POLICY_LIMITS = { targets: 64, roles: 128, candidatesPerRole: 32, c
 export const DOCUMENT_CHARS_MAX: number = 128 * 1024;
 
 const TOKENS_MAX = 1_000_000;
+/** Smaller ones hold no conversation; larger ones are a slip. */
+const CONTEXT_TOKENS_MIN = 1_024;
+const CONTEXT_TOKENS_MAX = 100_000_000;
 const WAIT_MS_MAX = 3_600_000;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const SCOPE =
@@ -57,6 +60,9 @@ export const Edition = z.string().regex(/^[A-Za-z0-9][\w.:+-]{0,63}$/);
 export const LimitMicroUsd = z.int().min(0).max(1e15);
 /** The largest price: a million dollars for a million tokens. */
 export const PriceMicroUsd = z.int().min(0).max(1e12);
+
+/** Tokens of a model's whole context, at most. */
+export const ContextTokens = z.int().min(CONTEXT_TOKENS_MIN).max(CONTEXT_TOKENS_MAX);
 
 const Tokens = z.int().min(1).max(TOKENS_MAX);
 const WaitMs = z.int().min(1).max(WAIT_MS_MAX);
@@ -115,6 +121,7 @@ const WORDS: Readonly<Record<string, string>> = {
   position: 'a whole number from 0',
   model: 'the model’s name at its provider: letters, digits and . : / @ + - _',
   tier: '1, 2 or 3',
+  context_tokens: `a whole number from ${CONTEXT_TOKENS_MIN} to ${CONTEXT_TOKENS_MAX}`,
   limits: 'a JSON object of max_output_tokens, min_output_tokens, timeouts_ms and on_ceiling',
   max_output_tokens: TOKENS_WORDS,
   min_output_tokens: TOKENS_WORDS,

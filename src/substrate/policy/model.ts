@@ -43,6 +43,8 @@ export interface Candidate {
   readonly target: Target;
   readonly model: string;
   readonly tier: Tier;
+  /** Tokens that it takes in and gives out together; null where policy does not say, and nothing is made to fit. */
+  readonly contextTokens: number | null;
   /** Null where policy has no price: then the candidate is skipped, because nothing bounds its cost. */
   readonly price: Price | null;
 }

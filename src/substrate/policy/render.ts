@@ -27,7 +27,12 @@ function targetOf({ provider, base_url, credential }: TargetRow): object {
 
 function roleOf(rows: readonly RoutingRow[]): object {
   const [head] = rows;
-  const candidates = rows.map(({ target, model, tier }) => ({ target, model, tier }));
+  const candidates = rows.map(({ target, model, tier, context_tokens }) => ({
+    target,
+    model,
+    tier,
+    ...(context_tokens === null ? {} : { context_tokens }),
+  }));
   return { dispatch: head?.dispatch, ...readObject(head?.limits ?? '{}'), candidates };
 }
 

@@ -7,6 +7,7 @@ import type { Operation } from '../writer.ts';
 import type { ReadHandle, Row, Value } from '../store/store.ts';
 import {
   BaseUrl,
+  ContextTokens,
   Dispatch,
   Edition,
   LimitMicroUsd,
@@ -36,6 +37,8 @@ export interface RoutingRow extends Row {
   readonly target: string;
   readonly model: string;
   readonly tier: number;
+  /** Tokens that the model takes in and gives out together; null where the owner does not say. */
+  readonly context_tokens: number | null;
   readonly limits: string;
 }
 
@@ -84,6 +87,7 @@ export const RoutingFields = z.object({
   target: Name,
   model: Model,
   tier: TierField,
+  context_tokens: ContextTokens.nullable(),
   limits: z.string().max(2_000),
 });
 export const PriceFields = z.object({
@@ -113,7 +117,7 @@ export async function readPolicyRows(db: ReadHandle): Promise<PolicyRows> {
       limit,
     ),
     routing: await db.all<RoutingRow>(
-      `SELECT role, dispatch, position, target, model, tier, limits FROM substrate_routing_config
+      `SELECT role, dispatch, position, target, model, tier, context_tokens, limits FROM substrate_routing_config
        ORDER BY role, position LIMIT ?`,
       limit,
     ),
@@ -142,7 +146,7 @@ const SHAPES = {
   routing: {
     table: 'substrate_routing_config',
     key: ['role', 'position'],
-    rest: ['dispatch', 'target', 'model', 'tier', 'limits'],
+    rest: ['dispatch', 'target', 'model', 'tier', 'context_tokens', 'limits'],
   },
   prices: {
     table: 'substrate_prices',

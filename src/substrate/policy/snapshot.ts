@@ -171,11 +171,11 @@ export class PolicySnapshot {
     };
   }
 
-  #candidate({ position, target, model, tier }: RoutingRow): Candidate {
+  #candidate({ position, target, model, tier, context_tokens: contextTokens }: RoutingRow): Candidate {
     const row = this.#targets.get(target);
     if (row === undefined) throw new TypeError(`No target ${target}.`);
     const price = choosePrice(this.#prices.get(priceKey(target, model)) ?? []);
-    return { position, target: toTarget(row), model, tier: tier as Candidate['tier'], price };
+    return { position, target: toTarget(row), model, tier: tier as Candidate['tier'], contextTokens, price };
   }
 }
 

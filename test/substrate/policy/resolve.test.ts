@@ -36,6 +36,7 @@ describe.each(DRIVERS)('a role (%s)', (driver) => {
           },
           model: 'a-tier-2-model',
           tier: 2,
+          contextTokens: null,
           price: {
             input: 3_000_000,
             output: 15_000_000,
@@ -47,6 +48,7 @@ describe.each(DRIVERS)('a role (%s)', (driver) => {
         expect.objectContaining({ position: 2, model: 'another', price: null }),
         expect.objectContaining({
           position: 3,
+          contextTokens: 8_192,
           target: {
             name: 'local-ollama',
             provider: 'local-ollama',
@@ -90,6 +92,7 @@ const BROKEN: readonly (readonly [string, readonly string[]])[] = [
   ["UPDATE substrate_routing_config SET model = '' WHERE role = 'worker' AND position = 3", ['worker']],
   ["UPDATE substrate_routing_config SET tier = 4 WHERE role = 'scout'", ['scout']],
   ["UPDATE substrate_routing_config SET tier = 1 WHERE role = 'scout'", ['scout']],
+  ["UPDATE substrate_routing_config SET context_tokens = 5 WHERE role = 'scout'", ['scout']],
   ["UPDATE substrate_routing_config SET dispatch = 'any' WHERE role = 'synthesizer'", ['synthesizer']],
   ["UPDATE substrate_routing_config SET dispatch = 'cron' WHERE role = 'worker' AND position = 2", ['worker']],
   ["UPDATE substrate_routing_config SET dispatch = 'ANY' WHERE role = 'scout'", ['scout']],
@@ -177,6 +180,7 @@ test('what a role leaves out has documented defaults, and no more than that', as
         target: { name: 'stub', provider: 'nvidia', baseUrl: 'http://127.0.0.1:9', credential: null },
         model: 'm',
         tier: 3,
+        contextTokens: null,
         price: null,
       },
     ],

@@ -84,6 +84,7 @@ test('prices are whole micro-dollars, rounded up, the highest tier; unknown stay
     target: name,
     model,
     tier: 2,
+    context_tokens: null,
     limits: '{}',
   });
   const prices = await pricesFor({

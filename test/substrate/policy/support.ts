@@ -30,7 +30,7 @@ roles:
     candidates:
       - { target: anthropic, model: "a-tier-2-model", tier: 2 }
       - { target: gemini, model: "another", tier: 2 }
-      - { target: local-ollama, model: "llama3.1:8b", tier: 3 }
+      - { target: local-ollama, model: "llama3.1:8b", tier: 3, context_tokens: 8192 }
   scout:
     dispatch: any
     candidates: [ { target: nvidia, model: "meta/llama-3.1-8b-instruct", tier: 3 } ]
@@ -114,6 +114,8 @@ const target = fc.record({
 });
 const microUsd = fc.integer({ min: 0, max: 1e12 });
 
+const contextTokens = fc.option(fc.integer({ min: 1_024, max: 100_000_000 }));
+
 /** Rows as reading a file makes them, in the order in which the database gives them back. */
 export const policyRows: fc.Arbitrary<PolicyRows> = fc
   .uniqueArray(target, { minLength: 1, maxLength: 4, selector: (row) => row.name })
@@ -123,10 +125,13 @@ export const policyRows: fc.Arbitrary<PolicyRows> = fc
       role: name,
       dispatch: fc.constantFrom('any', 'cron'),
       limits,
-      candidates: fc.array(fc.record({ target: known, model, tier: fc.constantFrom(2, 3) }), {
-        minLength: 1,
-        maxLength: 4,
-      }),
+      candidates: fc.array(
+        fc.record({ target: known, model, tier: fc.constantFrom(2, 3), context_tokens: contextTokens }),
+        {
+          minLength: 1,
+          maxLength: 4,
+        },
+      ),
     });
     const price = fc.record({
       target: known,

@@ -4,7 +4,7 @@ import type { Migration } from './migration.ts';
 const POLICY_TABLES = {
   substrate_policy: ['timezone'],
   substrate_targets: ['name', 'provider', 'base_url', 'credential'],
-  substrate_routing_config: ['role', 'dispatch', 'position', 'target', 'model', 'tier', 'limits'],
+  substrate_routing_config: ['role', 'dispatch', 'position', 'target', 'model', 'tier', 'context_tokens', 'limits'],
   substrate_prices: ['target', 'model', 'source', 'edition', 'input', 'output', 'cached_input', 'cache_write'],
   substrate_ceilings: ['scope', 'window', 'limit_micro_usd'],
 } as const;
@@ -71,6 +71,7 @@ export const policy: Migration = {
       target   TEXT NOT NULL,
       model    TEXT NOT NULL,
       tier     INTEGER NOT NULL ${exact('tier')},
+      context_tokens INTEGER ${exact('context_tokens')},
       limits   TEXT NOT NULL DEFAULT '{}',
       PRIMARY KEY (role, position)
     ) STRICT;
