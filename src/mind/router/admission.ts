@@ -82,6 +82,7 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
     return refuse(op, call, {
       error: nobodyLeft(request.role, { skipped, benched, now: op.now }),
       last: true,
+      routing,
       skipped,
     });
   }
@@ -93,7 +94,7 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
       (candidate) => candidate !== choice.candidate && !tried.has(candidateKey(candidate)),
     );
     const last = routing.onCeiling === 'stop' || !others;
-    return refuse(op, call, { error: held, last, refused: choice, skipped });
+    return refuse(op, call, { error: held, last, routing, refused: choice, skipped });
   }
   const input = call.input ?? (await begin(op, call, parts.sources));
   // It was on the drain's list until now.
@@ -185,19 +186,45 @@ export function attemptId(call: string, attempt: number): string {
 function refuse(
   op: Operation,
   call: CallFacts,
-  refusal: { error: SeedError; last: boolean; refused?: Choice; skipped?: readonly AttemptView[] },
+  refusal: {
+    error: SeedError;
+    last: boolean;
+    /** The policy that said so; none where it names no such role. */
+    routing?: Routing;
+    refused?: Choice;
+    skipped?: readonly AttemptView[];
+  },
 ): Refused {
-  const { error, last, refused = null, skipped = [] } = refusal;
-  const { role } = call.request;
-  const asked = refused === null ? {} : { target: refused.candidate.target.name, model: refused.candidate.model };
-  const { spent_micro_usd, held_micro_usd, limit_micro_usd, ceiling } = error.data as Record<string, string | number>;
-  const money = ceiling === undefined ? {} : { ceiling, spent_micro_usd, held_micro_usd, limit_micro_usd };
+  const { error, last, routing, refused = null, skipped = [] } = refusal;
   op.receipt({
     outcome: 'refused',
     code: error.code,
-    detail: { role, ...asked, ...money, ...skips(skipped), ...trace(call.asker) } as Record<string, string | number>,
+    detail: {
+      role: call.request.role,
+      ...(routing === undefined ? {} : { policy: routing.policyVersion }),
+      ...(refused === null ? {} : askedOf(refused)),
+      ...moneyOf(error),
+      ...skips(skipped),
+      ...spender(call.request),
+      ...trace(call.asker),
+    },
   });
   return { kind: 'refused', last, error, refused, skipped };
+}
+
+function askedOf({ candidate: { target, model, price } }: Choice): Record<string, string> {
+  return { target: target.name, model, price: price?.version ?? '' };
+}
+
+/** The ceiling that refused, whose money it counts, and its figures at that moment; the bound is the least that was asked. */
+function moneyOf({ data }: SeedError): Record<string, string | number> {
+  const figures = ['ceiling', 'scope', 'spent_micro_usd', 'held_micro_usd', 'limit_micro_usd', 'bound_micro_usd'];
+  const said = figures.map((name) => [name, data[name]] as const);
+  return Object.fromEntries(said.filter((pair): pair is readonly [string, string | number] => isFigure(pair[1])));
+}
+
+function isFigure(value: unknown): value is string | number {
+  return typeof value === 'string' || typeof value === 'number';
 }
 
 function intentDetail(
@@ -209,7 +236,6 @@ function intentDetail(
   }: { choice: Choice; routing: Routing; hold: Hold },
 ): Record<string, string | number | readonly string[]> {
   const { candidate, losses } = choice;
-  const { session, labels } = call.request;
   return {
     attempt: call.attempts + 1,
     role: routing.role,
@@ -223,12 +249,15 @@ function intentDetail(
     price: candidate.price?.version ?? '',
     ...(clamped ? { clamped: 'yes' } : {}),
     ...(losses.length === 0 ? {} : { losses: losses.length }),
-    ...(session === null ? {} : { session }),
-    ...(Object.keys(labels).length === 0
-      ? {}
-      : { labels: Object.entries(labels).map(([key, value]) => `${key}=${value}`) }),
+    ...spender(call.request),
     ...trace(call.asker),
   };
+}
+
+/** Whose money it is, beside the role and the actor: what ceilings may name. */
+function spender({ session, labels }: CompletionRequest): Record<string, string | readonly string[]> {
+  const said = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return { ...(session === null ? {} : { session }), ...(said.length === 0 ? {} : { labels: said }) };
 }
 
 function trace({ traceparent }: Asker): Record<string, string> {

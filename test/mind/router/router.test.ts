@@ -220,13 +220,24 @@ const TIGHT = POLICY.replace('usd: "1.00"', 'usd: "0.000001"');
 test('[LOCK-RUNTIME-3] over the ceiling: stop, one receipt with the figures, and nobody is asked', async () => {
   using dir = scratch();
   await using seed = await open(dir, { policy: TIGHT, scripts: {} });
-  const { outcome } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  const { outcome } = await seed.router.complete(asks('Hi', { labels: { customer: 'acme' } }), asker(), PATIENT);
   expect(outcome).toMatchObject({ status: 'refused', code: 'over_ceiling' });
   expect(outcome.retry_after_s).toBeGreaterThan(0);
   const receipts = await routeReceipts(seed.substrate);
   expect(receipts).toHaveLength(1);
   expect(receipts[0]).toMatchObject({ outcome: 'refused', code: 'over_ceiling' });
-  expect(receipts[0]?.detail).toMatchObject({ limit_micro_usd: 1, spent_micro_usd: 0, held_micro_usd: 0 });
+  expect(receipts[0]?.detail).toMatchObject({
+    ceiling: 'seed/day',
+    scope: 'seed',
+    limit_micro_usd: 1,
+    spent_micro_usd: 0,
+    held_micro_usd: 0,
+    bound_micro_usd: expect.any(Number) as number,
+    // As an intent would say it: by which policy, at which price, for whom.
+    policy: '1',
+    price: expect.stringMatching(/^owner/) as string,
+    labels: ['customer=acme'],
+  });
   expect(seed.calls).toEqual([]);
 });
 
