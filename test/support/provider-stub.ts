@@ -76,7 +76,10 @@ export interface ProviderStub extends AsyncDisposable {
 
 const HELLO: StubAnswer = { text: ['Hel', 'lo'], usage: { input: 10, output: 2 } };
 
-export async function startProviderStub(): Promise<ProviderStub> {
+/** Decides what a request meets, where {@link ProviderStub.next} has nothing for it; null for an answer. */
+export type Decide = (request: StubRequest) => Promise<Behaviour | null>;
+
+export async function startProviderStub(decide: Decide = () => Promise.resolve(null)): Promise<ProviderStub> {
   const requests: StubRequest[] = [];
   const queue: Behaviour[] = [];
   let hangups = 0;
@@ -86,18 +89,20 @@ export async function startProviderStub(): Promise<ProviderStub> {
     for (const { count, resolve } of waiting) if (hangups >= count) resolve();
   };
   const server = createServer((incoming, outgoing) => {
-    void receive(incoming).then((body) => {
+    void receive(incoming).then(async (body) => {
       const path = incoming.url ?? '';
       const provider = providerOf(path);
       if (provider === null) return refuse(outgoing, 404, 'no such path');
-      requests.push({ provider, path, headers: incoming.headers, body });
+      const request = { provider, path, headers: incoming.headers, body };
+      requests.push(request);
       const wrong = wrongWith(provider, body, path);
       if (wrong.length > 0) return refuse(outgoing, 400, wrong.join('; '));
       const model =
         provider === 'gemini'
           ? (/models\/([^/:]+):/.exec(path)?.[1] ?? '')
           : (JSON.parse(body) as { model: string }).model;
-      return behave(outgoing, { provider, model, behaviour: queue.shift() ?? { do: 'answer' }, onHangup });
+      const behaviour = queue.shift() ?? (await decide(request)) ?? { do: 'answer' };
+      return behave(outgoing, { provider, model, behaviour, onHangup });
     });
   });
   let connections = 0;
