@@ -6,12 +6,9 @@ import { usage } from '../substrate/ledger/usage.ts';
 import { noteEditsIfServing } from '../substrate/policy/outside.ts';
 import { readCeilings, readTimezone } from '../substrate/policy/policy.ts';
 import { isoTime } from '../substrate/sources.ts';
+import { COVERED } from './covered.ts';
 import { defineTool } from './define.ts';
 import { lines } from './text.ts';
-
-/** What the money here is, and what it is not. */
-const COVERED =
-  'Covered: calls to models made through this seed. Not covered: what a client spends under its own subscription or key.';
 
 const ShareView = z.object({ name: z.string(), spent_micro_usd: z.int(), held_micro_usd: z.int() });
 type ShareView = z.infer<typeof ShareView>;

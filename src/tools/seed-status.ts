@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { isoTime } from '../substrate/sources.ts';
 import { readSwitch } from '../substrate/switches.ts';
+import { COVERED } from './covered.ts';
 import { defineTool } from './define.ts';
 import { counted, lines } from './text.ts';
 
@@ -26,6 +27,7 @@ export const seedStatus = defineTool({
     store: z.string(),
     receipts: z.int(),
     newest_receipt: z.string().nullable(),
+    covers: z.string().describe('What the ceilings and receipts of model calls cover'),
   }),
   text: (status) =>
     lines(
@@ -33,6 +35,7 @@ export const seedStatus = defineTool({
       `Home ${status.home}; store ${status.store}; ${counted(status.receipts, 'receipt')}${status.newest_receipt === null ? '' : `, the newest of ${status.newest_receipt}`}.`,
       status.url === null ? '' : `MCP over HTTP at ${status.url}.`,
       status.problem ?? '',
+      status.covers,
       status.agents.length === 0 ? 'No local agent is connected.' : `Connected: ${status.agents.join(', ')}.`,
     ),
   handler: async (_input, { substrate, daemon }) => {
@@ -52,6 +55,7 @@ export const seedStatus = defineTool({
       store: substrate.driver,
       receipts: log.size,
       newest_receipt: log.size === 0 ? null : log.time,
+      covers: COVERED,
     };
   },
 });

@@ -8,6 +8,7 @@ import type { Scope } from '../../src/substrate/identity/scopes.ts';
 import { SCOPES } from '../../src/substrate/identity/scopes.ts';
 import { TOOLS } from '../../src/tools/index.ts';
 import { rawPublicKey } from '../../src/substrate/identity/keys.ts';
+import { startProviderStub } from '../support/provider-stub.ts';
 import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';
 import type { TestDaemon } from './daemon.ts';
@@ -113,8 +114,26 @@ const HAPPY: Readonly<Record<string, (before: Readonly<Record<string, Record<str
   membrane_request: () => ({ scopes: ['seed.status'], reason: 'to see what an answer looks like' }),
   route_usage: () => ({ period: 'day' }),
   route_resolve: () => ({ role: 'worker', input_bytes: 1_000, max_output_tokens: 100 }),
+  route_complete: () => ({ role: 'worker', messages: [{ role: 'user', content: 'Say hello.' }] }),
+  route_result: ({ route_complete: call }) => ({ id: call?.['id'] }),
+  route_cancel: ({ route_complete: call }) => ({ id: call?.['id'] }),
+  route_trace: ({ route_complete: call }) => ({ seq: call?.['receipt'] }),
+  route_enqueue: () => ({ role: 'synthesizer', messages: [{ role: 'user', content: 'Think.' }] }),
   membrane_revoke: () => ({ key: 'surface-helper' }),
 };
+
+/** A model that answers on demand, and one that waits for the drain. */
+const policyFor = (url: string): string => `
+version: 1
+targets: { here: { provider: nvidia, base_url: "${url}" } }
+roles:
+  worker: { dispatch: any, max_output_tokens: 64, candidates: [ { target: here, model: m, tier: 2 } ] }
+  synthesizer: { dispatch: cron, max_output_tokens: 64, candidates: [ { target: here, model: big, tier: 1 } ] }
+ceilings: [ { scope: seed, window: day, usd: "1.00" } ]
+prices:
+  - { target: here, model: m, input_usd_per_mtok: "1", output_usd_per_mtok: "1" }
+  - { target: here, model: big, input_usd_per_mtok: "1", output_usd_per_mtok: "1" }
+`;
 
 function newPublicKey(): string {
   return Buffer.from(rawPublicKey(generateKeyPairSync('ed25519').publicKey)).toString('base64');
@@ -138,6 +157,8 @@ describe('schemas', () => {
   });
 
   test('what each tool takes and answers is what it says', async () => {
+    await using provider = await startProviderStub();
+    await daemon.owner('policy_apply', { document: policyFor(provider.baseUrl('nvidia')) });
     const client = await arrive('happy', [...EVERY_SCOPE, 'bus.send:happy', 'bus.receive:topic:surface'], 'full');
     const tools = new Map((await shown(client)).map((tool) => [tool.name, tool]));
     expect(Object.keys(HAPPY).toSorted()).toEqual([...tools.keys()].toSorted());

@@ -175,7 +175,7 @@ describe('usage', () => {
       '- seed/day: $0.4985 of $5.00 spent, $1.00 held for calls under way, $3.5015 left; turns over 2026-11-22T23:00:00.000Z',
     );
     expect(lines).toContain('- judge: $0.05');
-    expect(lines.at(-1)).toMatch(/^Covered: calls to models made through this seed\./);
+    expect(lines.at(-1)).toMatch(/^Covered by ceilings and receipts: calls to models made through this seed\./);
     expect(TOOLS.find(({ name }) => name === 'route_usage')!.text!(await ask(HELPER))).toContain('ci, month');
   });
 });

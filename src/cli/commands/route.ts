@@ -34,6 +34,8 @@ interface TraceView {
     readonly who: string;
     readonly outcome: string;
     readonly code: string | null;
+    readonly input: string | null;
+    readonly output: string | null;
     readonly detail: Readonly<Record<string, unknown>>;
   }[];
 }
@@ -127,12 +129,12 @@ async function traceCall(what: string, options: CommonOptions): Promise<void> {
   for (const step of steps) printStep(step);
 }
 
-function printStep({ receipt, of, time, who, outcome, code, detail }: TraceView['steps'][number]): void {
+function printStep({ receipt, of, time, who, outcome, code, input, output, detail }: TraceView['steps'][number]): void {
   const settles = of === null ? '' : ` of ${of}`;
   printLine(
     `receipt ${receipt}  ${time}  ${outcome}${code === null ? '' : ` (${code})`}${settles}  by ${printable(who)}`,
   );
-  const facts = Object.entries(detail).filter(([, value]) => value !== null);
+  const facts = Object.entries({ input, output, ...detail }).filter(([, value]) => value !== null);
   for (const [name, value] of facts) {
     printLine(
       `    ${name.replaceAll('_', ' ')}: ${printable(typeof value === 'string' ? value : JSON.stringify(value))}`,

@@ -17,7 +17,7 @@ import type { AttemptEnd, Gathered } from './attempt.ts';
 import { runAttempt } from './attempt.ts';
 import { candidateKey } from './choose.ts';
 import type { AttemptView, CallOutcome } from './outcome.ts';
-import { RUNNING } from './outcome.ts';
+import { ceilingOf, RUNNING } from './outcome.ts';
 import type { Provider, ProviderContext, ProviderEvent } from './provider.ts';
 import { ProviderFault } from './provider.ts';
 import type { Asker, CompletionRequest } from './request.ts';
@@ -268,6 +268,7 @@ export class RunningCall {
       message: error?.message ?? fault?.message ?? null,
       hint: error?.hint ?? (fault === undefined ? null : hintOfFault(fault)),
       retry_after_s: typeof retry === 'number' ? retry : null,
+      ceiling: error === undefined ? null : ceilingOf(error),
     };
   }
 

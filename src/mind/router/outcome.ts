@@ -1,5 +1,6 @@
 /** How a call stands and how it ended, as callers see it and as its row keeps it. */
 import * as z from 'zod';
+import type { SeedError } from '../../errors.ts';
 import { CALL_STATUSES } from '../../substrate/calls.ts';
 
 /** One hop along policy's candidates, or one that was not taken. */
@@ -15,6 +16,20 @@ export const AttemptView = z.object({
   cost_micro_usd: z.int(),
 });
 export type AttemptView = z.infer<typeof AttemptView>;
+
+/** The ceiling that refused, and how it stands. */
+export const CeilingView = z.object({
+  name: z.string(),
+  spent_micro_usd: z.int(),
+  held_micro_usd: z.int(),
+  limit_micro_usd: z.int(),
+});
+
+/** The ceiling of an `over_ceiling`, from its data; null of any other error. */
+export function ceilingOf({ code, data }: SeedError): z.infer<typeof CeilingView> | null {
+  if (code !== 'over_ceiling') return null;
+  return CeilingView.parse({ ...data, name: data['ceiling'] });
+}
 
 /** What is kept of a call beside its content. */
 export const CallOutcome = z.object({
@@ -43,6 +58,7 @@ export const CallOutcome = z.object({
   hint: z.string().nullable(),
   /** Seconds after which it may be worth another try. */
   retry_after_s: z.int().nullable(),
+  ceiling: CeilingView.nullable(),
 });
 export type CallOutcome = z.infer<typeof CallOutcome>;
 
@@ -61,4 +77,5 @@ export const RUNNING: CallOutcome = {
   message: null,
   hint: null,
   retry_after_s: null,
+  ceiling: null,
 };

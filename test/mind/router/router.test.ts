@@ -223,6 +223,12 @@ test('[LOCK-RUNTIME-3] over the ceiling: stop, one receipt with the figures, and
   const { outcome } = await seed.router.complete(asks('Hi', { labels: { customer: 'acme' } }), asker(), PATIENT);
   expect(outcome).toMatchObject({ status: 'refused', code: 'over_ceiling' });
   expect(outcome.retry_after_s).toBeGreaterThan(0);
+  expect(outcome.ceiling).toEqual({
+    name: 'seed/day',
+    spent_micro_usd: 0,
+    held_micro_usd: 0,
+    limit_micro_usd: 1,
+  });
   const receipts = await routeReceipts(seed.substrate);
   expect(receipts).toHaveLength(1);
   expect(receipts[0]).toMatchObject({ outcome: 'refused', code: 'over_ceiling' });
