@@ -174,7 +174,7 @@ async function openAll(parts: Parts): Promise<Serving> {
 
 /** The pipeline and the doors in front of it. */
 async function openSeed(
-  { config, opened, tell, dropped }: Parts,
+  { config, opened, log, tell, dropped }: Parts,
   substrate: Substrate,
   stop: () => void,
 ): Promise<{ daemon: Daemon; doors: Doors }> {
@@ -197,11 +197,13 @@ async function openSeed(
       return { owner: sockets.owner, url, problem: problem?.message ?? null };
     },
     agents: () => doors?.connectedAgents() ?? [],
+    goneSince: (grant) => (doors === null ? systemSources.now() : doors.agentGoneSince(grant)),
     settleUse: () => membrane.flushUse().catch((error: unknown) => tell(toSeedError(error))),
     droppedLogLines: dropped,
     stop,
   };
   const keys = await keysOf(config, substrate, membrane.work);
+  substrate.sessions.onHandoff((news) => log.info(news, 'handoff'));
   const egress = await egressOf(config, substrate);
   opened.add(() => egress.close());
   const mind = mindOf(config, { substrate, egress, work: membrane.work, onDefect: tell });

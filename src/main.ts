@@ -102,6 +102,8 @@ function commandDaemon(config: Config): Daemon {
     startedAt: systemSources.now(),
     doors: { owner: null, url: null, problem: null },
     agents: () => [],
+    // Nobody is connected to a command, which says nothing of how long ago somebody was.
+    goneSince: () => systemSources.now(),
     settleUse: () => Promise.resolve(),
     droppedLogLines: () => 0,
     stop: () => {},

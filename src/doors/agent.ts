@@ -42,18 +42,26 @@ export interface AgentDoor extends Door {
   readonly notify: (uri: string, holder?: string) => void;
   /** Names of the agents that are connected. */
   readonly connected: () => string[];
+  /** When a grant's last connection went, ms since the epoch; null while it has one, else this door's opening. */
+  readonly goneSince: (grant: string) => number | null;
 }
 
 /** Opens the door; the process must hold the home's lock. */
 export async function openAgentDoor(options: AgentDoorOptions): Promise<AgentDoor> {
   const connections = new Map<string, Connection>();
   const sockets = new Set<Socket>();
+  const gone = new Map<string, number>();
+  const { now } = options.substrate.sources;
+  const openedAt = now();
+  const onGone = ({ id }: Grant): void => {
+    gone.set(id, now());
+  };
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     // A client that vanishes is not an error of ours; `close` follows and cleans up.
     socket.on('error', () => socket.destroy());
-    welcome(options, connections, socket).catch((thrown: unknown) => {
+    welcome({ ...options, onGone }, connections, socket).catch((thrown: unknown) => {
       const error = toSeedError(thrown);
       if (error.code === 'internal') options.onDefect(error);
       reply(socket, { seed_hello: 1, error: toWire(error, { outside: true }) });
@@ -64,6 +72,10 @@ export async function openAgentDoor(options: AgentDoorOptions): Promise<AgentDoo
   await listenOnSocket(server, options.path, options.onDefect);
   return {
     connected: () => [...connections.keys()].toSorted(),
+    goneSince: (grant) => {
+      const isHere = [...connections.values()].some((connection) => connection.grant.id === grant);
+      return isHere ? null : (gone.get(grant) ?? openedAt);
+    },
     notify: (uri, holder) => {
       for (const connection of connections.values()) {
         if (holder === undefined || connection.grant.id === holder) connection.notify(uri);
@@ -116,8 +128,13 @@ function reply(socket: Socket, line: Welcome): void {
   if (socket.writable) socket.write(`${JSON.stringify(line)}\n`);
 }
 
-async function welcome(options: AgentDoorOptions, connections: Map<string, Connection>, socket: Socket): Promise<void> {
-  const { substrate, membrane, version, servers, onDefect } = options;
+interface WelcomeOptions extends AgentDoorOptions {
+  /** Told when a connection that was let in is over. */
+  readonly onGone: (grant: Grant) => void;
+}
+
+async function welcome(options: WelcomeOptions, connections: Map<string, Connection>, socket: Socket): Promise<void> {
+  const { substrate, membrane, version, servers, onDefect, onGone } = options;
   const hello = parseHello(
     await readFirstLine(socket, { bytesMax: limits.HELLO_BYTES_MAX, waitMs: limits.HELLO_MS_MAX }),
   );
@@ -139,6 +156,7 @@ async function welcome(options: AgentDoorOptions, connections: Map<string, Conne
   socket.once('close', () => {
     release();
     if (connections.get(name) === connection) connections.delete(name);
+    onGone(grant);
   });
   const [{ serveConnection }, buildServer] = await Promise.all([import('./mcp-socket.ts'), servers()]);
   await membrane.readmit(grant);

@@ -11,7 +11,7 @@ import type { Tool } from '../tools/define.ts';
 import type { ToolView } from '../tools/surface.ts';
 import { isShownTo, viewTool } from '../tools/surface.ts';
 import type { Call } from './call.ts';
-import { mayRead, RECEIPT_TEMPLATE, resolveResource, RESOURCES } from './resources.ts';
+import { mayRead, resolveResource, RESOURCES, TEMPLATES } from './resources.ts';
 
 /** One client, as its door knows it. */
 export interface McpSession {
@@ -48,11 +48,23 @@ const CHECKPOINT_META = 'sovereign-seed/checkpoint';
 /** The receipt that a helper's read left; what changes something has it in its answer. */
 const RECEIPT_META = 'sovereign-seed/receipt';
 
-const PROMPT = {
+interface Prompt {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+}
+
+const INTRODUCE: Prompt = {
   name: 'introduce_seed',
   title: 'What this seed is and how to use it',
   description: 'Introduces the seed to an agent that has just arrived.',
-} as const;
+};
+
+const PICKUP: Prompt = {
+  name: 'handoff_pickup',
+  title: 'Pick up work that somebody else began',
+  description: 'Tells an agent what was offered to it, what a silent agent left, and how to go on with it.',
+};
 
 export function createServerBuilder(options: McpOptions): BuildServer {
   const clientTools = options.tools.filter(({ surface }) => surface !== 'owner');
@@ -81,7 +93,7 @@ export function createServerBuilder(options: McpOptions): BuildServer {
       throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool "${params.name.slice(0, 64)}".`);
     });
     addResources(server, options, session);
-    addPrompts(server);
+    addPrompts(server, options, session);
     return server;
   };
 }
@@ -175,8 +187,8 @@ function addResources(server: Server, { call, onDefect }: McpOptions, session: M
   });
   server.setRequestHandler('resources/templates/list', async () => {
     const { actor } = await admitted(session);
-    const { scope, ...template } = RECEIPT_TEMPLATE;
-    return { resourceTemplates: actor.scopes.has(scope) ? [template] : [] };
+    const open = TEMPLATES.filter(({ scope }) => actor.scopes.has(scope));
+    return { resourceTemplates: open.map(({ scope: _scope, ...template }) => template) };
   });
   server.setRequestHandler('resources/read', async ({ params }) => {
     const { actor, grant } = await admitted(session);
@@ -212,17 +224,38 @@ function noResource(uri: string): ProtocolError {
   });
 }
 
-function addPrompts(server: Server): void {
-  server.setRequestHandler('prompts/list', () => ({ prompts: [PROMPT] }));
-  server.setRequestHandler('prompts/get', ({ params }) => {
-    if (params.name !== PROMPT.name)
+function addPrompts(server: Server, { call, tools }: McpOptions, session: McpSession): void {
+  const handoffs = tools.find(({ name }) => name === 'handoff_status');
+  const mayPickUp = ({ actor }: Admitted): boolean => actor.scopes.has(handoffs?.scope ?? '');
+  server.setRequestHandler('prompts/list', async () => {
+    const who = await admitted(session);
+    return { prompts: mayPickUp(who) ? [INTRODUCE, PICKUP] : [INTRODUCE] };
+  });
+  server.setRequestHandler('prompts/get', async ({ params }) => {
+    if (params.name === INTRODUCE.name) return promptText(INTRODUCE, INTRODUCTION);
+    const who = await admitted(session);
+    if (params.name !== PICKUP.name || !mayPickUp(who)) {
       throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no prompt "${params.name.slice(0, 64)}".`);
-    return {
-      description: PROMPT.description,
-      messages: [{ role: 'user', content: { type: 'text', text: INTRODUCTION } }],
-    };
+    }
+    try {
+      const answer = await call({ tool: 'handoff_status', input: {}, actor: who.actor, grant: who.grant });
+      return promptText(PICKUP, `${handoffs?.text?.(answer) ?? ''}\n\n${PICK_UP}`);
+    } catch (thrown) {
+      throw asProtocolError(ProtocolErrorCode.InternalError, toSeedError(thrown));
+    }
   });
 }
+
+function promptText({ description }: Prompt, text: string) {
+  return { description, messages: [{ role: 'user' as const, content: { type: 'text' as const, text } }] };
+}
+
+const PICK_UP = `Pick up one of these and go on with it.
+
+1. Call handoff_accept: with the token if you were given one, else with latest: true (and session, if several are named above).
+2. Read what it answers: what was asked, what is done, what is in doubt, what is next. Constraints hold word for word. Read more of the transcript with session_get if you need it.
+3. What is in doubt may or may not have happened: look, or ask, before you do it again.
+4. Go on with what is next. Call session_checkpoint whenever something is done, so that the next one can pick up from you.`;
 
 const INTRODUCTION = `You are connected to a seed: a home for AI agents on a box that its owner controls.
 

@@ -19,7 +19,7 @@ import { lazily } from './lazy.ts';
 import type { Door } from './owner.ts';
 import { openOwnerDoor } from './owner.ts';
 import { RefusalReceipts } from './refusal-receipts.ts';
-import { INBOX_URI } from './resources.ts';
+import { INBOX_URI, sessionUri } from './resources.ts';
 
 /** Changes of one resource are told at most this often. */
 const NOTIFY_MS = 250;
@@ -42,6 +42,8 @@ export interface Doors {
   /** Why the HTTP door is shut; null while it is open. */
   readonly httpProblem: SeedError | null;
   readonly connectedAgents: () => string[];
+  /** When a local agent's last connection went; null while it has one. */
+  readonly agentGoneSince: (grant: string) => number | null;
   /** Closes every door; what is under way may take `waitMs`. */
   readonly close: (waitMs: number) => Promise<void>;
 }
@@ -65,6 +67,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     return {
       httpProblem: 'problem' in http ? http.problem : null,
       connectedAgents: agents.connected,
+      agentGoneSince: agents.goneSince,
       close: async (waitMs) => {
         clearInterval(sweep);
         stopTelling();
@@ -120,9 +123,11 @@ function tellChanges(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor
     }, NOTIFY_MS).unref();
   });
   const stopArrivals = tellArrivals(substrate, doors);
+  const stopSessions = tellSessions(substrate, doors);
   return () => {
     unsubscribe();
     stopArrivals();
+    stopSessions();
     if (timer !== null) clearTimeout(timer);
   };
 }
@@ -137,6 +142,28 @@ function tellArrivals(substrate: Substrate, doors: readonly (AgentDoor | HttpDoo
       timer = null;
       for (const each of arrived) for (const door of doors) door.notify(INBOX_URI, each);
       arrived.clear();
+    }, ARRIVALS_MS).unref();
+  });
+  return () => {
+    unsubscribe();
+    if (timer !== null) clearTimeout(timer);
+  };
+}
+
+/** A session's change is told to those who may read it; what comes together is told together. */
+function tellSessions(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor)[]): () => void {
+  const changed = new Map<string, Set<string>>();
+  let timer: NodeJS.Timeout | null = null;
+  const unsubscribe = substrate.sessions.onChange(({ session, grants }) => {
+    const concerned = changed.get(session) ?? new Set<string>();
+    changed.set(session, concerned);
+    for (const grant of grants) concerned.add(grant);
+    timer ??= setTimeout(() => {
+      timer = null;
+      for (const [id, concerns] of changed) {
+        for (const grant of concerns) for (const door of doors) door.notify(sessionUri(id), grant);
+      }
+      changed.clear();
     }, ARRIVALS_MS).unref();
   });
   return () => {

@@ -63,6 +63,21 @@ export const RECEIPT_TEMPLATE = {
   scope: 'receipt.read',
 } as const;
 
+export const SESSION_TEMPLATE = {
+  uriTemplate: 'seed://sessions/{id}',
+  name: 'session',
+  title: 'One session',
+  description: 'Where a session stands and who holds it; listen to it to be told of changes.',
+  mimeType: 'application/json',
+  scope: 'session.use',
+} as const;
+
+export const TEMPLATES = [RECEIPT_TEMPLATE, SESSION_TEMPLATE] as const;
+
+export function sessionUri(id: string): string {
+  return `seed://sessions/${id}`;
+}
+
 /** What reading an address means: a tool and its input. */
 export interface ResourceCall {
   readonly tool: string;
@@ -76,6 +91,10 @@ export interface ResourceCall {
 export function resolveResource(uri: string): ResourceCall | null {
   const fixed = RESOURCES.find((resource) => resource.uri === uri);
   if (fixed !== undefined) return { ...fixed, input: {} };
+  const session = /^seed:\/\/sessions\/([0-9a-f]{32})$/.exec(uri)?.[1];
+  if (session !== undefined) {
+    return { ...SESSION_TEMPLATE, tool: 'session_get', input: { session_id: session, limit: 0 }, write: asJson };
+  }
   const seq = /^seed:\/\/receipts\/(0|[1-9]\d{0,14})$/.exec(uri)?.[1];
   if (seq === undefined) return null;
   const { scope, mimeType } = RECEIPT_TEMPLATE;

@@ -16,6 +16,11 @@ export interface Daemon {
   };
   /** Names of the local agents that are connected. */
   readonly agents: () => readonly string[];
+  /**
+   * When a local agent's last connection went, ms since the epoch: null while it has one, and the start of
+   * this process for one that has not come since.
+   */
+  readonly goneSince: (grant: string) => number | null;
   /** Writes down who came in when, which is gathered otherwise, so that a list shows this moment. */
   readonly settleUse: () => Promise<void>;
   /** Log lines that could not be written. */

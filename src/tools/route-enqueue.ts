@@ -3,6 +3,16 @@ import { ON_DEMAND } from '../mind/router/dispatch.ts';
 import { defineTool } from './define.ts';
 import { REQUEST_FIELDS, toRequest } from './route-schema.ts';
 
+const AS = { as: 'route_complete' };
+const { messages, tools, stop, traceparent, ...others } = REQUEST_FIELDS;
+/** What takes many words is spelled out there. */
+const referred = {
+  messages: messages.meta(AS),
+  tools: tools.meta(AS),
+  stop: stop.meta(AS),
+  traceparent: traceparent.meta(AS),
+};
+
 export const routeEnqueue = defineTool({
   name: 'route_enqueue',
   title: 'Leave work for the strongest model',
@@ -11,7 +21,7 @@ export const routeEnqueue = defineTool({
   scope: 'route.enqueue',
   surface: 'full',
   access: 'write',
-  input: z.strictObject(REQUEST_FIELDS),
+  input: z.strictObject({ ...others, ...referred }),
   output: z.object({ id: z.string(), receipt: z.int(), waiting: z.int().describe('How much waits, this included') }),
   handler: async (input, { actor, mind }) =>
     mind.router.enqueue(toRequest(input), {

@@ -23,6 +23,7 @@ const Content = z
   );
 
 const MessageInput = z.strictObject({ role: z.enum(['system', 'user', 'assistant', 'tool']), content: Content });
+export const Messages = z.array(MessageInput).max(MESSAGES_MAX);
 
 const ToolInput = z.strictObject({
   name: z.string().max(64),
@@ -43,7 +44,7 @@ export const IdempotencyKey = z
 /** What is asked of a model. */
 export const REQUEST_FIELDS = {
   role: z.string().max(64).describe('A role of the owner’s policy'),
-  messages: z.array(MessageInput).min(1).max(MESSAGES_MAX),
+  messages: Messages.min(1),
   tools: z.array(ToolInput).max(256).default([]),
   max_output_tokens: z.int().min(1).optional(),
   stop: z.array(z.string().min(1).max(256)).max(4).default([]),
@@ -59,9 +60,7 @@ const Request = z.strictObject(REQUEST_FIELDS);
 export function toRequest(input: z.infer<typeof Request>): CompletionRequest {
   return {
     role: input.role,
-    messages: input.messages.map(({ role, content }, index) =>
-      accept(Message, { role, parts: toParts(content) }, `messages.${index}`),
-    ),
+    messages: toMessages(input.messages),
     tools: input.tools.map(({ name, description = '', parameters }, index) =>
       accept(ToolDefinition, { name, description, parameters: JSON.stringify(parameters) }, `tools.${index}`),
     ),
@@ -70,6 +69,13 @@ export function toRequest(input: z.infer<typeof Request>): CompletionRequest {
     labels: input.labels,
     session: input.session_id ?? null,
   };
+}
+
+/** @throws SeedError `invalid_input` that names the message and what is wrong with it */
+export function toMessages(messages: z.infer<typeof Messages>): Message[] {
+  return messages.map(({ role, content }, index) =>
+    accept(Message, { role, parts: toParts(content) }, `messages.${index}`),
+  );
 }
 
 type ContentInput = z.infer<typeof Content>;

@@ -4,6 +4,12 @@ import { unread } from '../substrate/bus/look.ts';
 import { countDead } from '../substrate/bus/dead.ts';
 import { holderOf } from '../substrate/bus/model.ts';
 import { listPendingRequests } from '../substrate/identity/requests.ts';
+import { listSilent } from '../substrate/sessions/handover.ts';
+import { listOffersFor } from '../substrate/sessions/handoffs.ts';
+import { listHeld } from '../substrate/sessions/sessions.ts';
+import type { Actor } from '../substrate/actor.ts';
+import type { SubstrateReader } from '../substrate/substrate.ts';
+import type { Daemon } from './daemon.ts';
 import { isoTime } from '../substrate/sources.ts';
 import { defineTool } from './define.ts';
 import { counted } from './text.ts';
@@ -43,6 +49,7 @@ export const seedStart = defineTool({
       seed: { id: substrate.seed, version: daemon.version, receipts: (await substrate.log()).size },
       waiting: [
         ...mailLines(mail),
+        ...(await workLines(substrate, actor, { daemon, now })),
         ...(dead === 0 ? [] : [`${counted(dead, 'dead letter')}: \`seed bus dead list\`.`]),
         ...own.map(({ body }) => `Your request ${body.id} for ${body.scopes.join(', ')} waits for the owner.`),
       ],
@@ -59,6 +66,40 @@ export const seedStart = defineTool({
       .filter((line) => line !== '')
       .join('\n'),
 });
+
+const WORK_LINES_MAX = 5;
+
+/** What goes on, was offered, or was left by somebody who is gone; for those who may go on with it. */
+async function workLines(
+  substrate: SubstrateReader,
+  actor: Actor,
+  { daemon, now }: { daemon: Daemon; now: number },
+): Promise<string[]> {
+  if (!actor.scopes.has('session.use')) return [];
+  const look = { actor, goneSince: daemon.goneSince, now };
+  const mayAccept = actor.scopes.has('handoff.accept');
+  const { held, offered, silent } = await substrate.read(async (db) => ({
+    held: await listHeld(db, actor.grant, WORK_LINES_MAX),
+    offered: mayAccept ? await listOffersFor(db, actor.id, now, WORK_LINES_MAX) : [],
+    silent: mayAccept && actor.kind !== 'helper' ? await listSilent(db, look, WORK_LINES_MAX) : [],
+  }));
+  return [
+    ...held.map(({ id, checkpoint }) => `You hold session ${id}: ${inShort(checkpoint)}: session_checkpoint.`),
+    ...offered.map(
+      ({ session, offererName, package: { goal, next } }) =>
+        `${offererName} offers you session ${session}: ${inShort({ goal, next })}: handoff_accept.`,
+    ),
+    ...silent.map(
+      ({ id, holderName, checkpoint }) =>
+        `${holderName} is gone and left session ${id}: ${inShort(checkpoint)}: handoff_accept with latest.`,
+    ),
+  ];
+}
+
+function inShort({ goal, next }: { readonly goal: string; readonly next: string }): string {
+  const short = (text: string): string => (text.length > 120 ? `${text.slice(0, 120).toWellFormed()}…` : text);
+  return `${goal === '' ? 'no goal said' : short(goal)}${next === '' ? '' : `; next: ${short(next)}`}`;
+}
 
 function mailLines({ waiting, from }: Unread): string[] {
   return waiting === 0 ? [] : [`${counted(waiting, 'message')} for you, from ${from.join(', ')}: bus_receive.`];

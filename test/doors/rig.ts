@@ -97,6 +97,7 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     startedAt: sources.time,
     doors: { owner: null, url: audience, problem: null },
     agents: () => open.doors?.connectedAgents() ?? [],
+    goneSince: (grant) => open.doors?.agentGoneSince(grant) ?? null,
     settleUse: () => membrane.flushUse(),
     droppedLogLines: () => 0,
     stop: () => {

@@ -24,7 +24,7 @@ import {
   withdrawHandoff,
 } from './handoffs.ts';
 import type { Session } from './model.ts';
-import { controlledSession, findSession, leaseUntil, listLast, sessionOf } from './sessions.ts';
+import { controlledSession, findSession, heldSession, leaseUntil, listLast, sessionOf } from './sessions.ts';
 
 const TOKEN_BYTES = 32;
 /** Sessions that `latest` looks at. */
@@ -248,22 +248,41 @@ function assertLocal({ kind }: Actor): void {
 interface Candidate {
   readonly session: Session;
   readonly goneSince: number | null;
+  readonly silent: boolean;
+}
+
+export interface Look {
+  readonly actor: Actor;
+  readonly goneSince: Latest['goneSince'];
+  readonly now: number;
+}
+
+/** Open sessions of others that a local agent may take over once their holders are silent, newest first. */
+async function candidates(db: ReadHandle, sessions: readonly Session[], look: Look): Promise<Candidate[]> {
+  const found: Candidate[] = [];
+  for (const session of sessions) {
+    if (session.holder === look.actor.grant || session.status === 'closed') continue;
+    const grant = session.holder === null ? null : await findGrant(db, session.holder);
+    const goneSince = goneOf(session, { grant, ...look });
+    if (goneSince === 'not ours') continue;
+    const silent = await isSilent(db, session, { goneSince, now: look.now });
+    found.push({ session, goneSince, silent });
+  }
+  return found;
+}
+
+/** Sessions of holders that are silent, newest first: `latest` takes the first of them. */
+export async function listSilent(db: ReadHandle, look: Look, limit: number): Promise<Session[]> {
+  const all = await candidates(db, await listLast(db, CANDIDATES_MAX), look);
+  return all.flatMap(({ session, silent }) => (silent ? [session] : [])).slice(0, limit);
 }
 
 /** The session that is meant: the newest one of a silent holder, else the newest at all, whose holder then is alive. */
 async function pickSilent(op: Operation, actor: Actor, { session: named, goneSince }: Latest): Promise<Candidate> {
   const sessions = named === null ? await listLast(op, CANDIDATES_MAX) : await namedSession(op, named);
-  const candidates: Candidate[] = [];
-  for (const session of sessions) {
-    if (session.holder === actor.grant || session.status === 'closed') continue;
-    const grant = session.holder === null ? null : await findGrant(op, session.holder);
-    const gone = goneOf(session, { grant, goneSince, now: op.now });
-    if (gone === 'not ours') continue;
-    if (await isSilent(op, session, gone)) return { session, goneSince: gone };
-    candidates.push({ session, goneSince: gone });
-  }
-  const [alive] = candidates;
-  if (alive !== undefined) return alive;
+  const all = await candidates(op, sessions, { actor, goneSince, now: op.now });
+  const found = all.find(({ silent }) => silent) ?? all[0];
+  if (found !== undefined) return found;
   throw new SeedError('not_found', 'There is no session to take over.', {
     hint: 'seed_start names what you hold yourself; a helper’s session needs a token.',
   });
@@ -285,8 +304,25 @@ function goneOf(
   return grant.door === 'agent' ? goneSince(grant.id) : 'not ours';
 }
 
-async function isSilent(op: Operation, { id }: Session, goneSince: number | null): Promise<boolean> {
-  return (goneSince !== null && op.now >= goneSince + GONE_MS) || op.now >= (await leaseUntil(op, id));
+async function isSilent(
+  db: ReadHandle,
+  { id }: Session,
+  { goneSince, now }: { goneSince: number | null; now: number },
+): Promise<boolean> {
+  return (goneSince !== null && now >= goneSince + GONE_MS) || now >= (await leaseUntil(db, id));
+}
+
+/**
+ * A session, for whoever may read it: its holder, whom it is offered to by name, the owner.
+ *
+ * @throws SeedError `not_found`, `superseded` for an earlier holder
+ */
+export async function readableSession(db: ReadHandle, id: string, actor: Actor, now: number): Promise<Session> {
+  const session = await sessionOf(db, id);
+  if (actor.grant === null || session.holder === actor.grant) return session;
+  const offers = await listOffersFor(db, actor.id, now, CANDIDATES_MAX);
+  if (offers.some((offer) => offer.session === id)) return session;
+  return heldSession(db, id, { actor, epoch: null });
 }
 
 /**

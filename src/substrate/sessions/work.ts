@@ -66,8 +66,8 @@ export async function pickHeld(db: ReadHandle, actor: Actor, named: string | und
   if (others.length === 0) return only?.id ?? null;
   const names = [only, ...others].map((session) => session?.id ?? '').join(', ');
   throw new SeedError('invalid_input', `You hold several sessions: ${names}.`, {
-    hint: 'Say which one with session.',
-    data: { argument: 'session' },
+    hint: 'Say which one with session_id.',
+    data: { argument: 'session_id' },
   });
 }
 
