@@ -1,0 +1,362 @@
+/**
+ * Transcripts that came from elsewhere, such as a client's own file on this disk.
+ *
+ * A transcript may be far larger than one operation should hold in memory. So what is read is staged
+ * first, without a receipt and to no effect; one operation then copies it over and leaves the receipt.
+ * How far a file was read is kept with the session: a file read before is told by the hash of what was
+ * read of it, and only what was added since is taken.
+ */
+import { SeedError } from '../../errors.ts';
+import type { Actor } from '../actor.ts';
+import { OWNER } from '../actor.ts';
+import { findGrantByName, isInForce } from '../identity/grants.ts';
+import { SCOPES } from '../identity/scopes.ts';
+import { newId } from '../sources.ts';
+import type { ReadHandle, Row } from '../store/store.ts';
+import type { Substrate } from '../substrate.ts';
+import type { Message } from '../transcript.ts';
+import { EMPTY_TRANSCRIPT, extendTranscript, messageHash, messageText } from '../transcript.ts';
+import type { Operation } from '../writer.ts';
+import type { CheckpointInput, Session } from './model.ts';
+import { LEASE_MS, openSession, renewLease, sessionOf } from './sessions.ts';
+
+/** Messages that one import may take. */
+export const IMPORT_MESSAGES_MAX = 500_000;
+
+/** Sessions that began with the same line, such as one client session that was resumed twice. */
+const CANDIDATES_MAX = 20;
+
+/** What is known of a file that was imported. */
+export interface ImportRecord {
+  readonly session: string;
+  /** `claude-code`, `codex` or `seed`. */
+  readonly client: string;
+  /** SHA-256 of the file's first line, hex. */
+  readonly head: string;
+  /** How many bytes of it were read, and their SHA-256, hex. */
+  readonly bytes: number;
+  readonly hash: string;
+  /** The session as the import left it. */
+  readonly epoch: number;
+  readonly length: number;
+  /** What the format's reader needs to go on from there, JSON. */
+  readonly carry: string;
+  /** What was left out of it, counted by kind. */
+  readonly leftOut: Readonly<Record<string, number>>;
+}
+
+interface ImportRow extends Row {
+  readonly session: string;
+  readonly client: string;
+  readonly head: string;
+  readonly bytes: number;
+  readonly hash: string;
+  readonly epoch: number;
+  readonly length: number;
+  readonly carry: string;
+  readonly losses: string;
+}
+
+const COLUMNS = 'session, client, head, bytes, hash, epoch, length, carry, losses';
+
+function toRecord(row: ImportRow): ImportRecord {
+  const { losses, ...rest } = row;
+  return { ...rest, leftOut: JSON.parse(losses) as Record<string, number> };
+}
+
+/** Imports of files that begin with the same line, the longest first. */
+export async function findImports(db: ReadHandle, client: string, head: string): Promise<ImportRecord[]> {
+  const rows = await db.all<ImportRow>(
+    `SELECT ${COLUMNS} FROM substrate_session_imports WHERE client = ? AND head = ? ORDER BY bytes DESC, at DESC LIMIT ?`,
+    client,
+    head,
+    CANDIDATES_MAX,
+  );
+  return rows.map(toRecord);
+}
+
+/** Where a session's transcript came from; null for one that was written here. */
+export async function findImport(db: ReadHandle, session: string): Promise<ImportRecord | null> {
+  const row = await db.get<ImportRow>(`SELECT ${COLUMNS} FROM substrate_session_imports WHERE session = ?`, session);
+  return row === undefined ? null : toRecord(row);
+}
+
+/** Tool calls of a session of which nobody knows whether they were carried out. */
+export async function countInDoubt(db: ReadHandle, session: string): Promise<number> {
+  const row = await db.get<{ open: number } & Row>(
+    "SELECT count(*) AS open FROM substrate_session_tools WHERE session = ? AND state = 'in_doubt'",
+    session,
+  );
+  return row?.open ?? 0;
+}
+
+/** Who is to hold what is imported: a local agent, by its name, or the owner. @throws SeedError `not_found` */
+export async function holderNamed(db: ReadHandle, name: string | null, now: number): Promise<Actor> {
+  if (name === null) return OWNER;
+  const grant = await findGrantByName(db, 'agent', name);
+  if (grant === null || !isInForce(grant, now)) {
+    throw new SeedError('not_found', `There is no local agent ${name}.`, {
+      hint: '`seed agents list` shows them; a client’s agent is there once the client has connected.',
+      data: { argument: 'as' },
+    });
+  }
+  return { id: grant.name, kind: grant.kind, grant: grant.id, scopes: new Set(grant.scopes) };
+}
+
+/** A transcript on its way in: batches of messages, and then one operation. */
+export class Staging implements AsyncDisposable {
+  readonly #substrate: Substrate;
+  readonly #id: string;
+  readonly #base: { readonly length: number };
+  #length: number;
+  #running: Uint8Array;
+  #calls = 0;
+
+  private constructor(substrate: Substrate, base: Session | null) {
+    this.#substrate = substrate;
+    this.#id = newId(substrate.sources);
+    this.#base = { length: base?.length ?? 0 };
+    this.#length = this.#base.length;
+    this.#running = base === null ? EMPTY_TRANSCRIPT : Buffer.from(base.runningHash, 'hex');
+  }
+
+  /** Begins behind the messages that a session has already. */
+  static async open(substrate: Substrate, base: Session | null): Promise<Staging> {
+    await clearStages(substrate);
+    return new Staging(substrate, base);
+  }
+
+  /** Messages and tool calls staged so far. */
+  get counts(): { readonly messages: number; readonly calls: number } {
+    return { messages: this.#length - this.#base.length, calls: this.#calls };
+  }
+
+  /** The running hash behind what was staged, hex. */
+  get hash(): string {
+    return Buffer.from(this.#running).toString('hex');
+  }
+
+  /** @throws SeedError `too_large` */
+  async add(messages: readonly Message[]): Promise<void> {
+    if (this.counts.messages + messages.length > IMPORT_MESSAGES_MAX) {
+      throw new SeedError('too_large', `The transcript has more than ${IMPORT_MESSAGES_MAX} messages.`, {
+        hint: 'Import a later file of the same work.',
+      });
+    }
+    // Outside the transaction: nothing else waits while these are written out and hashed.
+    const staged = messages.map((message) => {
+      const body = messageText(message);
+      const hash = messageHash(body);
+      this.#running = extendTranscript(this.#running, hash);
+      return { index: this.#length++, body, hash, message };
+    });
+    this.#calls += messages.flatMap(({ parts }) => parts.filter(({ type }) => type === 'tool_call')).length;
+    await this.#substrate.maintain(async (tx) => {
+      for (const { index, body, hash, message } of staged) {
+        await tx.run(
+          'INSERT INTO substrate_staged_messages (import, idx, body, hash) VALUES (?, ?, ?, ?)',
+          this.#id,
+          index,
+          body,
+          hash,
+        );
+        for (const part of message.parts) {
+          if (part.type === 'tool_call') {
+            await tx.run(
+              `INSERT INTO substrate_staged_tools (import, call, name, done) VALUES (?, ?, ?, 0)
+                ON CONFLICT (import, call) DO UPDATE SET name = excluded.name, done = 0`,
+              this.#id,
+              part.id,
+              part.name,
+            );
+          } else if (part.type === 'tool_result') {
+            await tx.run(
+              `INSERT INTO substrate_staged_tools (import, call, name, done) VALUES (?, ?, NULL, 1)
+                ON CONFLICT (import, call) DO UPDATE SET done = 1`,
+              this.#id,
+              part.call,
+            );
+          }
+        }
+      }
+    });
+  }
+
+  /**
+   * Copies what was staged behind a session's messages. A call without a result is in doubt: whether it
+   * was carried out, only the client that died knew. Resolves to the session, and how many are in doubt.
+   */
+  async land(op: Operation, session: Session): Promise<{ session: Session; inDoubt: number }> {
+    const { id } = session;
+    await op.run(
+      `INSERT INTO substrate_session_messages (session, idx, epoch, body, hash, at)
+        SELECT ?, idx, ?, body, hash, ? FROM substrate_staged_messages WHERE import = ? ORDER BY idx`,
+      id,
+      session.epoch,
+      op.now,
+      this.#id,
+    );
+    await op.run(
+      `INSERT INTO substrate_session_tools (session, call, name, idempotency_key, state)
+        SELECT ?, call, name, ? || call, CASE done WHEN 1 THEN 'done' ELSE 'in_doubt' END
+          FROM substrate_staged_tools WHERE import = ? AND name IS NOT NULL
+        ON CONFLICT (session, call) DO UPDATE SET name = excluded.name, state = excluded.state`,
+      id,
+      `${id}.`,
+      this.#id,
+    );
+    await op.run(
+      `UPDATE substrate_session_tools SET state = 'done' WHERE session = ? AND state <> 'done'
+          AND call IN (SELECT call FROM substrate_staged_tools WHERE import = ? AND done = 1)`,
+      id,
+      this.#id,
+    );
+    await op.run(
+      'UPDATE substrate_sessions SET length = ?, running_hash = ?, changed_at = ? WHERE id = ?',
+      this.#length,
+      this.#running,
+      op.now,
+      id,
+    );
+    return { session: await sessionOf(op, id), inDoubt: await countInDoubt(op, id) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await clearStages(this.#substrate);
+  }
+}
+
+/** One import at a time reads in a home, so whatever else is staged was left by one that was cut off. */
+async function clearStages(substrate: Substrate): Promise<void> {
+  await substrate.maintain(async (tx) => {
+    await tx.run('DELETE FROM substrate_staged_messages');
+    await tx.run('DELETE FROM substrate_staged_tools');
+  });
+}
+
+/** A file as far as it was read. */
+export interface ReadFile {
+  readonly client: string;
+  readonly head: string;
+  readonly bytes: number;
+  readonly hash: string;
+  readonly carry: string;
+  readonly leftOut: Readonly<Record<string, number>>;
+}
+
+export interface Landing {
+  readonly actor: Actor;
+  readonly holder: Actor;
+  readonly file: ReadFile;
+  /** For a session that is made now. */
+  readonly checkpoint: CheckpointInput;
+  /** The import that this one goes on from. */
+  readonly before: ImportRecord | null;
+}
+
+/** What an import came to. */
+export interface Landed {
+  readonly session: Session;
+  readonly inDoubt: number;
+  readonly receipt: number;
+}
+
+/**
+ * Makes a session of what was staged, or adds it to the one that the same file became before.
+ *
+ * @throws SeedError `superseded`, `session_closed` or `conflict` where that one has gone on without the file
+ */
+export async function landImport(substrate: Substrate, staging: Staging, landing: Landing): Promise<Landed> {
+  const { actor, holder, file, before, checkpoint } = landing;
+  const id = before?.session ?? newId(substrate.sources);
+  const { value, seq } = await substrate.operate({ action: 'session.import', actor }, async (op) => {
+    op.receipt({ subject: { type: 'session', id } });
+    const base =
+      before === null
+        ? await openSession(op, holder, {
+            id,
+            checkpoint,
+            scopes: holder.grant === null ? Object.keys(SCOPES) : [...holder.scopes].toSorted(),
+            budgetMicroUsd: null,
+            deadline: null,
+            origin: `imported:${file.client}`,
+          })
+        : await continued(op, before);
+    const landed = await staging.land(op, base);
+    await keepRecord(op, landed.session, file);
+    await leaseAfter(op, landed.session, { holder, isNew: before === null });
+    const { messages, calls } = staging.counts;
+    op.receipt({
+      detail: {
+        from: file.client,
+        bytes: file.bytes - (before?.bytes ?? 0),
+        messages,
+        calls,
+        in_doubt: landed.inDoubt,
+        length: landed.session.length,
+        hash: landed.session.runningHash,
+        left_out: Object.values(file.leftOut).reduce((sum, count) => sum + count, 0),
+      },
+    });
+    return landed;
+  });
+  substrate.sessions.changed(id, [value.session.holder]);
+  return { ...value, receipt: seq };
+}
+
+/**
+ * A file says nothing of whether its client lives: what the owner imports may be taken over at once. Where the
+ * client itself has it read, it is alive.
+ */
+async function leaseAfter(
+  op: Operation,
+  { id, holder: grant }: Session,
+  { holder, isNew }: { holder: Actor; isNew: boolean },
+): Promise<void> {
+  if (holder.grant === null && isNew) await renewLease(op, id, op.now - LEASE_MS);
+  else if (holder.grant !== null && holder.grant === grant) await renewLease(op, id, op.now);
+}
+
+/**
+ * The session that a file became before, if it is still as the import left it: what the client wrote since
+ * follows what it wrote before, and nothing in between.
+ */
+export async function continued(db: ReadHandle, before: ImportRecord): Promise<Session> {
+  const session = await sessionOf(db, before.session);
+  const now = await findImport(db, before.session);
+  if (session.status === 'closed') {
+    throw new SeedError('session_closed', `The session ${session.id} that this file became is closed.`, {
+      hint: 'What was imported before stays as it is.',
+      data: { session: session.id },
+    });
+  }
+  if (session.epoch !== before.epoch) {
+    throw new SeedError('superseded', `${session.holderName} has taken over the session ${session.id} meanwhile.`, {
+      hint: 'What the file has since then is not in it; tell whoever goes on with it.',
+      data: { session: session.id, epoch: session.epoch },
+    });
+  }
+  if (session.length !== before.length || now?.bytes !== before.bytes) {
+    throw new SeedError('conflict', `The session ${session.id} that this file became has gone on by itself.`, {
+      hint: 'Look at it with `seed session show`; what was imported before stays as it is.',
+      data: { session: session.id },
+    });
+  }
+  return session;
+}
+
+async function keepRecord(op: Operation, session: Session, file: ReadFile): Promise<void> {
+  await op.run(
+    `REPLACE INTO substrate_session_imports (${COLUMNS}, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    session.id,
+    file.client,
+    file.head,
+    file.bytes,
+    file.hash,
+    session.epoch,
+    session.length,
+    file.carry,
+    JSON.stringify(file.leftOut),
+    op.now,
+  );
+}
