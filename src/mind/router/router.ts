@@ -132,7 +132,10 @@ export class Router {
   /**
    * Puts work on the list that the drain takes up.
    *
-   * @throws SeedError `no_route` for a role that the drain cannot serve, `busy` when the list is full
+   * The same key again answers with the call that it belongs to.
+   *
+   * @throws SeedError `no_route` for a role that the drain cannot serve, `busy` when the list is full,
+   *   `conflict` when the key belongs to another request
    */
   async enqueue(request: CompletionRequest, asker: Asker): Promise<{ id: string; receipt: number; waiting: number }> {
     const { substrate } = this.#options;
@@ -141,6 +144,11 @@ export class Router {
     const { actor } = asker;
     const { value, seq } = await substrate.operate({ action: 'route.enqueue', actor }, async (op) => {
       const { total, own } = await countQueued(op, actor.grant);
+      const before = await this.#queuedBefore(op, request, asker);
+      if (before !== null) {
+        op.receipt({ subject: { type: 'call', id: before.id }, input: before.input, detail: { role: request.role } });
+        return { id: before.id, waiting: total };
+      }
       if (total >= QUEUED_MAX || own >= QUEUED_OF_GRANT_MAX) throw queueFull(own);
       if ((await resolveRouting(op, request.role, 'cron')) === null) throw notForTheDrain(request.role);
       const body = Buffer.from(requestText(request));
@@ -154,9 +162,20 @@ export class Router {
         createdAt: op.now,
       });
       op.receipt({ subject: { type: 'call', id }, input, detail: { role: request.role } });
-      return total + 1;
+      return { id, waiting: total + 1 };
     });
-    return { id, receipt: seq, waiting: value };
+    return { ...value, receipt: seq };
+  }
+
+  /** The call that the same key belongs to; null where there is none yet. @throws SeedError `conflict`, `content_erased` */
+  async #queuedBefore(
+    db: ReadHandle,
+    request: CompletionRequest,
+    { actor, idempotencyKey }: Asker,
+  ): Promise<StoredCall | null> {
+    const stored = idempotencyKey === null ? null : await findCallByKey(db, actor.grant, idempotencyKey);
+    if (stored !== null) await assertSameStored(db, stored, request);
+    return stored;
   }
 
   /** Lets every call under way end for `graceMs`, then cancels what is left, and waits until all is settled. */
@@ -216,9 +235,7 @@ export class Router {
   async #again(stored: StoredCall, request: CompletionRequest): Promise<CallReport> {
     const { substrate } = this.#options;
     return substrate.read(async (db) => {
-      const before = await getContent(db, stored.input);
-      if (before === null) throw erased();
-      if (Buffer.from(before).toString() !== requestText(request)) throw otherRequest();
+      await assertSameStored(db, stored, request);
       return this.#report(db, stored);
     });
   }
@@ -311,6 +328,13 @@ function isOwn(grant: string | null, actor: Actor): boolean {
 function assertSame(call: RunningCall, request: CompletionRequest): RunningCall {
   if (requestText(call.request) === requestText(request)) return call;
   throw otherRequest();
+}
+
+/** @throws SeedError `conflict` where the key belongs to another request, `content_erased` where nobody can tell */
+async function assertSameStored(db: ReadHandle, { input }: StoredCall, request: CompletionRequest): Promise<void> {
+  const before = await getContent(db, input);
+  if (before === null) throw erased();
+  if (Buffer.from(before).toString() !== requestText(request)) throw otherRequest();
 }
 
 function otherRequest(): SeedError {

@@ -157,7 +157,7 @@ test('[LOCK-RUNTIME-1] an edit from outside and back again leaves both, before t
   expect((await askEverywhere('worker')).map(({ status }) => status)).toEqual(['complete', 'complete', 'complete']);
   const [there, back, intent] = await after(size);
   const modelsOf = (receipt: Receipt | undefined): unknown[] =>
-    ['before', 'after'].map((side) => (JSON.parse(String(receipt?.detail[side] as string)) as { model: string }).model);
+    ['before', 'after'].map((side) => (JSON.parse(receipt?.detail[side] as string) as { model: string }).model);
   expect([there, back]).toMatchObject([1, 2].map(() => ({ action: 'policy.external_edit', outcome: 'ok' })));
   expect([modelsOf(there), modelsOf(back)]).toEqual([
     ['m', 'other'],

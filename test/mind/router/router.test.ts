@@ -306,6 +306,19 @@ test('an idempotency key: one chain of calls, the same answer, another request i
   expect(await codeOf(seed.router.complete(asks('Hi'), keyed, PATIENT))).toBe('content_erased');
 });
 
+test('work left for the drain twice under one key waits there once; another request under it is a conflict', async () => {
+  using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/big': says('Deep.') } });
+  const [work, keyed] = [asks('Think', { role: 'synthesizer' }), asker({ idempotencyKey: 'k' })];
+  const first = await seed.router.enqueue(work, keyed);
+  expect(await seed.router.enqueue(work, keyed)).toMatchObject({ id: first.id, waiting: 1 });
+  expect(await codeOf(seed.router.enqueue(asks('Else', { role: 'synthesizer' }), keyed))).toBe('conflict');
+  const drain = { limit: 10, signal: PATIENT.signal, onCall: () => {} };
+  expect(await seed.router.drain(createDrainDispatch(), drain)).toMatchObject([{ id: first.id, text: 'Deep.' }]);
+  expect(await seed.router.enqueue(work, keyed)).toMatchObject({ id: first.id, waiting: 0 });
+  expect(seed.calls).toHaveLength(1);
+});
+
 test('a key belongs to its grant', async () => {
   using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': says('Yours.') } });
