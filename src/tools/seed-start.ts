@@ -30,14 +30,6 @@ export const seedStart = defineTool({
     hints: z.array(z.string()),
   }),
   handler: async ({ topic }, { actor, grant, substrate, daemon }) => {
-    const now = substrate.sources.now();
-    const own = grant === null ? [] : await substrate.read((db) => listPendingRequests(db, now, grant.id));
-    // A letter box without a key to it is no news.
-    const mail = actor.scopes.has('bus.receive')
-      ? await substrate.read((db) => unread(db, holderOf(actor), now))
-      : { waiting: 0, from: [] };
-    // Dead letters wait for the owner alone.
-    const dead = grant === null ? await substrate.read(countDead) : 0;
     const expires = grant?.expiresAt ?? null;
     return {
       you: {
@@ -47,12 +39,7 @@ export const seedStart = defineTool({
         expires: expires === null ? null : isoTime(expires),
       },
       seed: { id: substrate.seed, version: daemon.version, receipts: (await substrate.log()).size },
-      waiting: [
-        ...mailLines(mail),
-        ...(await workLines(substrate, actor, { daemon, now })),
-        ...(dead === 0 ? [] : [`${counted(dead, 'dead letter')}: \`seed bus dead list\`.`]),
-        ...own.map(({ body }) => `Your request ${body.id} for ${body.scopes.join(', ')} waits for the owner.`),
-      ],
+      waiting: await waitingFor(substrate, actor, daemon),
       hints: hintsFor(topic),
     };
   },
@@ -66,6 +53,25 @@ export const seedStart = defineTool({
       .filter((line) => line !== '')
       .join('\n'),
 });
+
+/** What waits for somebody, one line each, what is most likely to matter first. */
+export async function waitingFor(substrate: SubstrateReader, actor: Actor, daemon: Daemon): Promise<string[]> {
+  const { grant } = actor;
+  const now = substrate.sources.now();
+  const own = grant === null ? [] : await substrate.read((db) => listPendingRequests(db, now, grant));
+  // A letter box without a key to it is no news.
+  const mail = actor.scopes.has('bus.receive')
+    ? await substrate.read((db) => unread(db, holderOf(actor), now))
+    : { waiting: 0, from: [] };
+  // Dead letters wait for the owner alone.
+  const dead = grant === null ? await substrate.read(countDead) : 0;
+  return [
+    ...mailLines(mail),
+    ...(await workLines(substrate, actor, { daemon, now })),
+    ...(dead === 0 ? [] : [`${counted(dead, 'dead letter')}: \`seed bus dead list\`.`]),
+    ...own.map(({ body }) => `Your request ${body.id} for ${body.scopes.join(', ')} waits for the owner.`),
+  ];
+}
 
 const WORK_LINES_MAX = 5;
 

@@ -26,6 +26,9 @@ export const IMPORT_MESSAGES_MAX = 500_000;
 /** Sessions that began with the same line, such as one client session that was resumed twice. */
 const CANDIDATES_MAX = 20;
 
+/** Rows that are cleared at once; a message may have four mebibytes. */
+const CLEAR_ROWS = 500;
+
 /** What is known of a file that was imported. */
 export interface ImportRecord {
   readonly session: string;
@@ -226,12 +229,19 @@ export class Staging implements AsyncDisposable {
   }
 }
 
-/** One import at a time reads in a home, so whatever else is staged was left by one that was cut off. */
+/**
+ * One import at a time reads in a home, so whatever else is staged was left by one that was cut off. Bit by
+ * bit, because others want to write in between.
+ */
 async function clearStages(substrate: Substrate): Promise<void> {
-  await substrate.maintain(async (tx) => {
-    await tx.run('DELETE FROM substrate_staged_messages');
-    await tx.run('DELETE FROM substrate_staged_tools');
-  });
+  for (const sql of [
+    `DELETE FROM substrate_staged_messages WHERE (import, idx) IN
+      (SELECT import, idx FROM substrate_staged_messages LIMIT ${CLEAR_ROWS})`,
+    `DELETE FROM substrate_staged_tools WHERE (import, call) IN
+      (SELECT import, call FROM substrate_staged_tools LIMIT ${CLEAR_ROWS})`,
+  ]) {
+    while ((await substrate.maintain((tx) => tx.run(sql))) === CLEAR_ROWS);
+  }
 }
 
 /** A file as far as it was read. */
