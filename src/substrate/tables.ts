@@ -57,6 +57,8 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_staged_messages: ['maintenance'],
   substrate_staged_tools: ['maintenance'],
   substrate_tasks: ['operation'],
+  substrate_task_needs: ['operation'],
+  substrate_task_events: ['operation'],
 };
 
 // OR ROLLBACK would end the transaction of the whole group; only one driver refuses a second statement.

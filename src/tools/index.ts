@@ -61,6 +61,8 @@ import { targetAdd } from './target-add.ts';
 import { targetDetect } from './target-detect.ts';
 import { targetList } from './target-list.ts';
 import { targetTest } from './target-test.ts';
+import { taskList } from './task-list.ts';
+import { taskUpdate } from './task-update.ts';
 
 export const TOOLS: readonly Tool[] = [
   // daily: what an agent sees by default
@@ -70,6 +72,8 @@ export const TOOLS: readonly Tool[] = [
   busSend,
   busReceive,
   busAck,
+  taskList,
+  taskUpdate,
   routeComplete,
   routeResult,
   routeUsage,

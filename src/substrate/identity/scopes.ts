@@ -18,6 +18,9 @@ export const SCOPES = {
   'route.enqueue': 'leave work for the tier-1 models of the drain',
   'bus.send': 'send messages: the owner and local agents to everyone, a helper to whom bus.send:NAME names',
   'bus.receive': 'receive the messages of its own inbox',
+  'task.read': 'see the tasks of all subsystems',
+  'task.write': 'add tasks, claim them, and say what became of them',
+  'task.verify': 'with task.write: say whether a task that somebody else did is done',
   'membrane.list': 'list the keys issued under its own',
   'membrane.register': 'register a public key under its own',
   'membrane.revoke': 'revoke a key issued under its own',
@@ -72,6 +75,9 @@ const AGENT: readonly Scope[] = [
   'route.usage',
   'bus.send',
   'bus.receive',
+  'task.read',
+  'task.write',
+  'task.verify',
 ];
 
 /** Named sets for `seed key issue --profile`. */

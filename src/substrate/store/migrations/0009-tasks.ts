@@ -1,16 +1,62 @@
 import type { Migration } from './migration.ts';
 
-/** The work that the organism takes on. */
+/**
+ * The work that agents owe each other: tasks, what each waits for, and what happened to it.
+ *
+ * A task's own words stand apart as content. Live tasks are bounded in number, so that lists of them
+ * are put in order in memory; the indexes lead to them, and to what a subsystem got done.
+ */
 export const tasks: Migration = {
   version: 9,
   name: 'tasks',
   sql: `
     CREATE TABLE substrate_tasks (
-      id         TEXT PRIMARY KEY,
-      subsystem  TEXT NOT NULL,
-      title      TEXT NOT NULL,
-      state      TEXT NOT NULL,
-      created_at INTEGER NOT NULL
+      seq              INTEGER PRIMARY KEY,
+      id               TEXT NOT NULL UNIQUE,
+      subsystem        TEXT NOT NULL,
+      state            TEXT NOT NULL CHECK (state IN ('open', 'claimed', 'finished', 'done', 'cancelled')),
+      priority         INTEGER NOT NULL CHECK (priority BETWEEN 1 AND 5),
+      deadline         INTEGER,
+      body             TEXT NOT NULL,
+      stated_check     TEXT,
+      adder            TEXT NOT NULL,
+      adder_name       TEXT NOT NULL,
+      adder_principal  TEXT NOT NULL,
+      holder           TEXT,
+      holder_name      TEXT,
+      holder_principal TEXT,
+      lease            INTEGER NOT NULL DEFAULT 0,
+      lease_ms         INTEGER NOT NULL DEFAULT 0,
+      lease_until      INTEGER NOT NULL DEFAULT 0,
+      verifier_name    TEXT,
+      added_at         INTEGER NOT NULL,
+      claimed_at       INTEGER,
+      finished_at      INTEGER,
+      verified_at      INTEGER,
+      changed_at       INTEGER NOT NULL,
+      events           INTEGER NOT NULL
     ) STRICT;
+    CREATE INDEX substrate_tasks_live ON substrate_tasks (priority, seq) WHERE state IN ('open', 'claimed', 'finished');
+    CREATE INDEX substrate_tasks_subsystem ON substrate_tasks (subsystem, seq);
+
+    CREATE TABLE substrate_task_needs (
+      task  TEXT NOT NULL,
+      needs TEXT NOT NULL,
+      PRIMARY KEY (task, needs)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX substrate_task_needs_back ON substrate_task_needs (needs, task);
+
+    CREATE TABLE substrate_task_events (
+      task    TEXT NOT NULL,
+      n       INTEGER NOT NULL,
+      at      INTEGER NOT NULL,
+      receipt INTEGER NOT NULL,
+      actor   TEXT NOT NULL,
+      event   TEXT NOT NULL,
+      state   TEXT NOT NULL,
+      lease   INTEGER NOT NULL,
+      note    TEXT,
+      PRIMARY KEY (task, n)
+    ) STRICT, WITHOUT ROWID;
   `,
 };

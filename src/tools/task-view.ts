@@ -1,0 +1,140 @@
+/** Tasks as tools take and show them. */
+import * as z from 'zod';
+import { getContent } from '../substrate/content.ts';
+import { isoTime } from '../substrate/sources.ts';
+import type { ReadHandle } from '../substrate/substrate.ts';
+import { readCheck } from '../substrate/tasks/check.ts';
+import { bodyOf, lastEvents, needsOf, unmetNeeds } from '../substrate/tasks/look.ts';
+import type { TaskRow } from '../substrate/tasks/model.ts';
+import { STATES, StatedCheck } from '../substrate/tasks/model.ts';
+import { lines } from './text.ts';
+
+export const TaskId = z.string().regex(/^t\d{1,15}$/, 'the id of a task, such as t17');
+
+export const Subsystem = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a name such as website');
+
+/** A moment as a caller writes it. */
+export const Moment = z
+  .string()
+  .max(40)
+  .refine(
+    (text) => /^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text)),
+    'a date, or a time such as 2026-12-01T17:00:00Z',
+  );
+
+export const TaskView = z.object({
+  id: z.string(),
+  subsystem: z.string(),
+  title: z.string(),
+  state: z.enum(STATES),
+  priority: z.int(),
+  deadline: z.string().nullable(),
+  overdue: z.boolean(),
+  added_by: z.string(),
+  held_by: z.string().nullable().describe('Who holds it, or did it'),
+  lease: z.int().nullable().describe('The newest claim'),
+  lease_until: z.string().nullable(),
+  waits_for: z.array(z.string()).describe('What it needs that is not done'),
+  attempts: z.int(),
+  verified_by: z.string().nullable(),
+});
+export type TaskView = z.infer<typeof TaskView>;
+
+const EventView = z.object({
+  at: z.string(),
+  by: z.string(),
+  event: z.string(),
+  state: z.enum(STATES),
+  receipt: z.int(),
+  note: z.string().nullable(),
+});
+
+/** One task with all that is to be known of it. */
+export const TaskDetail = TaskView.extend({
+  text: z.string(),
+  acceptance: z.array(z.string()),
+  check: StatedCheck.nullable(),
+  needs: z.array(z.string()),
+  history: z.array(EventView),
+});
+export type TaskDetail = z.infer<typeof TaskDetail>;
+
+export async function viewTask(db: ReadHandle, task: TaskRow, now: number): Promise<TaskView> {
+  const { id, subsystem, state, priority, deadline, adder_name: adder, lease, lease_until: until } = task;
+  const isHeld = state !== 'open' && task.holder !== null;
+  const isOver = state === 'done' || state === 'cancelled';
+  return {
+    id,
+    subsystem,
+    title: (await bodyOf(db, task)).title,
+    state,
+    priority,
+    deadline: deadline === null ? null : isoTime(deadline),
+    overdue: !isOver && deadline !== null && deadline <= now,
+    added_by: adder,
+    held_by: isHeld ? task.holder_name : null,
+    lease: isHeld ? lease : null,
+    lease_until: state === 'claimed' ? isoTime(until) : null,
+    waits_for: isOver ? [] : await unmetNeeds(db, id),
+    attempts: lease,
+    verified_by: task.verifier_name,
+  };
+}
+
+/** Events shown; the receipts have all of them. */
+const EVENTS_SHOWN = 30;
+
+export async function viewDetail(db: ReadHandle, task: TaskRow, now: number): Promise<TaskDetail> {
+  const { text, acceptance } = await bodyOf(db, task);
+  const history: TaskDetail['history'] = [];
+  for (const { at, actor: by, event, state, receipt, note } of await lastEvents(db, task.id, EVENTS_SHOWN)) {
+    history.push({ at: isoTime(at), by, event, state, receipt, note: note === null ? null : await noteText(db, note) });
+  }
+  const needs = await needsOf(db, task.id);
+  return { ...(await viewTask(db, task, now)), text, acceptance, check: readCheck(task.stated_check), needs, history };
+}
+
+async function noteText(db: ReadHandle, hash: string): Promise<string> {
+  const content = await getContent(db, hash);
+  return content === null ? '(erased)' : Buffer.from(content).toString('utf8');
+}
+
+/** A task in one line. */
+export function taskLine(task: TaskView): string {
+  const { id, title, subsystem, state, priority, deadline, held_by: holder, waits_for: waits } = task;
+  const facts = [
+    subsystem,
+    `priority ${priority}`,
+    ...(deadline === null ? [] : [`${task.overdue ? 'OVERDUE since' : 'due'} ${deadline}`]),
+    ...(waits.length === 0 ? [] : [`waits for ${waits.join(', ')}`]),
+    `added by ${task.added_by}`,
+  ];
+  const whose = holder === null ? '' : ` ${state === 'claimed' ? 'by' : ', done by'} ${holder}`.replace(' ,', ',');
+  return `${id} [${state}${whose}] ${title} (${facts.join('; ')})`;
+}
+
+/** A task with everything, in words. */
+export function taskBlock(task: TaskDetail): string {
+  const { text, acceptance, check, needs, lease, lease_until: until, verified_by: verifier, history } = task;
+  return lines(
+    taskLine(task),
+    text,
+    acceptance.length === 0 ? '' : 'It is done when:',
+    ...acceptance.map((line) => `- ${line}`),
+    check === null ? '' : `The seed itself looks: ${checkText(check)}.`,
+    needs.length === 0 ? '' : `Needs ${needs.join(', ')}.`,
+    until === null ? '' : `Lease ${lease} until ${until}.`,
+    verifier === null ? '' : `Verified by ${verifier === 'check' ? 'its check' : verifier}.`,
+    'History, newest first:',
+    ...history.map(
+      ({ at, by, event, receipt, note }) =>
+        `- ${at} ${by} ${event} (receipt ${receipt})${note === null ? '' : `: ${note}`}`,
+    ),
+  );
+}
+
+export function checkText(check: StatedCheck): string {
+  if ('file' in check) return `whether the file ${check.file} is there`;
+  const by = check.by === undefined ? '' : ` of ${check.by}`;
+  return `whether there is a receipt${by} of ${check.receipt}${check.claimed === true ? ', as claimed' : ''}`;
+}
