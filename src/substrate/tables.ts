@@ -45,12 +45,22 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_send_keys: ['operation', 'maintenance'],
   substrate_topics: ['operation'],
   substrate_memories: ['operation'],
+  substrate_memory_spaces: ['operation'],
+  substrate_memory_threads: ['operation'],
+  substrate_memory_writers: ['operation'],
+  substrate_memory_index: ['operation'],
+  // What the index is made of; written by SQLite alone, when the index is.
+  substrate_memory_index_config: ['schema'],
+  substrate_memory_index_data: ['schema'],
+  substrate_memory_index_docsize: ['schema'],
+  substrate_memory_index_idx: ['schema'],
   substrate_sessions: ['operation'],
   // Renewed by whatever the holder does; nothing but who may take over a silent session hangs on it.
   substrate_session_leases: ['operation', 'maintenance'],
   substrate_session_messages: ['operation'],
   substrate_session_keys: ['operation'],
   substrate_session_tools: ['operation'],
+  substrate_session_hops: ['operation'],
   substrate_handoffs: ['operation'],
   substrate_session_imports: ['operation'],
   // What an import has read so far; it counts for nothing before the operation that copies it over.

@@ -20,9 +20,32 @@ export class Gathered {
   model: string | null = null;
   accepted = false;
   toolCallBegun = false;
-  #units = 0;
+  #units: number;
+  /** Half of a pair of surrogates whose other half is still to come. */
+  #torn = '';
 
-  add(event: ProviderEvent): void {
+  /** @param units UTF-16 units that the answer has already, from attempts before this one */
+  constructor(units = 0) {
+    this.#units = units;
+  }
+
+  /** Takes an event in; resolves to what of it can be given out now: whole characters alone. */
+  add(event: ProviderEvent): ProviderEvent[] {
+    if (event.type !== 'text') return [...this.#mend(event), ...this.#take(event)];
+    const text = this.#torn + event.text;
+    const whole = /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
+    this.#torn = text.slice(whole.length);
+    return this.#take({ type: 'text', text: whole.toWellFormed() });
+  }
+
+  /** What is still torn when something else follows has no other half. */
+  #mend({ type }: ProviderEvent): ProviderEvent[] {
+    if (this.#torn === '' || type === 'accepted' || type === 'model') return [];
+    this.#torn = '';
+    return this.#take({ type: 'text', text: '\uFFFD' });
+  }
+
+  #take(event: ProviderEvent): ProviderEvent[] {
     this.accepted = true;
     if (event.type === 'model') this.model = event.model;
     else if (event.type === 'tool_call_begun') this.toolCallBegun = true;
@@ -32,6 +55,7 @@ export class Gathered {
       this.toolCallBegun = true;
       this.#addPart(event.call, event.call.arguments.length);
     }
+    return [event];
   }
 
   /** The text alone. */
@@ -41,9 +65,7 @@ export class Gathered {
 
   /** What was said, as a message. */
   message(): Message {
-    // A pair of surrogates may have come in two pieces; what is still torn at the end stays replaced.
-    const parts = this.parts.map((part) => (part.type === 'text' ? { ...part, text: part.text.toWellFormed() } : part));
-    return { role: 'assistant', parts };
+    return { role: 'assistant', parts: this.parts.map((part) => ({ ...part })) };
   }
 
   #addText(text: string): void {
@@ -115,13 +137,15 @@ export interface AttemptOptions {
   readonly timeouts: Timeouts;
   /** Aborted with a {@link ProviderFault} when the call is cancelled. */
   readonly signal: AbortSignal;
+  /** UTF-16 units that the answer has already. */
+  readonly unitsBefore: number;
   readonly onEvent: (event: ProviderEvent, said: Gathered) => void;
 }
 
 /** Makes one attempt; never rejects. */
 export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
   const { provider, request, open, timeouts, onEvent } = options;
-  const said = new Gathered();
+  const said = new Gathered(options.unitsBefore);
   const control = new AbortController();
   const signal = AbortSignal.any([options.signal, control.signal]);
   const stopped = rejectOnAbort(signal);
@@ -137,8 +161,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
       if (step.done === true) throw endedEarly();
       const event = step.value;
       watch.heard(event);
-      said.add(event);
-      onEvent(event, said);
+      for (const each of said.add(event)) onEvent(each, said);
       if (event.type === 'end') return { outcome: 'ok', said, stop: event.stop, usage: event.usage };
     }
   } catch (thrown) {

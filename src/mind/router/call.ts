@@ -9,19 +9,23 @@ import { toSeedError } from '../../errors.ts';
 import { SEED } from '../../substrate/actor.ts';
 import type { ProviderName, Target } from '../../substrate/policy/model.ts';
 import { noteOutsideEdits } from '../../substrate/policy/policy.ts';
-import type { Receipted, Substrate } from '../../substrate/substrate.ts';
+import { offerHop } from '../../substrate/sessions/hops.ts';
+import { findSession } from '../../substrate/sessions/sessions.ts';
+import type { Operation, Receipted, Substrate } from '../../substrate/substrate.ts';
 import type { Message } from '../../substrate/transcript.ts';
 import type { Admitted, CallFacts, Refused } from './admission.ts';
 import { admitAttempt } from './admission.ts';
-import type { AttemptEnd, Gathered } from './attempt.ts';
+import type { AttemptEnd } from './attempt.ts';
 import { runAttempt } from './attempt.ts';
 import { candidateKey } from './choose.ts';
+import type { CallListener } from './continuation.ts';
+import { Telling, textOf } from './continuation.ts';
 import type { AttemptView, CallOutcome } from './outcome.ts';
 import { ceilingOf, RUNNING } from './outcome.ts';
-import type { Provider, ProviderContext, ProviderEvent } from './provider.ts';
+import type { Provider, ProviderContext } from './provider.ts';
 import { ProviderFault } from './provider.ts';
 import type { Asker, CompletionRequest } from './request.ts';
-import type { Settled } from './settlement.ts';
+import type { Attempted, Settled } from './settlement.ts';
 import { closeCall, outcomeOf, settleAttempt, usageView } from './settlement.ts';
 
 /** What the router is made of; see `router.ts`. */
@@ -65,10 +69,11 @@ export class RunningCall {
   readonly #cancel = new AbortController();
   readonly #tried = new Set<string>();
   readonly #attempts: AttemptView[] = [];
-  readonly #listeners = new Set<(event: ProviderEvent, said: Gathered) => void>();
+  readonly #telling: Telling;
   #input: string | null;
   #made = 0;
-  #said: Gathered | null = null;
+  /** Of what earlier attempts said that stands: its content hash, and the receipt of the last of them. */
+  #kept: { readonly output: string | null; readonly receipt: number | null } = { output: null, receipt: null };
 
   constructor(parts: RouterParts, { id, request, asker, input }: RunningCallOptions) {
     this.#parts = parts;
@@ -76,14 +81,15 @@ export class RunningCall {
     this.request = request;
     this.asker = asker;
     this.#input = input;
+    this.#telling = new Telling(request.whenCut ?? 'restart', (thrown) => parts.onDefect(toSeedError(thrown)));
     this.done = this.#run();
     // Whoever waits gets it; when nobody does it is on record, or the store is out of order and says so.
     this.done.catch((error: unknown) => parts.onDefect(toSeedError(error)));
   }
 
-  /** What the attempt under way has said so far: provisional, another attempt may replace it. */
+  /** What has been said so far: provisional, another attempt may replace what the one under way has said. */
   partialText(): string {
-    return this.#said?.text() ?? '';
+    return this.#telling.text();
   }
 
   /** How far it has come. */
@@ -96,10 +102,9 @@ export class RunningCall {
     this.#cancel.abort(new ProviderFault('cancelled', message, { mayBeBilled: true }));
   }
 
-  /** Hears each event of the attempts from now on; the returned function takes it back. */
-  listen(listener: (event: ProviderEvent, said: Gathered) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  /** Hears the answer from its beginning, whenever it joins; the returned function takes it back. */
+  listen(listener: CallListener): () => void {
+    return this.#telling.listen(listener);
   }
 
   async #run(): Promise<CallEnd> {
@@ -119,7 +124,7 @@ export class RunningCall {
       return await substrate.operate({ action: 'route.attempt', actor: this.asker.actor }, async (op) => {
         const decision = await admitAttempt(op, this.#facts(), { sources, provider });
         if (decision.kind === 'refused' && decision.last && this.#input !== null) {
-          await closeCall(op, this.id, this.#outcomeOfRefusal(decision, op.seq), null);
+          await closeCall(op, this.id, this.#outcomeOfRefusal(decision, op.seq), this.#kept.output);
         }
         return decision;
       });
@@ -134,7 +139,8 @@ export class RunningCall {
     if (this.#input === null) return;
     await this.#parts.substrate.operate({ action: 'route.attempt', actor: SEED }, async (op) => {
       op.receipt({ outcome: 'failed', code: error.code, subject: { type: 'call', id: this.id }, input: this.#input });
-      await closeCall(op, this.id, this.#outcome('failed', { receipt: op.seq, error }), null);
+      const outcome = this.#outcome(this.#unlessPart('failed'), { receipt: op.seq, error });
+      await closeCall(op, this.id, outcome, this.#kept.output);
     });
   }
 
@@ -146,13 +152,15 @@ export class RunningCall {
       input: this.#input,
       attempts: this.#made,
       tried: this.#tried,
+      kept: this.#telling.kept,
+      keptReceipt: this.#kept.receipt,
     };
   }
 
   /** Notes a refusal; the end of the call, or null where policy says to go on with the next candidate. */
   #refused(refusal: Refused, seq: number): CallEnd | null {
     const { refused, error, last } = refusal;
-    if (last) return { outcome: this.#outcomeOfRefusal(refusal, seq), message: null };
+    if (last) return { outcome: this.#outcomeOfRefusal(refusal, seq), message: this.#keptMessage() };
     if (refused !== null) {
       this.#tried.add(candidateKey(refused.candidate));
       this.#attempts.push(refusedView(refusal, error, seq));
@@ -165,7 +173,7 @@ export class RunningCall {
     // Inside the operation the skips of this decision are not yet among the attempts.
     const skipped = refusal.skipped.filter((view) => !this.#attempts.includes(view));
     const views = refused === null ? skipped : [...skipped, refusedView(refusal, error, seq)];
-    const outcome = this.#outcome('refused', { receipt: seq, error });
+    const outcome = this.#outcome(this.#unlessPart('refused'), { receipt: seq, error });
     return { ...outcome, attempts: [...outcome.attempts, ...views] };
   }
 
@@ -179,16 +187,18 @@ export class RunningCall {
     const began = sources.now();
     const end = await this.#ask(admitted);
     this.#parts.fault?.('route.answered');
-    const attempted = { intent, admitted, end, tookMs: Math.max(0, sources.now() - began) };
+    const said = end.said.parts.length === 0 ? null : this.#telling.message(end.said);
+    const attempted = { intent, admitted, end, said, tookMs: Math.max(0, sources.now() - began) };
     const left = routing.candidates.some((candidate) => !this.#tried.has(candidateKey(candidate)));
-    const isLast = end.outcome === 'ok' || end.fault.kind === 'cancelled' || !left;
-    const { settled, outcome } = await this.#settle(attempted, isLast);
+    const mayGoOn = left && end.outcome === 'failed' && end.fault.kind !== 'cancelled';
+    const next = mayGoOn ? this.#telling.after(end) : 'stop';
+    const { settled, outcome } = await this.#settle(attempted, next === 'stop');
     this.#attempts.push(settled.view);
-    this.#said = null;
     this.#parts.fault?.('route.settled');
-    if (!isLast) return null;
-    const message = end.said.parts.length === 0 ? null : end.said.message();
-    return { outcome, message };
+    if (next === 'stop') return { outcome, message: said ?? this.#keptMessage() };
+    this.#telling.goOn(next);
+    if (next === 'continue') this.#kept = { output: settled.output, receipt: settled.view.receipt };
+    return null;
   }
 
   async #ask({ choice, routing, hold }: Admitted): Promise<AttemptEnd> {
@@ -199,18 +209,13 @@ export class RunningCall {
       open: async () => ({ baseUrl: target.baseUrl, ...(await this.#parts.open(target)) }),
       timeouts: routing.timeouts,
       signal: this.#cancel.signal,
-      onEvent: (event, said) => {
-        this.#said = said;
-        for (const listener of this.#listeners) listener(event, said);
-      },
+      unitsBefore: textOf(this.#telling.kept).length,
+      onEvent: (event, said) => this.#telling.hear(event, said),
     });
   }
 
   /** Books an attempt; with the last one the call is closed in the same transaction. */
-  async #settle(
-    attempted: Parameters<typeof settleAttempt>[1],
-    isLast: boolean,
-  ): Promise<{ settled: Settled; outcome: CallOutcome }> {
+  async #settle(attempted: Attempted, isLast: boolean): Promise<{ settled: Settled; outcome: CallOutcome }> {
     const { substrate } = this.#parts;
     const { sources } = substrate;
     let booked: { settled: Settled; outcome: CallOutcome } | null = null;
@@ -219,7 +224,8 @@ export class RunningCall {
         const { value } = await substrate.operate({ action: 'route.attempt', actor: SEED }, async (op) => {
           const settled = await settleAttempt(op, attempted, { callId: this.id, sources });
           const outcome = this.#outcomeOfLast(attempted, settled, op.seq);
-          if (isLast) await closeCall(op, this.id, outcome, settled.output);
+          if (isLast) await closeCall(op, this.id, outcome, settled.output ?? this.#kept.output);
+          else await this.#offerHop(op, settled.view);
           booked = { settled, outcome };
           return booked;
         });
@@ -232,11 +238,30 @@ export class RunningCall {
     }
   }
 
-  #outcomeOfLast(attempted: Parameters<typeof settleAttempt>[1], settled: Settled, seq: number): CallOutcome {
+  /** In a session the next candidate takes over what the session holds now. */
+  async #offerHop(op: Operation, { target, model, code }: AttemptView): Promise<void> {
+    const session = this.request.session === null ? null : await findSession(op, this.request.session);
+    // Whoever held it when the attempt began may not hold it any more: the next admission says so.
+    if (session === null) return;
+    await offerHop(op, session, { call: this.id, from: `${target}/${model}`, why: code ?? 'failed' });
+  }
+
+  /** What stands of earlier attempts where the last one added nothing. */
+  #keptMessage(): Message | null {
+    const { kept } = this.#telling;
+    return kept.length === 0 ? null : { role: 'assistant', parts: [...kept] };
+  }
+
+  /** A call that ends without a whole answer is incomplete once part of it stands. */
+  #unlessPart<T extends CallOutcome['status']>(status: T): T | 'incomplete' {
+    return this.#telling.kept.length === 0 ? status : 'incomplete';
+  }
+
+  #outcomeOfLast(attempted: Attempted, settled: Settled, seq: number): CallOutcome {
     const { end, admitted } = attempted;
     const { candidate } = admitted.choice;
     const ended = outcomeOf(attempted);
-    const base = this.#outcome(ended === 'ok' ? 'complete' : ended, {
+    const base = this.#outcome(ended === 'ok' ? 'complete' : this.#unlessPart(ended), {
       receipt: seq,
       ...(end.outcome === 'ok' ? {} : { fault: end.fault }),
     });

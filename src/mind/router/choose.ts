@@ -2,7 +2,11 @@
 import type { Benched } from '../../substrate/benched.ts';
 import type { Bound } from '../../substrate/ledger/model.ts';
 import type { Candidate, ProviderName, Routing } from '../../substrate/policy/model.ts';
+import type { Checkpoint } from '../../substrate/sessions/model.ts';
+import type { Message } from '../../substrate/transcript.ts';
+import type { Summarised } from './compaction.ts';
 import { estimateInput } from './estimate.ts';
+import { fitToContext } from './fit.ts';
 import type { AttemptView } from './outcome.ts';
 import type { Loss, ModelRequest, Provider } from './provider.ts';
 import { ProviderFault } from './provider.ts';
@@ -15,6 +19,8 @@ export interface Choice {
   readonly request: ModelRequest;
   readonly bound: Bound;
   readonly losses: readonly Loss[];
+  /** What was left out to fit; null where nothing was. */
+  readonly summarised: Summarised | null;
 }
 
 export interface ChooseOptions {
@@ -24,6 +30,10 @@ export interface ChooseOptions {
   readonly benched: readonly Benched[];
   /** Candidates of this call that were asked already, by {@link candidateKey}. */
   readonly tried: ReadonlySet<string>;
+  /** Where the work of the request's session stands, if it has one. */
+  readonly checkpoint?: Checkpoint | null;
+  /** What stands behind the conversation this time; see `continuation.ts`. */
+  readonly added?: readonly Message[];
 }
 
 export function candidateKey({ target, model }: Pick<Candidate, 'target' | 'model'>): string {
@@ -60,7 +70,7 @@ interface Skip {
 
 /** A candidate as it would be asked, or why it is not. */
 export function consider(candidate: Candidate, options: Omit<ChooseOptions, 'tried'>): Choice | Skip {
-  const { routing, request, provider: providerOf, benched } = options;
+  const { routing, request, provider: providerOf, benched, checkpoint = null, added = [] } = options;
   if (candidate.tier === 1 && routing.dispatch !== 'cron') {
     return { code: 'tier_fenced', why: 'Tier 1 is dispatched by the drain alone.' };
   }
@@ -79,17 +89,25 @@ export function consider(candidate: Candidate, options: Omit<ChooseOptions, 'tri
     tools: request.tools,
     maxOutputTokens,
     stop: request.stop,
+    ...(candidate.contextTokens === null ? {} : { contextTokens: candidate.contextTokens }),
   };
+  const minOutputTokens = Math.min(routing.minOutputTokens, maxOutputTokens);
   try {
-    const { body, losses } = provider.encode(modelRequest);
-    const inputMicroUsd = estimateInput({ provider, request: modelRequest, body, price: candidate.price });
+    const fitted = fitToContext({ provider, request: modelRequest, minOutputTokens, checkpoint, added });
     const bound: Bound = {
-      inputMicroUsd,
+      inputMicroUsd: estimateInput({ provider, ...fitted, price: candidate.price }),
       outputMicroUsdPerMtok: candidate.price.output,
-      maxOutputTokens,
-      minOutputTokens: Math.min(routing.minOutputTokens, maxOutputTokens),
+      maxOutputTokens: fitted.request.maxOutputTokens,
+      minOutputTokens,
     };
-    return { candidate, provider, request: modelRequest, bound, losses };
+    return {
+      candidate,
+      provider,
+      request: fitted.request,
+      bound,
+      losses: fitted.losses,
+      summarised: fitted.summarised,
+    };
   } catch (thrown) {
     if (thrown instanceof ProviderFault) return { code: thrown.kind, why: thrown.message };
     throw thrown;

@@ -16,6 +16,8 @@ export interface ModelRequest {
   readonly maxOutputTokens: number;
   /** Sequences that end the answer, if any. */
   readonly stop: readonly string[];
+  /** Tokens that the model takes in and gives out together, where policy says; see `fit.ts`. */
+  readonly contextTokens?: number;
 }
 
 /** What a provider is called with; the egress `fetch` adds nothing and follows nothing. */

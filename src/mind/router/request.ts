@@ -3,6 +3,12 @@ import type { Actor } from '../../substrate/actor.ts';
 import type { Message, ToolDefinition } from '../../substrate/transcript.ts';
 import type { Dispatch } from './dispatch.ts';
 
+/**
+ * What the next candidate does when an attempt was cut after it had said something: `restart` the answer,
+ * or `continue` it where that is safe (see `continuation.ts`).
+ */
+export type WhenCut = 'restart' | 'continue';
+
 export interface CompletionRequest {
   /** A role of the policy. */
   readonly role: string;
@@ -14,6 +20,8 @@ export interface CompletionRequest {
   /** For ceilings and reports, such as `customer=acme`. */
   readonly labels: Readonly<Record<string, string>>;
   readonly session: string | null;
+  /** Without it `restart`. With `continue` each attempt may use up to `maxOutputTokens`, and the whole more than that. */
+  readonly whenCut?: WhenCut;
 }
 
 /** Who asks, and how. */
@@ -32,9 +40,18 @@ export interface Asker {
 
 /** The request as text: the same text for the same request. It is kept as content, and can be erased. */
 export function requestText(request: CompletionRequest): string {
-  const { role, messages, tools, maxOutputTokens, stop, labels, session } = request;
+  const { role, messages, tools, maxOutputTokens, stop, labels, session, whenCut } = request;
   const sorted = Object.fromEntries(Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)));
-  return JSON.stringify({ role, messages, tools, maxOutputTokens, stop, labels: sorted, session });
+  return JSON.stringify({
+    role,
+    messages,
+    tools,
+    maxOutputTokens,
+    stop,
+    labels: sorted,
+    session,
+    ...(whenCut === 'continue' && { whenCut }),
+  });
 }
 
 /** The request again, from its kept text. */

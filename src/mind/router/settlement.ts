@@ -9,6 +9,7 @@ import { settle } from '../../substrate/ledger/ledger.ts';
 import { usageCost } from '../../substrate/ledger/money.ts';
 import type { Sources } from '../../substrate/sources.ts';
 import type { Operation } from '../../substrate/substrate.ts';
+import type { Message } from '../../substrate/transcript.ts';
 import { messageText } from '../../substrate/transcript.ts';
 import type { Admitted } from './admission.ts';
 import { CALL_CONTENT_MS } from './admission.ts';
@@ -29,6 +30,8 @@ export interface Attempted {
   readonly intent: number;
   readonly admitted: Admitted;
   readonly end: AttemptEnd;
+  /** All that has been given out of the answer, this attempt's part with it; null where it added nothing. */
+  readonly said: Message | null;
   /** From intent to end, milliseconds. */
   readonly tookMs: number;
 }
@@ -68,7 +71,7 @@ export async function settleAttempt(
   const cost = costMicroUsd(attempted);
   const usage = end.outcome === 'ok' ? end.usage : null;
   const { boundExceeded } = await settle(op, { id: hold.id, costMicroUsd: cost, usage });
-  const output = await keepSaid(op, end, sources);
+  const output = await keepSaid(op, attempted.said, sources);
   const outcome = outcomeOf(attempted);
   const code = end.outcome === 'ok' ? null : end.fault.kind;
   op.receipt({
@@ -109,9 +112,9 @@ export async function closeCall(op: Operation, id: string, outcome: CallOutcome,
   await updateCall(op, id, { status, output, outcome: JSON.stringify({ ...outcome, receipt: op.seq }) });
 }
 
-async function keepSaid(op: Operation, { said }: AttemptEnd, sources: Sources): Promise<string | null> {
-  if (said.parts.length === 0) return null;
-  return putContent(op, Buffer.from(messageText(said.message())), { sources, eraseAt: op.now + CALL_CONTENT_MS });
+async function keepSaid(op: Operation, said: Message | null, sources: Sources): Promise<string | null> {
+  if (said === null) return null;
+  return putContent(op, Buffer.from(messageText(said)), { sources, eraseAt: op.now + CALL_CONTENT_MS });
 }
 
 function faultDetail({ status, retryAfterMs }: ProviderFault): Record<string, number> {

@@ -141,7 +141,7 @@ export class Steps {
   async #start({ session, call: callId }: StepBegin, asked: StepRequest, actor: Actor): Promise<RunningCall | null> {
     const { substrate, router } = this.#parts;
     const messages = await substrate.read((db) => readTranscript(db, session));
-    const request: CompletionRequest = { ...asked.request, messages, session: session.id };
+    const request: CompletionRequest = { whenCut: 'continue', ...asked.request, messages, session: session.id };
     const { traceparent } = asked;
     const asker = { actor, dispatch: ON_DEMAND, idempotencyKey: null, traceparent, callId };
     const call = await router.start(request, asker);

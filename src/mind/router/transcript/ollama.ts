@@ -26,7 +26,7 @@ const FRAME_TOKENS = 512;
 type ChatMessage = Readonly<Record<string, unknown> & { role: string }>;
 
 export function toOllama(request: ModelRequest): { body: string; losses: Loss[] } {
-  const { model, messages, tools, maxOutputTokens, stop } = request;
+  const { model, messages, tools, maxOutputTokens, stop, contextTokens = Number.POSITIVE_INFINITY } = request;
   assertDistinct(tools);
   const prepared = prepare(messages, { provider: 'local-ollama', model, api: OLLAMA_API });
   const losses = [...prepared.losses];
@@ -44,7 +44,8 @@ export function toOllama(request: ModelRequest): { body: string; losses: Loss[] 
     truncate: false,
     shift: false,
     options: {
-      num_ctx: roundUp(promptBound(said, given) + maxOutputTokens),
+      // Never more than the owner says the machine has room for.
+      num_ctx: Math.min(contextTokens, roundUp(promptBound(said, given) + maxOutputTokens)),
       num_predict: maxOutputTokens,
       ...(stop.length > 0 && { stop }),
     },

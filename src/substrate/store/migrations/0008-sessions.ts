@@ -60,6 +60,22 @@ export const sessions: Migration = {
       PRIMARY KEY (session, call)
     ) STRICT, WITHOUT ROWID;
 
+    CREATE TABLE substrate_session_hops (
+      session    TEXT NOT NULL,
+      offered    INTEGER NOT NULL,
+      call       TEXT NOT NULL,
+      epoch      INTEGER NOT NULL,
+      from_model TEXT NOT NULL,
+      why        TEXT NOT NULL,
+      messages   INTEGER NOT NULL,
+      hash       BLOB NOT NULL,
+      to_model   TEXT,
+      redeemed   INTEGER,
+      hash_after BLOB,
+      at         INTEGER NOT NULL,
+      PRIMARY KEY (session, offered)
+    ) STRICT, WITHOUT ROWID;
+
     CREATE TABLE substrate_handoffs (
       id               TEXT PRIMARY KEY,
       session          TEXT NOT NULL,
