@@ -13,13 +13,19 @@ import { admit } from '../../substrate/ledger/ledger.ts';
 import type { Hold } from '../../substrate/ledger/model.ts';
 import type { Ceiling, ProviderName, Routing } from '../../substrate/policy/model.ts';
 import { hasUnnotedEdits } from '../../substrate/policy/outside.ts';
-import { readCeilings, readTimezone, resolveRouting } from '../../substrate/policy/policy.ts';
+import type { PolicySnapshot } from '../../substrate/policy/policy.ts';
+import { ceilingsOf, readPolicy, timezoneOf } from '../../substrate/policy/policy.ts';
 import { budgetCeilings } from '../../substrate/sessions/budget.ts';
+import type { Hop } from '../../substrate/sessions/hops.ts';
+import { assertUnmoved, offerHop, openHop, redeemHop } from '../../substrate/sessions/hops.ts';
+import type { Session } from '../../substrate/sessions/model.ts';
 import { heldSession } from '../../substrate/sessions/sessions.ts';
 import type { Sources } from '../../substrate/sources.ts';
 import type { Operation } from '../../substrate/substrate.ts';
+import type { Part } from '../../substrate/transcript.ts';
 import type { Choice } from './choose.ts';
 import { candidateKey, choose } from './choose.ts';
+import { continuing } from './continuation.ts';
 import { dispatchOf } from './dispatch.ts';
 import type { AttemptView } from './outcome.ts';
 import type { Provider } from './provider.ts';
@@ -39,6 +45,9 @@ export interface CallFacts {
   /** How many attempts were made already. */
   readonly attempts: number;
   readonly tried: ReadonlySet<string>;
+  /** What earlier attempts said that stands, and the receipt of the last of them; see `continuation.ts`. */
+  readonly kept: readonly Part[];
+  readonly keptReceipt: number | null;
 }
 
 /** An attempt that may be made: its intent is on record and its money is held. */
@@ -73,11 +82,22 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   op.receipt({ subject: { type: 'call', id: call.id }, input: call.input });
   // An edit that came since they were last looked for gets its receipt first.
   if (await hasUnnotedEdits(op)) return refuse(op, call, { error: policyChanged(), last: false });
-  const resolved = await resolveRouting(op, request.role, dispatch);
+  const policy = await readPolicy(op);
+  const resolved = policy.resolve(request.role, dispatch).routing;
   if (resolved === null) return refuse(op, call, { error: noRoute(request.role), last: true });
   const routing = narrowed(resolved, asker);
+  const within = await sessionOf(op, call);
+  if (within instanceof SeedError) return refuse(op, call, { error: within, last: true, routing });
   const benched = await listBenched(op, op.now, routing.policyVersion);
-  const { choice, skipped } = choose({ routing, request, provider: parts.provider, benched, tried });
+  const { choice, skipped } = choose({
+    routing,
+    request,
+    provider: parts.provider,
+    benched,
+    tried,
+    checkpoint: within?.session.checkpoint ?? null,
+    added: continuing(call.kept),
+  });
   if (choice === null) {
     return refuse(op, call, {
       error: nobodyLeft(request.role, { skipped, benched, now: op.now }),
@@ -86,20 +106,22 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
       skipped,
     });
   }
-  const budget = await sessionCeilings(op, call);
-  if (budget instanceof SeedError) return refuse(op, call, { error: budget, last: true, routing, skipped });
-  const held = await hold(op, call, { choice, budget });
+  const budget = within === null ? [] : budgetCeilings(within.session);
+  const held = await hold(op, call, { choice, budget, policy });
   if (held instanceof SeedError) {
     const others = routing.candidates.some(
       (candidate) => candidate !== choice.candidate && !tried.has(candidateKey(candidate)),
     );
     const last = routing.onCeiling === 'stop' || !others;
+    if (!last && within !== null) await offerNext(op, within, { call: call.id, choice, why: held.code });
     return refuse(op, call, { error: held, last, routing, refused: choice, skipped });
   }
   const input = call.input ?? (await begin(op, call, parts.sources));
   // It was on the drain's list until now.
   if (call.input !== null && call.attempts === 0) await updateCall(op, call.id, { status: 'running' });
-  op.receipt({ outcome: 'intent', input, detail: intentDetail(call, { choice, routing, hold: held }) });
+  const hop = within?.hop ?? null;
+  if (within !== null && hop !== null) await redeemHop(op, within.session, { hop, to: candidateKey(choice.candidate) });
+  op.receipt({ outcome: 'intent', input, detail: intentDetail(call, { choice, routing, hold: held, hop }) });
   return { kind: 'go', choice, routing, hold: held, input, skipped };
 }
 
@@ -147,8 +169,8 @@ async function hold(
         labels: request.labels,
       },
       bound,
-      ceilings: [...(await readCeilings(op)), ...budget],
-      timezone: await readTimezone(op),
+      ceilings: [...ceilingsOf(policy), ...budget],
+      timezone: timezoneOf(policy),
       target: candidate.target.name,
       model: candidate.model,
       priceVersion: candidate.price?.version ?? '',
@@ -159,15 +181,23 @@ async function hold(
   }
 }
 
+/** The session that a call is made in, and its hop that waits for the next model. */
+interface Within {
+  readonly session: Session;
+  readonly hop: Hop | null;
+}
+
 /**
- * What the session that a call is made for may still cost: whoever asks must hold it, at this moment, and
- * may ask models in its name. A refusal comes back as a value.
+ * The session that a call is made for: whoever asks must hold it, at this moment, and may ask models in its
+ * name; and where a model could not go on, it must not have moved since. A refusal comes back as a value.
  */
-async function sessionCeilings(op: Operation, { request, asker }: CallFacts): Promise<Ceiling[] | SeedError> {
-  if (request.session === null) return [];
+async function sessionOf(op: Operation, { id, request, asker }: CallFacts): Promise<Within | SeedError | null> {
+  if (request.session === null) return null;
   try {
     const session = await heldSession(op, request.session, { actor: asker.actor, epoch: null });
-    if (session.scopes.includes('route.complete')) return budgetCeilings(session);
+    const hop = await openHop(op, { session: session.id, call: id });
+    if (hop !== null) assertUnmoved(hop, session);
+    if (session.scopes.includes('route.complete')) return { session, hop };
     return new SeedError('forbidden', 'Asking models was not handed over with that session.', {
       hint: 'Ask without the session, or ask whoever handed it over.',
       data: { session: session.id },
@@ -176,6 +206,15 @@ async function sessionCeilings(op: Operation, { request, asker }: CallFacts): Pr
     if (thrown instanceof SeedError && thrown.kind === 'refused') return thrown;
     throw thrown;
   }
+}
+
+/** A candidate cannot go on; whoever is next may. One that was refused before it began leaves an open hop open. */
+async function offerNext(
+  op: Operation,
+  { session, hop }: Within,
+  { call, choice, why }: { call: string; choice: Choice; why: string },
+): Promise<void> {
+  if (hop === null) await offerHop(op, session, { call, from: candidateKey(choice.candidate), why });
 }
 
 /** Attempts are numbered within their call, so that one range of the ledger holds them all. */
@@ -233,9 +272,10 @@ function intentDetail(
     choice,
     routing,
     hold: { boundMicroUsd, maxOutputTokens, clamped },
-  }: { choice: Choice; routing: Routing; hold: Hold },
+    hop,
+  }: { choice: Choice; routing: Routing; hold: Hold; hop: Hop | null },
 ): Record<string, string | number | readonly string[]> {
-  const { candidate, losses } = choice;
+  const { candidate, losses, summarised } = choice;
   return {
     attempt: call.attempts + 1,
     role: routing.role,
@@ -249,6 +289,9 @@ function intentDetail(
     price: candidate.price?.version ?? '',
     ...(clamped ? { clamped: 'yes' } : {}),
     ...(losses.length === 0 ? {} : { losses: losses.length }),
+    ...(summarised === null ? {} : { summarised: summarised.count, summarised_sha256: summarised.hash }),
+    ...(call.keptReceipt === null ? {} : { continues: call.keptReceipt }),
+    ...(hop === null ? {} : { hop_from: hop.from, hop_of: hop.offered, transcript: hop.hash }),
     ...spender(call.request),
     ...trace(call.asker),
   };
