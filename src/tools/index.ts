@@ -16,6 +16,11 @@ import { credentialList } from './credential-list.ts';
 import { credentialRemove } from './credential-remove.ts';
 import { credentialSet } from './credential-set.ts';
 import type { Tool } from './define.ts';
+import { handoffAccept } from './handoff-accept.ts';
+import { handoffOffer } from './handoff-offer.ts';
+import { handoffShow } from './handoff-show.ts';
+import { handoffStatus } from './handoff-status.ts';
+import { handoffWithdraw } from './handoff-withdraw.ts';
 import { keyIssue } from './key-issue.ts';
 import { keyList } from './key-list.ts';
 import { keyRevoke } from './key-revoke.ts';
@@ -57,6 +62,13 @@ import { seedHalt, seedResume } from './seed-halt.ts';
 import { seedStart } from './seed-start.ts';
 import { seedStatus } from './seed-status.ts';
 import { seedStop } from './seed-stop.ts';
+import { sessionAppend } from './session-append.ts';
+import { sessionCheckpoint } from './session-checkpoint.ts';
+import { sessionClose } from './session-close.ts';
+import { sessionGet } from './session-get.ts';
+import { sessionList } from './session-list.ts';
+import { sessionOpen } from './session-open.ts';
+import { sessionStep } from './session-step.ts';
 import { targetAdd } from './target-add.ts';
 import { targetDetect } from './target-detect.ts';
 import { targetList } from './target-list.ts';
@@ -67,6 +79,9 @@ import { taskUpdate } from './task-update.ts';
 export const TOOLS: readonly Tool[] = [
   // daily: what an agent sees by default
   seedStart,
+  sessionCheckpoint,
+  handoffOffer,
+  handoffAccept,
   receiptGet,
   membraneRequest,
   busSend,
@@ -78,6 +93,13 @@ export const TOOLS: readonly Tool[] = [
   routeResult,
   routeUsage,
   // full
+  handoffStatus,
+  handoffWithdraw,
+  sessionOpen,
+  sessionGet,
+  sessionAppend,
+  sessionStep,
+  sessionClose,
   busHistory,
   busPeers,
   busFollow,
@@ -95,6 +117,8 @@ export const TOOLS: readonly Tool[] = [
   routeResolve,
   routeCancel,
   // the owner's door alone
+  sessionList,
+  handoffShow,
   routeDrain,
   receiptCheckpoint,
   receiptExport,

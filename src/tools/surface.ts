@@ -23,29 +23,54 @@ interface ObjectSchema {
   readonly [keyword: string]: unknown;
 }
 
-/** JSON Schema without what only costs tokens: the dialect (MCP's default), and bounds of safe integers. */
+/** Lengths from which on a bound is a guard, of which whoever meets it is told, and no news for anybody else. */
+const LENGTH_GUARD = 64;
+
+/**
+ * JSON Schema without what only costs tokens: the dialect (MCP's default), bounds of safe integers and of
+ * long texts and lists, and that other parts of a free object may be anything.
+ */
 function toSchema(schema: z.ZodType, io: 'input' | 'output'): ObjectSchema {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
     io,
     override: ({ jsonSchema }) => {
+      if (typeof jsonSchema['as'] === 'string') referTo(jsonSchema, jsonSchema['as']);
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+      if ((jsonSchema.maxLength ?? 0) >= LENGTH_GUARD) delete jsonSchema.maxLength;
+      if ((jsonSchema.maxItems ?? 0) >= LENGTH_GUARD) delete jsonSchema.maxItems;
+      if (jsonSchema.minLength === 1) delete jsonSchema.minLength;
+      if (jsonSchema.propertyNames !== undefined) delete jsonSchema.propertyNames;
+      if (isAnything(jsonSchema.additionalProperties)) delete jsonSchema.additionalProperties;
     },
   });
   return { ...rest, type: 'object' };
 }
 
+/** An argument that has the form of another tool's (`.meta({ as: TOOL })`) is spelled out there. */
+function referTo(jsonSchema: Record<string, unknown>, tool: string): void {
+  const { type } = jsonSchema;
+  for (const keyword of Object.keys(jsonSchema)) delete jsonSchema[keyword];
+  Object.assign(jsonSchema, { type, description: `As in ${tool}` });
+}
+
+function isAnything(schema: unknown): boolean {
+  return typeof schema === 'object' && schema !== null && Object.keys(schema).length === 0;
+}
+
 type Schema = Readonly<Record<string, unknown>>;
 
 /**
- * An answer's parts by name and type. What is in them the answer itself shows, with names that speak;
- * spelled out here, it would be most of the list's tokens.
+ * An answer's parts by name and type. What is in them the answer itself shows, with names that speak, and
+ * so it does with what may be missing; spelled out here, they would be most of the list's tokens.
  */
-function outline(schema: Schema): Schema {
+function outline(schema: Schema): Schema | null {
   const either = schema['anyOf'] as readonly Schema[] | undefined;
-  const type = either?.map((one) => one['type']) ?? schema['type'];
+  const types = either?.map((one) => one['type']) ?? schema['type'];
   const { description } = schema;
-  return { ...(isTypes(type) ? { type } : {}), ...(description === undefined ? {} : { description }) };
+  if (description !== undefined) return isTypes(types) ? { type: types, description } : { description };
+  if (Array.isArray(types) && types.includes('null')) return null;
+  return isTypes(types) ? { type: types } : {};
 }
 
 function isTypes(type: unknown): boolean {
@@ -60,9 +85,12 @@ const REFUSED = { required: ['code', 'message', 'hint'] } as const;
  * with `isError` against this schema too, and would show their own complaint instead of the refusal.
  */
 function toOutputSchema(schema: z.ZodType): ObjectSchema {
-  const { properties, required } = toSchema(schema, 'output');
-  const parts = Object.entries(properties as Readonly<Record<string, Schema>>);
-  const answer = { properties: Object.fromEntries(parts.map(([name, part]) => [name, outline(part)])), required };
+  const { properties } = toSchema(schema, 'output');
+  const parts = Object.entries(properties as Readonly<Record<string, Schema>>).flatMap(([name, part]) => {
+    const shown = outline(part);
+    return shown === null ? [] : [[name, shown] as const];
+  });
+  const answer = { properties: Object.fromEntries(parts) };
   return { type: 'object', anyOf: [answer, REFUSED] };
 }
 

@@ -21,6 +21,9 @@ export const SCOPES = {
   'task.read': 'see the tasks of all subsystems',
   'task.write': 'add tasks, claim them, and say what became of them',
   'task.verify': 'with task.write: say whether a task that somebody else did is done',
+  'session.use': 'open sessions, and read and continue those it holds',
+  'handoff.offer': 'offer a session that it holds to others',
+  'handoff.accept': 'take over sessions: a local agent also from one that went silent, a helper by token alone',
   'membrane.list': 'list the keys issued under its own',
   'membrane.register': 'register a public key under its own',
   'membrane.revoke': 'revoke a key issued under its own',
@@ -78,6 +81,9 @@ const AGENT: readonly Scope[] = [
   'task.read',
   'task.write',
   'task.verify',
+  'session.use',
+  'handoff.offer',
+  'handoff.accept',
 ];
 
 /** Named sets for `seed key issue --profile`. */
