@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   over_ceiling: { kind: 'refused', status: 429, meaning: 'A ceiling of the owner’s policy leaves too little money.' },
   too_many: { kind: 'refused', status: 429, meaning: 'Too much at once under one key; nothing was done.' },
   inbox_full: { kind: 'refused', status: 429, meaning: 'A recipient’s inbox is full; nothing was sent to anybody.' },
+  memory_full: { kind: 'refused', status: 507, meaning: 'A space, or whoever writes, keeps as much as it may.' },
   passphrase_required: {
     kind: 'refused',
     status: 403,

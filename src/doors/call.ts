@@ -13,6 +13,7 @@ import type { KeyService } from '../membrane/keys.ts';
 import type { Cut } from '../membrane/streams.ts';
 import type { Mind } from '../mind/mind.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
+import { holds } from '../substrate/identity/scopes.ts';
 import type { Substrate, SubstrateReader } from '../substrate/substrate.ts';
 import type { Daemon } from '../tools/daemon.ts';
 import type { Progress, Tool } from '../tools/define.ts';
@@ -82,7 +83,7 @@ export function createCall({ tools, substrate, daemon, keys, egress, mind = NO_M
     let input: unknown;
     try {
       if (tool === undefined || !isWithinReach(tool, request)) throw noSuchTool(request.tool);
-      if (tool.scope !== null && !actor.scopes.has(tool.scope)) throw outOfScope(tool.name, tool.scope);
+      if (tool.scope !== null && !holds(actor.scopes, tool.scope)) throw outOfScope(tool.name, tool.scope);
       if (tool.ownerAct === true) await checkPassphrase(substrate, request.passphrase);
       input = parseInput(tool, request.input, actor);
     } catch (thrown) {

@@ -9,12 +9,13 @@ import { fastSha256 } from './receipts/sha256.ts';
 import type { Sources } from './sources.ts';
 import type { ReadHandle, Row, WriteHandle } from './store/store.ts';
 
-const SALT_BYTES = 32;
+export const SALT_BYTES = 32;
 
 /** The largest content that is kept, in bytes. */
 export const CONTENT_BYTES_MAX = 4 * 1024 * 1024;
 
-function contentHash(salt: Uint8Array, body: Uint8Array): string {
+/** What stands for a content in receipts. */
+export function contentHash(salt: Uint8Array, body: Uint8Array): string {
   return Buffer.from(fastSha256(Buffer.concat([salt, body]))).toString('hex');
 }
 

@@ -56,7 +56,7 @@ interface ToolFace<I, O> {
   readonly title: string;
   /** Begins with "Use when …". */
   readonly description: string;
-  /** The scope an actor must hold, matched whole; null where having been let in is enough. */
+  /** The scope an actor must hold, matched whole, or a kind of them (`memory.read:SPACE`); null where having been let in is enough. */
   readonly scope: string | null;
   /** `daily` and `full`: for agents. `owner`: at the owner's door alone. */
   readonly surface: 'daily' | 'full' | 'owner';

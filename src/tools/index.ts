@@ -1,5 +1,6 @@
 /** Every tool, in the order in which clients see them. A new tool is one file and one line here. */
 import { agentRename } from './agent-rename.ts';
+import { agentWaiting } from './agent-waiting.ts';
 import { busAck } from './bus-ack.ts';
 import { busDead } from './bus-dead.ts';
 import { busDeadShow } from './bus-dead-show.ts';
@@ -31,6 +32,15 @@ import { membraneRegister } from './membrane-register.ts';
 import { membraneRequest } from './membrane-request.ts';
 import { membraneRevoke } from './membrane-revoke.ts';
 import { membraneWhoami } from './membrane-whoami.ts';
+import { memoryErase } from './memory-erase.ts';
+import { memoryExport } from './memory-export.ts';
+import { memoryForget } from './memory-forget.ts';
+import { memoryGet } from './memory-get.ts';
+import { memoryImport } from './memory-import.ts';
+import { memoryList } from './memory-list.ts';
+import { memoryRestore } from './memory-restore.ts';
+import { memorySearch } from './memory-search.ts';
+import { memoryWrite } from './memory-write.ts';
 import { policyAck } from './policy-ack.ts';
 import { policyApply } from './policy-apply.ts';
 import { policyCheck } from './policy-check.ts';
@@ -69,6 +79,8 @@ import { sessionGet } from './session-get.ts';
 import { sessionList } from './session-list.ts';
 import { sessionOpen } from './session-open.ts';
 import { sessionStep } from './session-step.ts';
+import { sessionExport } from './session-export.ts';
+import { sessionImport } from './session-import.ts';
 import { targetAdd } from './target-add.ts';
 import { targetDetect } from './target-detect.ts';
 import { targetList } from './target-list.ts';
@@ -89,6 +101,9 @@ export const TOOLS: readonly Tool[] = [
   busAck,
   taskList,
   taskUpdate,
+  memorySearch,
+  memoryWrite,
+  memoryForget,
   routeComplete,
   routeResult,
   routeUsage,
@@ -103,6 +118,7 @@ export const TOOLS: readonly Tool[] = [
   busHistory,
   busPeers,
   busFollow,
+  memoryGet,
   seedStatus,
   receiptList,
   receiptNote,
@@ -133,11 +149,19 @@ export const TOOLS: readonly Tool[] = [
   requestApprove,
   requestDeny,
   agentRename,
+  agentWaiting,
+  sessionImport,
+  sessionExport,
   busInbox,
   busDead,
   busDeadShow,
   busRetry,
   busDrop,
+  memoryList,
+  memoryRestore,
+  memoryErase,
+  memoryExport,
+  memoryImport,
   configSet,
   policyShow,
   policyCheck,

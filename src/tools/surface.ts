@@ -1,6 +1,7 @@
 /** What clients see of the tools: which ones, and in what words and schemas. */
 import * as z from 'zod';
 import type { Actor } from '../substrate/actor.ts';
+import { holds } from '../substrate/identity/scopes.ts';
 import type { Tool } from './define.ts';
 
 /** One entry of `tools/list` (MCP, "Tool"). */
@@ -114,7 +115,7 @@ export function viewTool(tool: Tool): ToolView {
 
 /** Whether an actor may call a tool through a client's door at all. */
 function isOpenTo(tool: Tool, actor: Actor): boolean {
-  return tool.surface !== 'owner' && (tool.scope === null || actor.scopes.has(tool.scope));
+  return tool.surface !== 'owner' && (tool.scope === null || holds(actor.scopes, tool.scope));
 }
 
 /** Whether a tool is shown to an actor that asked for this much. */

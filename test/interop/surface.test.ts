@@ -21,7 +21,11 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const PREFIXES = ['mcp__sovereign-seed__', 'mcp_sovereign-seed_', 'sovereign-seed-', 'sovereign_seed__'];
 const DESCRIPTION_BYTES_MAX = 2_048;
 
-const EVERY_SCOPE = Object.keys(SCOPES) as Scope[];
+const EVERY_SCOPE = [
+  ...(Object.keys(SCOPES) as Scope[]),
+  'memory.read:shared',
+  'memory.write:shared',
+] satisfies Scope[];
 
 let folder: Scratch;
 let daemon: TestDaemon;
@@ -71,7 +75,11 @@ describe('the list', () => {
     const free = TOOLS.filter(({ surface, scope }) => surface !== 'owner' && scope === null).map(({ name }) => name);
     for (const scope of EVERY_SCOPE) {
       const names = (await shown(await arrive(`only-${scope}`, [scope], 'full'))).map(({ name }) => name);
-      const own = TOOLS.filter((tool) => tool.surface !== 'owner' && tool.scope === scope).map(({ name }) => name);
+      // One of a kind of scopes, such as memory.read:SPACE, shows the tools of that kind.
+      const kind = scope.replace(/:.*/, ':SPACE');
+      const own = TOOLS.filter((tool) => tool.surface !== 'owner' && [scope, kind].includes(tool.scope ?? '')).map(
+        ({ name }) => name,
+      );
       expect(names.toSorted()).toEqual([...free, ...own].toSorted());
     }
   });
@@ -108,6 +116,10 @@ const HAPPY: Readonly<Record<string, (before: Readonly<Record<string, Record<str
   bus_ack: ({ bus_receive: got }) => ({ ids: (got?.['messages'] as { id: string }[]).map(({ id }) => id) }),
   bus_history: () => ({}),
   bus_peers: () => ({}),
+  memory_write: () => ({ space: 'shared', text: 'every tool was tried' }),
+  memory_search: () => ({ query: 'which tool was tried?', neighbours: 1 }),
+  memory_get: ({ memory_write: written }) => ({ id: written?.['id'] }),
+  memory_forget: ({ memory_write: written }) => ({ id: written?.['id'] }),
   membrane_whoami: () => ({}),
   membrane_register: () => ({ name: 'surface-helper', public_key: newPublicKey(), scopes: ['seed.status'] }),
   membrane_list: () => ({}),

@@ -41,9 +41,17 @@ export const QUALIFIED_SCOPES = {
     form: new RegExp(`^bus\\.receive:topic:${NAME}$`),
     allows: 'for a helper: follow that topic',
   },
+  'memory.read:SPACE': {
+    form: new RegExp(`^memory\\.read:(?:session:)?${NAME}$`),
+    allows: 'find and read memories of that space: private (its own), shared, session:ID, or a name',
+  },
+  'memory.write:SPACE': {
+    form: new RegExp(`^memory\\.write:(?:session:)?${NAME}$`),
+    allows: 'write and forget memories of that space',
+  },
 } as const;
 
-type QualifiedScope = `${'bus.send' | 'bus.receive'}:${string}`;
+type QualifiedScope = `${'bus.send' | 'bus.receive' | 'memory.read' | 'memory.write'}:${string}`;
 
 export type Scope = PlainScope | QualifiedScope;
 
@@ -52,6 +60,18 @@ const QUALIFIED_CHARS_MAX = 100;
 /** Whether a scope is of a kind that names what it is for. */
 function isQualified(scope: string): scope is QualifiedScope {
   return Object.values(QUALIFIED_SCOPES).some(({ form }) => form.test(scope));
+}
+
+/**
+ * Whether scopes hold what a tool needs: that very scope, or, where it needs one of a kind such as
+ * `memory.read:SPACE`, any of that kind. For which space then counts is the tool's to check, whole.
+ */
+export function holds(scopes: ReadonlySet<string>, needed: string): boolean {
+  if (scopes.has(needed)) return true;
+  const kind = Object.hasOwn(QUALIFIED_SCOPES, needed)
+    ? QUALIFIED_SCOPES[needed as keyof typeof QUALIFIED_SCOPES]
+    : null;
+  return kind !== null && [...scopes].some((scope) => kind.form.test(scope));
 }
 
 export const Scope: z.ZodType<Scope, string> = z.union([
@@ -84,6 +104,10 @@ const AGENT: readonly Scope[] = [
   'session.use',
   'handoff.offer',
   'handoff.accept',
+  'memory.read:private',
+  'memory.write:private',
+  'memory.read:shared',
+  'memory.write:shared',
 ];
 
 /** Named sets for `seed key issue --profile`. */
