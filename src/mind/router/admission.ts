@@ -13,8 +13,7 @@ import { admit } from '../../substrate/ledger/ledger.ts';
 import type { Hold } from '../../substrate/ledger/model.ts';
 import type { Ceiling, ProviderName, Routing } from '../../substrate/policy/model.ts';
 import { hasUnnotedEdits } from '../../substrate/policy/outside.ts';
-import type { PolicySnapshot } from '../../substrate/policy/policy.ts';
-import { ceilingsOf, readPolicy, timezoneOf } from '../../substrate/policy/policy.ts';
+import { readCeilings, readTimezone, resolveRouting } from '../../substrate/policy/policy.ts';
 import { budgetCeilings } from '../../substrate/sessions/budget.ts';
 import type { Hop } from '../../substrate/sessions/hops.ts';
 import { assertUnmoved, offerHop, openHop, redeemHop } from '../../substrate/sessions/hops.ts';
@@ -82,8 +81,7 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   op.receipt({ subject: { type: 'call', id: call.id }, input: call.input });
   // An edit that came since they were last looked for gets its receipt first.
   if (await hasUnnotedEdits(op)) return refuse(op, call, { error: policyChanged(), last: false });
-  const policy = await readPolicy(op);
-  const resolved = policy.resolve(request.role, dispatch).routing;
+  const resolved = await resolveRouting(op, request.role, dispatch);
   if (resolved === null) return refuse(op, call, { error: noRoute(request.role), last: true });
   const routing = narrowed(resolved, asker);
   const within = await sessionOf(op, call);
@@ -107,7 +105,7 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
     });
   }
   const budget = within === null ? [] : budgetCeilings(within.session);
-  const held = await hold(op, call, { choice, budget, policy });
+  const held = await hold(op, call, { choice, budget });
   if (held instanceof SeedError) {
     const others = routing.candidates.some(
       (candidate) => candidate !== choice.candidate && !tried.has(candidateKey(candidate)),
@@ -169,8 +167,8 @@ async function hold(
         labels: request.labels,
       },
       bound,
-      ceilings: [...ceilingsOf(policy), ...budget],
-      timezone: timezoneOf(policy),
+      ceilings: [...(await readCeilings(op)), ...budget],
+      timezone: await readTimezone(op),
       target: candidate.target.name,
       model: candidate.model,
       priceVersion: candidate.price?.version ?? '',
