@@ -71,6 +71,8 @@ export interface Substrate extends SubstrateReader {
   maintain<T>(fn: (tx: WriteHandle) => Promise<T>): Promise<T>;
   /** Overwrites what was erased, in the database file and its journal. */
   scrub(): Promise<void>;
+  /** Changes when a program other than this one has committed; see `Store.foreignVersion`. */
+  foreignVersion(): number;
   /** Calls `listener` after each operation that was not quiet; the returned function takes it back. */
   onChange(listener: () => void): () => void;
   /** Puts the newest checkpoint outside the database now. */
@@ -178,6 +180,10 @@ class LiveSubstrate implements Substrate {
 
   scrub(): Promise<void> {
     return this.#store.scrub();
+  }
+
+  foreignVersion(): number {
+    return this.#store.foreignVersion();
   }
 
   onChange(listener: () => void): () => void {

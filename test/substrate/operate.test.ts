@@ -434,6 +434,7 @@ function openBench(dir: Scratch, driver: SqliteDriver = 'better-sqlite3'): Bench
     scrub: () => inner.scrub(),
     check: () => inner.check(),
     size: () => inner.size(),
+    foreignVersion: () => inner.foreignVersion(),
     close: () => inner.close(),
   };
   const committed: LogState[] = [];

@@ -13,7 +13,8 @@ import { admit } from '../../substrate/ledger/ledger.ts';
 import type { Hold } from '../../substrate/ledger/model.ts';
 import type { Ceiling, ProviderName, Routing } from '../../substrate/policy/model.ts';
 import { hasUnnotedEdits } from '../../substrate/policy/outside.ts';
-import { readCeilings, readTimezone, resolveRouting } from '../../substrate/policy/policy.ts';
+import type { PolicySnapshot } from '../../substrate/policy/policy.ts';
+import { ceilingsOf, readPolicy, timezoneOf } from '../../substrate/policy/policy.ts';
 import { budgetCeilings } from '../../substrate/sessions/budget.ts';
 import type { Hop } from '../../substrate/sessions/hops.ts';
 import { assertUnmoved, offerHop, openHop, redeemHop } from '../../substrate/sessions/hops.ts';
@@ -81,7 +82,8 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   op.receipt({ subject: { type: 'call', id: call.id }, input: call.input });
   // An edit that came since they were last looked for gets its receipt first.
   if (await hasUnnotedEdits(op)) return refuse(op, call, { error: policyChanged(), last: false });
-  const resolved = await resolveRouting(op, request.role, dispatch);
+  const policy = await readPolicy(op);
+  const resolved = policy.resolve(request.role, dispatch).routing;
   if (resolved === null) return refuse(op, call, { error: noRoute(request.role), last: true });
   const routing = narrowed(resolved, asker);
   const within = await sessionOf(op, call);
@@ -105,7 +107,7 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
     });
   }
   const budget = within === null ? [] : budgetCeilings(within.session);
-  const held = await hold(op, call, { choice, budget });
+  const held = await hold(op, call, { choice, budget, policy });
   if (held instanceof SeedError) {
     const others = routing.candidates.some(
       (candidate) => candidate !== choice.candidate && !tried.has(candidateKey(candidate)),
@@ -154,9 +156,10 @@ async function begin(op: Operation, { id, request, asker }: CallFacts, sources: 
 async function hold(
   op: Operation,
   call: CallFacts,
-  { choice: { candidate, bound }, budget }: { choice: Choice; budget: readonly Ceiling[] },
+  { choice, budget, policy }: { choice: Choice; budget: readonly Ceiling[]; policy: PolicySnapshot },
 ): Promise<Hold | SeedError> {
   const { request, asker } = call;
+  const { candidate, bound } = choice;
   try {
     return await admit(op, {
       id: attemptId(call.id, call.attempts + 1),
@@ -167,8 +170,8 @@ async function hold(
         labels: request.labels,
       },
       bound,
-      ceilings: [...(await readCeilings(op)), ...budget],
-      timezone: await readTimezone(op),
+      ceilings: [...ceilingsOf(policy), ...budget],
+      timezone: timezoneOf(policy),
       target: candidate.target.name,
       model: candidate.model,
       priceVersion: candidate.price?.version ?? '',

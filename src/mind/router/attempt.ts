@@ -91,6 +91,9 @@ export class Gathered {
   }
 }
 
+/** Ends whatever still listens to an attempt that is over; made once, since every call would pay for it. */
+const OVER = new ProviderFault('cancelled', 'The attempt is over.', { mayBeBilled: true });
+
 /** How an attempt ended. */
 export type AttemptEnd =
   | { readonly outcome: 'ok'; readonly said: Gathered; readonly stop: StopReason; readonly usage: Usage | null }
@@ -169,7 +172,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
     return { outcome: 'failed', said, fault: toFault(signal.aborted && !isUnsent ? signal.reason : thrown) };
   } finally {
     watch.stop();
-    control.abort(new ProviderFault('cancelled', 'The attempt is over.', { mayBeBilled: true }));
+    control.abort(OVER);
     if (events !== null) letGo(events);
   }
 }

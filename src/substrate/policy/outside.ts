@@ -33,14 +33,22 @@ const UNNOTED = `SELECT id, at_ms, source_table, before, after FROM policy_chang
 /** One round at a time for each substrate; who comes meanwhile joins it, and looks again after it. */
 const rounds = new WeakMap<Substrate, Promise<void>>();
 
+/** The foreign version at which everything from outside had its receipt. */
+const clean = new WeakMap<Substrate, number>();
+
 /**
- * Leaves a receipt of each edit from outside that has none yet; costs one small read where there is
- * none. To be called before a decision by the policy.
+ * Leaves a receipt of each edit from outside that has none yet; costs next to nothing where nobody else
+ * has committed since. To be called before a decision by the policy.
  */
 export async function noteOutsideEdits(substrate: Substrate): Promise<void> {
   for (;;) {
+    const version = substrate.foreignVersion();
+    if (clean.get(substrate) === version) return;
     const changes = await substrate.read((db) => db.all<ChangeRow>(UNNOTED, ROUND_MAX));
-    if (changes.length === 0) return;
+    if (changes.length === 0) {
+      clean.set(substrate, version);
+      return;
+    }
     let round = rounds.get(substrate);
     if (round === undefined) {
       round = noteAll(substrate, changes).finally(() => rounds.delete(substrate));

@@ -15,7 +15,7 @@ import type { PolicyProblem } from './snapshot.ts';
 import { PolicySnapshot } from './snapshot.ts';
 
 export { noteOutsideEdits } from './outside.ts';
-export type { PolicyProblem } from './snapshot.ts';
+export type { PolicyProblem, PolicySnapshot } from './snapshot.ts';
 
 /**
  * The ordered candidates of a role, or null: then nothing may be called, and {@link explainRouting}
@@ -47,14 +47,22 @@ export async function explainRouting(
 
 /** @throws SeedError `policy_invalid` when a ceiling cannot be read: then nothing may be spent */
 export async function readCeilings(db: ReadHandle): Promise<readonly Ceiling[]> {
-  const { ceilings, common } = await readPolicy(db);
+  return ceilingsOf(await readPolicy(db));
+}
+
+/** As {@link readCeilings}, of a policy that was read already. */
+export function ceilingsOf({ ceilings, common }: PolicySnapshot): readonly Ceiling[] {
   if (ceilings !== null) return ceilings;
   throw unreadable('The table of ceilings', common);
 }
 
 /** The IANA zone that calendar windows are counted in. @throws SeedError `policy_invalid` when it is none */
 export async function readTimezone(db: ReadHandle): Promise<string> {
-  const { timezone, common } = await readPolicy(db);
+  return timezoneOf(await readPolicy(db));
+}
+
+/** As {@link readTimezone}, of a policy that was read already. */
+export function timezoneOf({ timezone, common }: PolicySnapshot): string {
   if (timezone !== null) return timezone;
   throw unreadable('The time zone', common);
 }

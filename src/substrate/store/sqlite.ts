@@ -166,6 +166,12 @@ class SqliteStore implements Store {
     });
   }
 
+  /** The writer's own commits leave it as it is (sqlite.org/pragma.html#pragma_data_version). */
+  foreignVersion(): number {
+    this.#assertOpen();
+    return (this.#writer.prepare('PRAGMA data_version').get() as { data_version: number }).data_version;
+  }
+
   transaction<T>(fn: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.#writes.pass(() => this.#transact(fn));
   }

@@ -58,5 +58,10 @@ export interface Store {
   /** Checks the file's structure; resolves to the problems found. */
   check(): Promise<string[]>;
   size(): StoreSize;
+  /**
+   * A number that changes when a program other than this one has committed, at the latest with the next
+   * transaction. Costs no read.
+   */
+  foreignVersion(): number;
   close(): Promise<void>;
 }
