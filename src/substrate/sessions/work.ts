@@ -212,13 +212,14 @@ function assertNoStep({ id, stepCall }: Session): void {
 
 /** A result belongs to a call that waits for one: of the transcript, or of these messages. */
 async function assertAnswerOpenCalls(db: ReadHandle, session: Session, messages: readonly Message[]): Promise<void> {
-  const open = new Set<string>();
+  const states = new Map<string, 'open' | 'done'>();
   for (const part of messages.flatMap(({ parts }) => parts)) {
-    if (part.type === 'tool_call') open.add(part.id);
+    if (part.type === 'tool_call') states.set(part.id, 'open');
     if (part.type !== 'tool_result') continue;
-    const known = open.delete(part.call) ? 'not_started' : (await findTool(db, session.id, part.call))?.state;
-    if (known === undefined) throw notOpen(part.call, 'is none of this session');
-    if (known === 'done') throw notOpen(part.call, 'has its result already');
+    const state = states.get(part.call) ?? (await findTool(db, session.id, part.call))?.state;
+    if (state === undefined) throw notOpen(part.call, 'is none of this session');
+    if (state === 'done') throw notOpen(part.call, 'has its result already');
+    states.set(part.call, 'done');
   }
 }
 
