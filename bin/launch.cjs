@@ -8,7 +8,8 @@ const { pathToFileURL } = require('node:url');
 
 const root = path.join(__dirname, '..');
 // What clients start comes in by its own door: it needs none of the other commands.
-const entry = process.argv[2] === 'mcp' ? path.join('mcp', 'main.js') : 'cli.js';
+const first = process.argv[2] ?? '';
+const entry = ['mcp', 'hook'].includes(first) ? path.join(first, 'main.js') : 'cli.js';
 const cli = path.join(root, 'dist', 'cli', entry);
 
 async function launch() {

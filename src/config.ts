@@ -128,3 +128,10 @@ export function readSecrets(env: Environment = process.env): Secrets {
   const set = CREDENTIAL_VARIABLES.map((name) => [name, env[name]?.trim() ?? ''] as const);
   return Object.fromEntries(set.filter(([, value]) => value !== ''));
 }
+
+/** Where clients keep what was said, by their own rules: `CLAUDE_CONFIG_DIR` and `CODEX_HOME`, else below the home folder. */
+export function readClientFolders(env: Environment = process.env): { readonly claude: string; readonly codex: string } {
+  const folder = (told: string | undefined, usual: string): string =>
+    told !== undefined && isAbsolute(told) ? told : join(homedir(), usual);
+  return { claude: folder(env['CLAUDE_CONFIG_DIR'], '.claude'), codex: folder(env['CODEX_HOME'], '.codex') };
+}

@@ -14,6 +14,7 @@ import { addDisconnect } from './commands/disconnect.ts';
 import { addDown } from './commands/down.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addHalt } from './commands/halt.ts';
+import { addHook } from './commands/hook.ts';
 import { addInit } from './commands/init.ts';
 import { addKey } from './commands/key.ts';
 import { addMcp } from './commands/mcp.ts';
@@ -21,6 +22,7 @@ import { addPolicy } from './commands/policy.ts';
 import { addReceipts } from './commands/receipts.ts';
 import { addRequests } from './commands/requests.ts';
 import { addRoute } from './commands/route.ts';
+import { addSession } from './commands/session.ts';
 import { addStatus } from './commands/status.ts';
 import { addTarget } from './commands/target.ts';
 import { addUp, isServing } from './commands/up.ts';
@@ -59,8 +61,10 @@ export function buildProgram(version: string): Command {
     addPolicy,
     addRoute,
     addUsage,
+    addSession,
     addConnect,
     addDisconnect,
+    addHook,
     addMcp,
   ];
   for (const add of commands) add(program);

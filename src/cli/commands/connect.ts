@@ -2,9 +2,11 @@ import type { Command } from 'commander';
 import { Argument, InvalidArgumentError, Option } from 'commander';
 import { SeedError } from '../../errors.ts';
 import type { Client, ClientName, Scope } from '../connect/clients.ts';
-import { CLIENT_NAMES, CLIENTS, clientFile, isClientName, SCOPES } from '../connect/clients.ts';
+import { CLIENT_NAMES, CLIENTS, clientFile, hooksFile, isClientName, SCOPES } from '../connect/clients.ts';
 import type { ServerEntry } from '../connect/command-line.ts';
-import { isTemporary, serverEntry } from '../connect/command-line.ts';
+import { hookCommand, isTemporary, serverEntry } from '../connect/command-line.ts';
+import type { Edited } from '../connect/edit.ts';
+import type { Hooks } from '../connect/hooks.ts';
 import { printJson, printLine, spoken } from '../output.ts';
 import { shellLine } from '../shell.ts';
 import type { CommonOptions } from './shared.ts';
@@ -18,10 +20,12 @@ export interface PlaceOptions extends CommonOptions {
   readonly scope: Scope;
   readonly name: string;
   readonly configFile?: string;
+  readonly settingsFile?: string;
 }
 
 interface ConnectOptions extends PlaceOptions {
   readonly write?: boolean;
+  readonly hooks?: boolean;
 }
 
 export function addConnect(program: Command): void {
@@ -29,11 +33,13 @@ export function addConnect(program: Command): void {
     .command('connect')
     .addArgument(new Argument('<client>', 'the MCP client').choices(TARGETS))
     .description('show how a client is connected to this seed, or write it into the client’s configuration')
-    .option('--write', 'write it, after a copy of the old file');
+    .option('--write', 'write it, after a copy of the old file')
+    .option('--hooks', 'and hooks: tell at the start what waits, take over the transcript after each turn');
   common(addPlace(command), {
     examples: [
       'seed connect claude-desktop',
       'seed connect cursor --write',
+      'seed connect claude-code --write --hooks',
       'seed connect claude-code --scope project --write',
       'seed connect vscode --config-file ~/.config/Code/User/profiles/work/mcp.json --write',
       'seed connect http',
@@ -48,7 +54,8 @@ export function addPlace(command: Command): Command {
       new Option('--scope <scope>', 'for all your projects, or for this folder’s').choices(SCOPES).default('user'),
     )
     .option('--name <name>', 'what the client calls the server', parseName, 'seed')
-    .option('--config-file <file>', 'the client’s configuration file, where it is not in its usual place');
+    .option('--config-file <file>', 'the client’s configuration file, where it is not in its usual place')
+    .option('--settings-file <file>', 'the client’s settings with its hooks, where they are not in their usual place');
 }
 
 function parseName(name: string): string {
@@ -64,6 +71,26 @@ export function fileFor(client: Client, { scope, configFile }: PlaceOptions): st
     hint: 'Leave --scope out.',
     data: { argument: 'scope' },
   });
+}
+
+/**
+ * The settings with hooks that an invocation is about; null where the client has none, and where only its
+ * configuration was named: then its settings lie elsewhere too.
+ */
+export function settingsFor(client: Client, { scope, configFile, settingsFile }: PlaceOptions): string | null {
+  if (settingsFile !== undefined) return client.hooksFile === null ? null : settingsFile;
+  return configFile === undefined ? hooksFile(client, scope) : null;
+}
+
+/** @throws SeedError `invalid_input` */
+function hooksPlace(client: Client, options: ConnectOptions): string {
+  const file = settingsFor(client, options);
+  if (file !== null) return file;
+  const [message, hint] =
+    client.hooksFile === null
+      ? [`${client.title} has no hooks that the seed knows.`, 'Leave --hooks out.']
+      : ['Where the configuration is in a place of its own, so are the settings.', 'Name them with --settings-file.'];
+  throw new SeedError('invalid_input', message, { hint, data: { argument: 'hooks' } });
 }
 
 async function connect(target: Target, options: ConnectOptions): Promise<void> {
@@ -83,45 +110,93 @@ async function connect(target: Target, options: ConnectOptions): Promise<void> {
   else await showHttp(options);
 }
 
-async function connectClient(name: ClientName, home: string, options: ConnectOptions): Promise<void> {
-  const client: Client = CLIENTS[name];
-  const file = fileFor(client, options);
-  const entry = serverEntry({ as: name, home, saysType: client.saysType });
-  if (options.write !== true) {
-    showEntry(name, { client, file, entry }, options);
-    return;
-  }
-  const { readConfigFile, replaceConfigFile } = await import('../connect/config-file.ts');
-  const { addServer } = await import('../connect/edit.ts');
-  const found = readConfigFile(file);
-  const { text, change } = addServer(found.text ?? '', { ...client, name: options.name }, entry);
-  const backup = change === 'none' ? null : replaceConfigFile(found, text);
-  if (options.json === true) {
-    printJson({ client: name, file: found.path, server: options.name, entry, change, backup });
-    return;
-  }
-  const said = { added: 'Connected', updated: 'Connected anew', removed: '', none: 'Connected already' }[change];
-  printLine(
-    `${said}: ${client.title}, server "${options.name}" in ${found.path}${change === 'none' ? '; nothing was changed.' : '.'}`,
-  );
-  if (backup !== null) printLine(`The file as it was: ${backup}`);
-  if (change !== 'none') printLine(client.afterwards);
+interface Planned {
+  readonly client: Client;
+  readonly file: string;
+  readonly entry: ServerEntry;
+  /** Null where no hooks are asked for. */
+  readonly hooks: { readonly file: string; readonly wanted: Hooks } | null;
 }
 
-function showEntry(
-  name: ClientName,
-  { client, file, entry }: { client: Client; file: string; entry: ServerEntry },
-  options: ConnectOptions,
-): void {
+async function connectClient(name: ClientName, home: string, options: ConnectOptions): Promise<void> {
+  const client: Client = CLIENTS[name];
+  const entry = serverEntry({ as: name, home, saysType: client.saysType });
+  const hooks = options.hooks === true ? await planHooks(name, home, options) : null;
+  const planned: Planned = { client, file: fileFor(client, options), entry, hooks };
+  if (options.write === true) await writePlanned(name, planned, options);
+  else showPlanned(name, planned, options);
+}
+
+async function planHooks(name: ClientName, home: string, options: ConnectOptions): Promise<Planned['hooks']> {
+  const file = hooksPlace(CLIENTS[name], options);
+  const { claudeHooks } = await import('../connect/hooks.ts');
+  return { file, wanted: claudeHooks((hook) => hookCommand(hook, { as: name, home })) };
+}
+
+/** What became of a client's file. */
+export interface Written {
+  readonly file: string;
+  readonly change: Edited['change'];
+  readonly backup: string | null;
+}
+
+/** Edits a client's file in one step, after a copy of it. @throws SeedError `conflict`; nothing is written then */
+export async function editFile(path: string, edit: (text: string) => Edited): Promise<Written> {
+  const { readConfigFile, replaceConfigFile } = await import('../connect/config-file.ts');
+  const found = readConfigFile(path);
+  const { text, change } = edit(found.text ?? '');
+  const backup = change === 'none' ? null : replaceConfigFile(found, text);
+  return { file: found.path, change, backup };
+}
+
+const SAID = { added: 'Connected', updated: 'Connected anew', removed: '', none: 'Connected already' } as const;
+const SAID_OF_HOOKS = {
+  added: 'Hooks set',
+  updated: 'Hooks set anew',
+  removed: '',
+  none: 'Hooks set already',
+} as const;
+
+async function writePlanned(name: ClientName, planned: Planned, options: ConnectOptions): Promise<void> {
+  const { client, entry } = planned;
+  const { addServer } = await import('../connect/edit.ts');
+  const { addHooks } = await import('../connect/hooks.ts');
+  const place = { ...client, name: options.name };
+  const server = await editFile(planned.file, (text) => addServer(text, place, entry));
+  const { hooks } = planned;
+  const set = hooks === null ? null : await editFile(hooks.file, (text) => addHooks(text, hooks.wanted));
+  if (options.json === true) {
+    printJson({ client: name, server: options.name, entry, ...server, ...(set === null ? {} : { hooks: set }) });
+    return;
+  }
+  const tail = ({ change }: Written): string => (change === 'none' ? '; nothing was changed.' : '.');
+  printLine(`${SAID[server.change]}: ${client.title}, server "${options.name}" in ${server.file}${tail(server)}`);
+  if (server.backup !== null) printLine(`The file as it was: ${server.backup}`);
+  if (set !== null) {
+    printLine(`${SAID_OF_HOOKS[set.change]}: for the start and for the end of each turn, in ${set.file}${tail(set)}`);
+    if (set.backup !== null) printLine(`The file as it was: ${set.backup}`);
+  }
+  if (server.change !== 'none' || (set !== null && set.change !== 'none')) printLine(client.afterwards);
+}
+
+function showPlanned(name: ClientName, { client, file, entry, hooks }: Planned, options: ConnectOptions): void {
   const config = { [client.servers]: { [options.name]: entry } };
   if (options.json === true) {
-    printJson({ client: name, file, server: options.name, entry, config, change: null, backup: null });
+    const planned =
+      hooks === null ? {} : { hooks: { file: hooks.file, config: { hooks: hooks.wanted }, change: null } };
+    printJson({ client: name, file, server: options.name, entry, config, change: null, backup: null, ...planned });
     return;
   }
   printLine(`For ${client.title}, in ${file}:`);
   printLine();
   printJson(config);
   printLine();
+  if (hooks !== null) {
+    printLine(`And its hooks, in ${hooks.file}:`);
+    printLine();
+    printJson({ hooks: hooks.wanted });
+    printLine();
+  }
   if (name === 'claude-code') {
     const words = ['claude', 'mcp', 'add', '--scope', options.scope, options.name, '--', entry.command, ...entry.args];
     printLine(`Or let it do that itself: ${shellLine(words)}`);

@@ -18,6 +18,8 @@ export interface Client {
   readonly userFile: Readonly<{ darwin: string; other: string }>;
   /** Its file for one project, below the project's folder; null where it has none. */
   readonly projectFile: string | null;
+  /** Its settings with hooks, below the home folder and below a project's; null where it has no hooks. */
+  readonly hooksFile: Readonly<{ user: string; project: string }> | null;
   /** What makes it notice. */
   readonly afterwards: string;
 }
@@ -32,6 +34,7 @@ const CLAUDE_DESKTOP: Client = {
     other: '.config/Claude/claude_desktop_config.json',
   },
   projectFile: null,
+  hooksFile: null,
   afterwards: 'Quit Claude Desktop and open it again.',
 };
 
@@ -42,6 +45,8 @@ const CLAUDE_CODE: Client = {
   allowsComments: false,
   userFile: { darwin: '.claude.json', other: '.claude.json' },
   projectFile: '.mcp.json',
+  // The project's own settings go to everybody who works on it; paths of this machine do not belong there.
+  hooksFile: { user: '.claude/settings.json', project: '.claude/settings.local.json' },
   afterwards: 'Start a new session of Claude Code; /mcp shows the connection.',
 };
 
@@ -52,6 +57,7 @@ const CURSOR: Client = {
   allowsComments: true,
   userFile: { darwin: '.cursor/mcp.json', other: '.cursor/mcp.json' },
   projectFile: '.cursor/mcp.json',
+  hooksFile: null,
   afterwards: 'Switch the server on under Cursor’s settings, MCP.',
 };
 
@@ -62,6 +68,7 @@ const VSCODE: Client = {
   allowsComments: true,
   userFile: { darwin: 'Library/Application Support/Code/User/mcp.json', other: '.config/Code/User/mcp.json' },
   projectFile: '.vscode/mcp.json',
+  hooksFile: null,
   afterwards: 'Run "MCP: List Servers" in VS Code and start it there.',
 };
 
@@ -79,6 +86,12 @@ export const CLIENT_NAMES = Object.keys(CLIENTS) as readonly ClientName[];
 
 export function isClientName(name: string): name is ClientName {
   return Object.hasOwn(CLIENTS, name);
+}
+
+/** The client's settings with hooks, absolute; null where it has none. */
+export function hooksFile({ hooksFile: files }: Client, scope: Scope, home: string = homedir()): string | null {
+  if (files === null) return null;
+  return scope === 'project' ? resolve(files.project) : join(home, files.user);
 }
 
 /** The client's own file, absolute; null when it has none for that scope. */

@@ -4,6 +4,7 @@
  */
 import { existsSync, realpathSync } from 'node:fs';
 import { LAUNCHER } from '../launcher.ts';
+import { shellLine } from '../shell.ts';
 
 /** What an MCP client's configuration says of a server that it starts. */
 export interface ServerEntry {
@@ -16,6 +17,16 @@ export interface ServerEntry {
 export function serverEntry({ as, home, saysType }: { as: string; home: string; saysType: boolean }): ServerEntry {
   const args = [LAUNCHER, 'mcp', '--as', as, '--home', home];
   return { ...(saysType ? { type: 'stdio' as const } : {}), command: nodeBinary(process.execPath), args };
+}
+
+/** The command line of a hook, for a POSIX shell: that is what clients run hooks with. */
+export function hookCommand(hook: string, { as, home }: { as: string; home: string }): string {
+  return shellLine([nodeBinary(process.execPath), LAUNCHER, 'hook', hook, '--as', as, '--home', home]);
+}
+
+/** Whether a command line runs a hook of a seed, of this or another installation. */
+export function runsSeedHook(command: unknown): boolean {
+  return typeof command === 'string' && /(?:^|[/\\ ])seed(?:\.cjs)?'? hook (?:session-start|stop)\b/.test(command);
 }
 
 /**

@@ -20,7 +20,7 @@ export interface Edited {
   readonly change: 'added' | 'updated' | 'removed' | 'none';
 }
 
-type Members = Record<string, unknown>;
+export type Members = Record<string, unknown>;
 
 const BOM = '\uFEFF';
 
@@ -64,8 +64,8 @@ function serversOf(document: Members, servers: string): Members {
   throw malformed(`its "${servers}" is not an object`);
 }
 
-/** @throws SeedError `conflict` with the place of the first mistake */
-function parse(text: string, { allowsComments }: Place): Members {
+/** The whole document. @throws SeedError `conflict` with the place of the first mistake */
+export function parse(text: string, { allowsComments }: Pick<Place, 'allowsComments'>): Members {
   const json = text.startsWith(BOM) ? text.slice(1) : text;
   if (json.trim() === '') return {};
   const errors: ParseError[] = [];
@@ -83,12 +83,12 @@ function parse(text: string, { allowsComments }: Place): Members {
 }
 
 /** An edit of text is only as good as what the result means: anything unexpected is not written. */
-function checked(text: string, expected: Members, place: Place): string {
+export function checked(text: string, expected: Members, place: Pick<Place, 'allowsComments'>): string {
   if (isDeepStrictEqual(parse(text, place), expected)) return text;
   throw malformed('the same name stands in it twice');
 }
 
-function malformed(why: string): SeedError {
+export function malformed(why: string): SeedError {
   return new SeedError('conflict', `The configuration cannot be edited: ${why}.`, {
     hint: 'Nothing was written. Correct the file in an editor, or add the printed entry by hand.',
   });

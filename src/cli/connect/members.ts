@@ -15,11 +15,14 @@ interface Span {
   readonly end: number;
 }
 
+/** The way to a value: names of members and numbers of elements. */
+export type Path = readonly (string | number)[];
+
 /**
  * Replaces a member's value, or puts the member first in its object: that touches no other member,
  * nor a comment behind one. The object itself must be there.
  */
-export function setMember(text: string, path: readonly string[], value: unknown): string {
+export function setMember(text: string, path: Path, value: unknown): string {
   const existing = nodeAt(text, path);
   if (existing !== undefined) {
     if (isDeepStrictEqual(getNodeValue(existing), value)) return text;
@@ -42,9 +45,23 @@ export function setMember(text: string, path: readonly string[], value: unknown)
   return splice(text, { start: start + 1, end: start + 1 }, `${member}${after}`);
 }
 
-/** Removes a member with its comma and the blanks before it. */
-export function removeMember(text: string, path: readonly string[]): string {
-  const member = nodeAt(text, path)?.parent;
+/** Puts an element behind the others of an array, which must be there. */
+export function appendElement(text: string, path: Path, value: unknown): string {
+  const array = nodeAt(text, path);
+  if (array?.type !== 'array') return text;
+  const last = array.children?.at(-1);
+  const outer = indentAt(text, array.offset);
+  const own = outer + unitOf(text);
+  const element = `${eolOf(text)}${own}${write(text, value, own)}`;
+  if (last === undefined) return splice(text, spanOf(array), `[${element}${eolOf(text)}${outer}]`);
+  const { end } = spanOf(last);
+  return splice(text, { start: end, end }, `,${element}`);
+}
+
+/** Removes a member or an element with its comma and the blanks before it. */
+export function removeMember(text: string, path: Path): string {
+  const value = nodeAt(text, path);
+  const member = value?.parent?.type === 'property' ? value.parent : value;
   const siblings = member?.parent?.children;
   if (member === undefined || siblings === undefined) return text;
   const { end } = spanOf(member);
@@ -58,7 +75,7 @@ export function removeMember(text: string, path: readonly string[]): string {
   const before = siblings[siblings.indexOf(member) - 1];
   if (before === undefined) {
     const blanks = /^\s*/.exec(text.slice(end))?.[0].length ?? 0;
-    const isAlone = text.charAt(start - 1) === '{' && text.charAt(end + blanks) === '}';
+    const isAlone = '{['.includes(text.charAt(start - 1)) && '}]'.includes(text.charAt(end + blanks));
     return splice(text, { start, end: isAlone ? end + blanks : end }, '');
   }
   const left = commaAfter(text, spanOf(before).end);
@@ -66,13 +83,13 @@ export function removeMember(text: string, path: readonly string[]): string {
   return left === null ? removed : splice(removed, { start: left, end: left + 1 }, '');
 }
 
-/** Whether there is an object without anything in it, not even a comment. */
-export function isBare(text: string, path: readonly string[]): boolean {
+/** Whether there is an object or array without anything in it, not even a comment. */
+export function isBare(text: string, path: Path): boolean {
   const node = nodeAt(text, path);
-  return node?.type === 'object' && /^\{\s*\}$/.test(text.slice(node.offset, node.offset + node.length));
+  return node !== undefined && /^(?:\{\s*\}|\[\s*\])$/.test(text.slice(node.offset, node.offset + node.length));
 }
 
-function nodeAt(text: string, path: readonly string[]): Node | undefined {
+function nodeAt(text: string, path: Path): Node | undefined {
   // The parser takes a byte order mark for a mistake; a blank in its place keeps the offsets.
   const tree = parseTree(text.replace(/^\uFEFF/, ' '), [], { allowTrailingComma: true });
   return tree === undefined ? undefined : findNodeAtLocation(tree, [...path]);
