@@ -22,7 +22,7 @@ import type { CallListener } from './continuation.ts';
 import { Telling, textOf } from './continuation.ts';
 import type { AttemptView, CallOutcome } from './outcome.ts';
 import { ceilingOf, RUNNING } from './outcome.ts';
-import type { Provider, ProviderContext } from './provider.ts';
+import type { Loss, Provider, ProviderContext } from './provider.ts';
 import { ProviderFault } from './provider.ts';
 import type { Asker, CompletionRequest } from './request.ts';
 import type { Attempted, Settled } from './settlement.ts';
@@ -274,6 +274,7 @@ export class RunningCall {
       model_requested: candidate.model,
       model_returned: end.said.model,
       tier: candidate.tier,
+      losses: sayLosses(admitted.choice.losses),
       usage: end.outcome === 'ok' && end.usage !== null ? usageView(end.usage) : null,
     };
   }
@@ -300,6 +301,16 @@ export class RunningCall {
   #cost(): number {
     return this.#attempts.reduce((sum, { cost_micro_usd: cost }) => sum + cost, 0);
   }
+}
+
+/** Losses that an outcome names, at most. */
+const LOSSES_MAX = 32;
+
+function sayLosses(losses: readonly Loss[]): string[] {
+  const said = losses
+    .slice(0, LOSSES_MAX)
+    .map(({ message, what }) => (message === null ? what : `message ${message + 1}: ${what}`));
+  return losses.length > LOSSES_MAX ? [...said, `and ${losses.length - LOSSES_MAX} more`] : said;
 }
 
 function refusedView({ refused }: Refused, error: SeedError, seq: number): AttemptView {

@@ -50,16 +50,17 @@ export function compact(messages: readonly Message[], options: CompactOptions): 
   const last = starts.at(-1);
   if (last === undefined) return null;
   const sizes = sizesFromEnd(messages);
+  const hashes = new Hashes(messages);
   const outlineMax = Math.min(OUTLINE_UNITS_MAX, Math.floor(roomBytes * OUTLINE_SHARE));
   let room = roomBytes - outlineMax;
   let before = -1;
   for (let tries = 0; tries < TRIES_MAX && before < last; tries += 1, room *= SHRINK) {
     const enough = starts.find((start) => start > before && (sizes[start] ?? 0) <= room);
     before = enough ?? last;
-    const found = build(messages, { start: before, outlineMax, checkpoint });
+    const found = build(messages, { start: before, outlineMax, checkpoint, hashes });
     if (found !== null && fits(found.messages)) return found;
   }
-  const shortest = build(messages, { start: last, outlineMax: 0, checkpoint });
+  const shortest = build(messages, { start: last, outlineMax: 0, checkpoint, hashes });
   return shortest !== null && fits(shortest.messages) ? shortest : null;
 }
 
@@ -100,10 +101,11 @@ interface Cut {
   /** UTF-16 units that the outline may have. */
   readonly outlineMax: number;
   readonly checkpoint: Checkpoint | null;
+  readonly hashes: Hashes;
 }
 
 /** Null where nothing would be left out. */
-function build(messages: readonly Message[], { start, outlineMax, checkpoint }: Cut): Compacted | null {
+function build(messages: readonly Message[], { start, outlineMax, checkpoint, hashes }: Cut): Compacted | null {
   const pinned = pinnedBefore(messages, start, checkpoint);
   const left = messages.flatMap(({ role }, index) =>
     index < start && role !== 'system' && !pinned.goal.has(index) && !pinned.open.has(index) ? [index] : [],
@@ -111,7 +113,7 @@ function build(messages: readonly Message[], { start, outlineMax, checkpoint }: 
   const from = left[0];
   if (from === undefined) return null;
   const to = (left.at(-1) ?? from) + 1;
-  const hash = rangeHash(messages.slice(from, to));
+  const hash = hashes.ofRange(from, to);
   const summarised: Summarised = { from, to, count: left.length, hash };
   const outline = outlineOf(messages, left, outlineMax);
   const at = (indexes: ReadonlySet<number>): Message[] => messages.filter((_message, index) => indexes.has(index));
@@ -131,10 +133,24 @@ function note(text: string): Message {
   return { role: 'user', parts: [{ type: 'text', text }] };
 }
 
-function rangeHash(messages: readonly Message[]): string {
-  let running = EMPTY_TRANSCRIPT;
-  for (const message of messages) running = extendTranscript(running, messageHash(messageText(message)));
-  return Buffer.from(running).toString('hex');
+/** Hashes of ranges; each message is hashed once, however many ranges are tried. */
+class Hashes {
+  readonly #messages: readonly Message[];
+  readonly #hashes: Uint8Array[] = [];
+
+  constructor(messages: readonly Message[]) {
+    this.#messages = messages;
+  }
+
+  ofRange(from: number, to: number): string {
+    let running = EMPTY_TRANSCRIPT;
+    for (let index = from; index < to; index += 1) running = extendTranscript(running, this.#hashOf(index));
+    return Buffer.from(running).toString('hex');
+  }
+
+  #hashOf(index: number): Uint8Array {
+    return (this.#hashes[index] ??= messageHash(messageText(this.#messages[index] as Message)));
+  }
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import type { Summarised } from './compaction.ts';
 import { compact } from './compaction.ts';
 import type { Loss, ModelRequest, Provider } from './provider.ts';
 import { ProviderFault } from './provider.ts';
-import { carriedImages } from './transcript/prepare.ts';
+import { carriedImages, distinct } from './transcript/prepare.ts';
 
 const BYTES_PER_TOKEN = 2;
 /** What an image counts where its provider documents no maximum. */
@@ -58,10 +58,12 @@ export function fitToContext({ provider, request, minOutputTokens, checkpoint, a
   const compacted = compact(request.messages, { checkpoint, roomBytes: room * BYTES_PER_TOKEN, fits });
   if (compacted === null) throw doesNotFit(contextTokens);
   const shorter = asked(compacted.messages);
-  const { body, losses } = provider.encode(shorter);
+  const encoded = provider.encode(shorter);
+  // Their numbers are those of the shorter conversation, which nobody else knows.
+  const losses = distinct(encoded.losses.map(({ what }) => ({ message: null, what })));
   return {
     request: shorter,
-    body,
+    body: encoded.body,
     losses: [lossOf(compacted.summarised), ...losses],
     summarised: compacted.summarised,
   };

@@ -48,6 +48,8 @@ export const CallOutcome = z.object({
       cache_write_tokens: z.int(),
     })
     .nullable(),
+  /** What of the request the model that answered was not shown, or not as it was; in words. */
+  losses: z.array(z.string()),
   /** All attempts together. */
   cost_micro_usd: z.int(),
   /** The receipt that says how the call ended. */
@@ -71,6 +73,7 @@ export const RUNNING: CallOutcome = {
   tier: null,
   attempts: [],
   usage: null,
+  losses: [],
   cost_micro_usd: 0,
   receipt: null,
   code: null,
