@@ -13,6 +13,7 @@ import { addCredential } from './commands/credential.ts';
 import { addDisconnect } from './commands/disconnect.ts';
 import { addDown } from './commands/down.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addHandoff } from './commands/handoff.ts';
 import { addHalt } from './commands/halt.ts';
 import { addHook } from './commands/hook.ts';
 import { addInit } from './commands/init.ts';
@@ -62,6 +63,7 @@ export function buildProgram(version: string): Command {
     addRoute,
     addUsage,
     addSession,
+    addHandoff,
     addConnect,
     addDisconnect,
     addHook,
