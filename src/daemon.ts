@@ -36,6 +36,7 @@ import { chooseDriver } from './substrate/store/connection.ts';
 import type { Substrate } from './substrate/substrate.ts';
 import { openSubstrate } from './substrate/substrate.ts';
 import { readPublicUrl, writePublicUrl } from './substrate/switches.ts';
+import { freeLapsed } from './substrate/tasks/tasks.ts';
 import type { Daemon } from './tools/daemon.ts';
 import { TOOLS } from './tools/index.ts';
 
@@ -282,6 +283,7 @@ function keepHouse(substrate: Substrate, onError: (error: SeedError) => void): N
     if (substrate.distrust !== null) return;
     const now = systemSources.now();
     await substrate.maintain((tx) => sampleGrowth(tx, now, substrate.size()));
+    await freeLapsed(substrate);
     await sweepBus(substrate);
     let erased = 0;
     do {

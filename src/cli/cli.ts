@@ -26,8 +26,12 @@ import { addRoute } from './commands/route.ts';
 import { addSession } from './commands/session.ts';
 import { addStatus } from './commands/status.ts';
 import { addTarget } from './commands/target.ts';
+import { addTask } from './commands/task.ts';
+import { addToday } from './commands/today.ts';
+import { addTodo } from './commands/todo.ts';
 import { addUp, isServing } from './commands/up.ts';
 import { addUsage } from './commands/usage.ts';
+import { addWatch } from './commands/watch.ts';
 import { EXIT, EXIT_MEANINGS, exitLines, printError, watchOutput } from './output.ts';
 
 /** Builds the whole command; the reference is generated from it. */
@@ -48,6 +52,9 @@ export function buildProgram(version: string): Command {
     addUp,
     addDown,
     addStatus,
+    addToday,
+    addTodo,
+    addWatch,
     addInit,
     addDoctor,
     addReceipts,
@@ -55,6 +62,7 @@ export function buildProgram(version: string): Command {
     addRequests,
     addAgents,
     addBus,
+    addTask,
     addTarget,
     addCredential,
     addHalt,

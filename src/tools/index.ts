@@ -72,6 +72,9 @@ import { seedHalt, seedResume } from './seed-halt.ts';
 import { seedStart } from './seed-start.ts';
 import { seedStatus } from './seed-status.ts';
 import { seedStop } from './seed-stop.ts';
+import { seedTodo } from './seed-todo.ts';
+import { seedToday } from './seed-today.ts';
+import { seedWatch } from './seed-watch.ts';
 import { sessionAppend } from './session-append.ts';
 import { sessionCheckpoint } from './session-checkpoint.ts';
 import { sessionClose } from './session-close.ts';
@@ -177,6 +180,9 @@ export const TOOLS: readonly Tool[] = [
   targetList,
   targetTest,
   targetDetect,
+  seedToday,
+  seedWatch,
+  seedTodo,
   seedDoctor,
   seedHalt,
   seedResume,

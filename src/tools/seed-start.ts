@@ -12,6 +12,7 @@ import type { SubstrateReader } from '../substrate/substrate.ts';
 import type { Daemon } from './daemon.ts';
 import { isoTime } from '../substrate/sources.ts';
 import { defineTool } from './define.ts';
+import { taskLines } from './task-lines.ts';
 import { counted } from './text.ts';
 
 export const seedStart = defineTool({
@@ -68,6 +69,7 @@ export async function waitingFor(substrate: SubstrateReader, actor: Actor, daemo
   return [
     ...mailLines(mail),
     ...(await workLines(substrate, actor, { daemon, now })),
+    ...(await taskLines(substrate, actor)),
     ...(dead === 0 ? [] : [`${counted(dead, 'dead letter')}: \`seed bus dead list\`.`]),
     ...own.map(({ body }) => `Your request ${body.id} for ${body.scopes.join(', ')} waits for the owner.`),
   ];

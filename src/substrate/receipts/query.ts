@@ -123,7 +123,7 @@ export async function getReceiptLines(db: ReadHandle, start: number, limit: numb
 }
 
 /** The first `seq` whose time is at or after `time`: times never fall, so halving finds it. */
-async function seqAtTime(db: ReadHandle, time: string): Promise<number> {
+export async function seqAtTime(db: ReadHandle, time: string): Promise<number> {
   const end = await db.get<{ size: number }>('SELECT size FROM substrate_log WHERE id = 1');
   let [low, high] = [0, end?.size ?? 0];
   while (low < high) {

@@ -4,7 +4,8 @@ import type { Migration } from './migration.ts';
  * The work that agents owe each other: tasks, what each waits for, and what happened to it.
  *
  * A task's own words stand apart as content. Live tasks are bounded in number, so that lists of them
- * are put in order in memory; the indexes lead to them, and to what a subsystem got done.
+ * are put in order in memory; the indexes lead to them, and to what a subsystem got done. Calls that are in
+ * doubt wait for the owner, too, and are found among all others.
  */
 export const tasks: Migration = {
   version: 9,
@@ -58,5 +59,7 @@ export const tasks: Migration = {
       note    TEXT,
       PRIMARY KEY (task, n)
     ) STRICT, WITHOUT ROWID;
+
+    CREATE INDEX substrate_calls_in_doubt ON substrate_calls (created_at) WHERE status = 'in_doubt';
   `,
 };

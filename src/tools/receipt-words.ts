@@ -1,0 +1,97 @@
+/** What receipts record, in words: a verb in the past and what it was done to. */
+
+const WORDS: Readonly<Record<string, readonly [verb: string, noun: string]>> = {
+  'agent.admit': ['let in', 'agent'],
+  'agent.rename': ['renamed', 'agent'],
+  'bus.send': ['sent', 'message'],
+  'bus.receive': ['looked for', 'message'],
+  'bus.ack': ['settled', 'delivery'],
+  'bus.bury': ['gave up', 'message'],
+  'bus.follow': ['followed', 'topic'],
+  'bus.retry': ['put back', 'dead letter'],
+  'bus.drop': ['dropped', 'dead letter'],
+  'credential.set': ['set', 'credential'],
+  'credential.remove': ['removed', 'credential'],
+  'handoff.offer': ['offered', 'handoff'],
+  'handoff.accept': ['accepted', 'handoff'],
+  'handoff.withdraw': ['withdrew', 'handoff'],
+  'key.issue': ['issued', 'key'],
+  'key.revoke': ['revoked', 'key'],
+  'membrane.register': ['registered', 'key'],
+  'membrane.revoke': ['revoked', 'key'],
+  'membrane.request': ['asked for', 'permission'],
+  'membrane.refuse': ['turned away', 'stranger'],
+  'memory.search': ['searched', 'memory'],
+  'memory.write': ['wrote', 'memory'],
+  'memory.forget': ['forgot', 'memory'],
+  'memory.restore': ['restored', 'memory'],
+  'memory.erase': ['erased', 'memory'],
+  'memory.export': ['exported', 'memory'],
+  'memory.import': ['imported', 'memory'],
+  'note.claim': ['noted', 'claim'],
+  'policy.apply': ['put in force', 'policy'],
+  'policy.ack': ['acknowledged', 'edit'],
+  'policy.external_edit': ['edited', 'policy row'],
+  'policy.rollback': ['brought back', 'policy'],
+  'receipt.erase': ['erased', 'content'],
+  'receipt.export': ['exported', 'log'],
+  'request.approve': ['approved', 'request'],
+  'request.deny': ['denied', 'request'],
+  'route.attempt': ['asked', 'model'],
+  'route.enqueue': ['queued', 'call'],
+  'session.open': ['opened', 'session'],
+  'session.append': ['went on with', 'session'],
+  'session.step': ['went on with', 'session'],
+  'session.checkpoint': ['noted how far', 'session'],
+  'session.close': ['closed', 'session'],
+  'session.import': ['imported', 'session'],
+  'session.export': ['exported', 'session'],
+  'target.test': ['tried', 'target'],
+  'task.add': ['added', 'task'],
+  'task.claim': ['claimed', 'task'],
+  'task.progress': ['went on with', 'task'],
+  'task.finish': ['finished', 'task'],
+  'task.verify': ['verified', 'task'],
+  'task.reject': ['sent back', 'task'],
+  'task.release': ['let go of', 'task'],
+  'task.lapse': ['freed', 'task'],
+  'task.cancel': ['cancelled', 'task'],
+  'task.reopen': ['reopened', 'task'],
+  'task.amend': ['amended', 'task'],
+};
+
+/** What is said of an action that has no words of its own. */
+const OTHER = ['did', 'act'] as const;
+
+function plural(noun: string): string {
+  if (/[^aeiou]y$/.test(noun)) return `${noun.slice(0, -1)}ies`;
+  return noun === 'content' ? noun : `${noun}s`;
+}
+
+/** `sent 12 messages`; `policy.prices, 2 times` where there are no words. */
+export function sayCount(action: string, count: number): string {
+  const words = WORDS[action];
+  if (words === undefined) return count === 1 ? action : `${action}, ${count} times`;
+  const [verb, noun] = words;
+  return `${verb} ${count} ${count === 1 ? noun : plural(noun)}`;
+}
+
+interface Said {
+  readonly action: string;
+  readonly outcome: string;
+  readonly code: string | null;
+  readonly subject: { readonly type: string; readonly id: string };
+}
+
+/** What one receipt records, without who. */
+export function sayReceipt({ action, outcome, code, subject }: Said): string {
+  const [verb, noun] = WORDS[action] ?? OTHER;
+  const what = subject.type === 'seed' ? noun : `${subject.type} ${subject.id}`;
+  const did =
+    WORDS[action] === undefined ? `${action}${subject.type === 'seed' ? '' : `: ${what}`}` : `${verb} ${what}`;
+  if (outcome === 'ok') return did;
+  const why = code === null ? '' : ` (${code})`;
+  if (outcome === 'refused') return `was refused${why}: ${action}${subject.type === 'seed' ? '' : ` on ${what}`}`;
+  const how = { intent: 'begins', claimed: 'claims', failed: 'failed', incomplete: 'was cut off' }[outcome] ?? outcome;
+  return `${did}: ${how}${why}`;
+}
