@@ -17,7 +17,7 @@ import type { PolicySnapshot } from '../../substrate/policy/policy.ts';
 import { ceilingsOf, readPolicy, timezoneOf } from '../../substrate/policy/policy.ts';
 import { budgetCeilings } from '../../substrate/sessions/budget.ts';
 import type { Hop } from '../../substrate/sessions/hops.ts';
-import { assertUnmoved, offerHop, openHop, redeemHop } from '../../substrate/sessions/hops.ts';
+import { offerHop, openHop, redeemHop } from '../../substrate/sessions/hops.ts';
 import type { Session } from '../../substrate/sessions/model.ts';
 import { heldSession } from '../../substrate/sessions/sessions.ts';
 import type { Sources } from '../../substrate/sources.ts';
@@ -48,6 +48,8 @@ export interface CallFacts {
   /** What earlier attempts said that stands, and the receipt of the last of them; see `continuation.ts`. */
   readonly kept: readonly Part[];
   readonly keptReceipt: number | null;
+  /** Its session's epoch when it began; null before that, and outside a session. */
+  readonly epoch: number | null;
 }
 
 /** An attempt that may be made: its intent is on record and its money is held. */
@@ -57,6 +59,8 @@ export interface Admitted {
   readonly routing: Routing;
   readonly hold: Hold;
   readonly input: string;
+  /** The session's epoch, where the call is made in one. */
+  readonly epoch: number | null;
   readonly skipped: readonly AttemptView[];
 }
 
@@ -122,7 +126,7 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   const hop = within?.hop ?? null;
   if (within !== null && hop !== null) await redeemHop(op, within.session, { hop, to: candidateKey(choice.candidate) });
   op.receipt({ outcome: 'intent', input, detail: intentDetail(call, { choice, routing, hold: held, hop }) });
-  return { kind: 'go', choice, routing, hold: held, input, skipped };
+  return { kind: 'go', choice, routing, hold: held, input, epoch: within?.session.epoch ?? null, skipped };
 }
 
 /** The role with the candidates that may answer this asker. */
@@ -190,14 +194,13 @@ interface Within {
 
 /**
  * The session that a call is made for: whoever asks must hold it, at this moment, and may ask models in its
- * name; and where a model could not go on, it must not have moved since. A refusal comes back as a value.
+ * name; and while the call runs nobody else may have held it. A refusal comes back as a value.
  */
-async function sessionOf(op: Operation, { id, request, asker }: CallFacts): Promise<Within | SeedError | null> {
+async function sessionOf(op: Operation, { id, request, asker, epoch }: CallFacts): Promise<Within | SeedError | null> {
   if (request.session === null) return null;
   try {
-    const session = await heldSession(op, request.session, { actor: asker.actor, epoch: null });
+    const session = await heldSession(op, request.session, { actor: asker.actor, epoch });
     const hop = await openHop(op, { session: session.id, call: id });
-    if (hop !== null) assertUnmoved(hop, session);
     if (session.scopes.includes('route.complete')) return { session, hop };
     return new SeedError('forbidden', 'Asking models was not handed over with that session.', {
       hint: 'Ask without the session, or ask whoever handed it over.',

@@ -72,6 +72,7 @@ export class RunningCall {
   readonly #telling: Telling;
   #input: string | null;
   #made = 0;
+  #epoch: number | null = null;
   /** Of what earlier attempts said that stands: its content hash, and the receipt of the last of them. */
   #kept: { readonly output: string | null; readonly receipt: number | null } = { output: null, receipt: null };
 
@@ -154,6 +155,7 @@ export class RunningCall {
       tried: this.#tried,
       kept: this.#telling.kept,
       keptReceipt: this.#kept.receipt,
+      epoch: this.#epoch,
     };
   }
 
@@ -180,6 +182,7 @@ export class RunningCall {
   async #attempt(admitted: Admitted, intent: number): Promise<CallEnd | null> {
     const { choice, routing } = admitted;
     this.#input = admitted.input;
+    this.#epoch = admitted.epoch;
     this.#made += 1;
     this.#tried.add(candidateKey(choice.candidate));
     this.#parts.fault?.('route.intent');
@@ -241,8 +244,8 @@ export class RunningCall {
   /** In a session the next candidate takes over what the session holds now. */
   async #offerHop(op: Operation, { target, model, code }: AttemptView): Promise<void> {
     const session = this.request.session === null ? null : await findSession(op, this.request.session);
-    // Whoever held it when the attempt began may not hold it any more: the next admission says so.
-    if (session === null) return;
+    // Where somebody else has held it since, there is nobody to go on for: the next admission says so.
+    if (session === null || session.epoch !== this.#epoch) return;
     await offerHop(op, session, { call: this.id, from: `${target}/${model}`, why: code ?? 'failed' });
   }
 

@@ -3,10 +3,9 @@
  *
  * It is a handing over like any other, but for who hands to whom: the holder stays, and so does the epoch,
  * which fences holders from each other and not models. The seed itself offers when a model fails and
- * redeems for the next one, each in the transaction of that attempt's own receipt. In between the session
- * may have gone to another holder: then there is nobody to go on for.
+ * redeems for the next one, each in the transaction of that attempt's own receipt. Where the session went to
+ * another holder meanwhile there is nobody to go on for, and neither happens.
  */
-import { SeedError } from '../../errors.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
 import type { Operation } from '../writer.ts';
 import type { Session } from './model.ts';
@@ -80,15 +79,6 @@ export async function openHop(
     call,
   );
   return row === undefined ? null : toHop(row);
-}
-
-/** Whoever holds it now held it then, without anybody in between. @throws SeedError `superseded` */
-export function assertUnmoved(hop: Hop, { id, epoch }: Session): void {
-  if (epoch === hop.epoch) return;
-  throw new SeedError('superseded', `The session ${id} went to another holder while a model was asked.`, {
-    hint: 'Ask anew with session_step: what was asked is in the transcript.',
-    data: { session: id, epoch },
-  });
 }
 
 /** The next model begins. */
