@@ -36,8 +36,10 @@ describe.each(COMBINATIONS)('$kind over $way', ({ kind, way }) => {
     // A local agent has an inbox from the start; a key, where it was given one.
     const inbox = way === 'http' ? [] : ['seed://bus/inbox'];
     expect(await client.resources()).toEqual(['seed://status', 'seed://checkpoint', ...inbox]);
-    expect(await client.templates()).toEqual(['seed://receipts/{seq}']);
-    expect(await client.prompts()).toEqual(['introduce_seed']);
+    // What belongs to sessions is a local agent's from the start, too.
+    const sessions = way === 'http' ? [] : ['seed://sessions/{id}'];
+    expect(await client.templates()).toEqual(['seed://receipts/{seq}', ...sessions]);
+    expect(await client.prompts()).toEqual(['introduce_seed', ...(way === 'http' ? [] : ['handoff_pickup'])]);
     expect(await client.prompt('introduce_seed')).toContain('seed_start');
     expect(client.instructions()).toContain('seed_start');
   });

@@ -131,6 +131,19 @@ const HAPPY: Readonly<Record<string, (before: Readonly<Record<string, Record<str
   route_cancel: ({ route_complete: call }) => ({ id: call?.['id'] }),
   route_trace: ({ route_complete: call }) => ({ seq: call?.['receipt'] }),
   route_enqueue: () => ({ role: 'synthesizer', messages: [{ role: 'user', content: 'Think.' }] }),
+  session_open: () => ({ goal: 'to try every tool' }),
+  session_checkpoint: ({ session_open: open }) => ({ session_id: open?.['session_id'], next: 'go on' }),
+  session_append: ({ session_open: open }) => ({
+    session_id: open?.['session_id'],
+    messages: [{ role: 'user', content: 'Say hello.' }],
+  }),
+  session_step: ({ session_open: open }) => ({ session_id: open?.['session_id'], role: 'worker' }),
+  session_get: ({ session_open: open }) => ({ session_id: open?.['session_id'] }),
+  handoff_offer: ({ session_open: open }) => ({ session_id: open?.['session_id'] }),
+  handoff_status: () => ({}),
+  handoff_withdraw: ({ handoff_offer: offer }) => ({ handoff: offer?.['handoff'] }),
+  handoff_accept: ({ offered_by_owner: offer }) => ({ token: offer?.['token'] }),
+  session_close: ({ session_open: open }) => ({ session_id: open?.['session_id'] }),
   membrane_revoke: () => ({ key: 'surface-helper' }),
 };
 
@@ -174,7 +187,11 @@ describe('schemas', () => {
     const client = await arrive('happy', [...EVERY_SCOPE, 'bus.send:happy', 'bus.receive:topic:surface'], 'full');
     const tools = new Map((await shown(client)).map((tool) => [tool.name, tool]));
     expect(Object.keys(HAPPY).toSorted()).toEqual([...tools.keys()].toSorted());
-    const answers: Record<string, Record<string, unknown>> = {};
+    const { session_id } = (await daemon.owner('session_open', { goal: 'to be handed over' })) as {
+      session_id: string;
+    };
+    const offered = (await daemon.owner('handoff_offer', { session_id })) as Record<string, unknown>;
+    const answers: Record<string, Record<string, unknown>> = { offered_by_owner: offered };
     for (const [name, inputFor] of Object.entries(HAPPY)) {
       const { inputSchema, outputSchema } = tools.get(name) ?? {};
       const input = inputFor(answers) as Record<string, unknown>;

@@ -204,7 +204,7 @@ test('[LOCK-HANDOFF-1] [LOCK-HANDOFF-2] a step under way at a handoff is the new
   using dir = scratch();
   const { script, release } = gated();
   await using seed = await scene(dir, script);
-  const { substrate, ann, bob, id } = seed;
+  const { substrate, ann, bob } = seed;
   const running = seed.step(ann, [say('go')]);
   await until(() => seed.calls.length === 1, 'the model to be asked');
   await latest(substrate, bob, { goneSince: () => 0 });
