@@ -10,6 +10,7 @@ import { addBus } from './commands/bus.ts';
 import { addConfig } from './commands/config.ts';
 import { addConnect } from './commands/connect.ts';
 import { addCredential } from './commands/credential.ts';
+import { addDemo } from './commands/demo.ts';
 import { addDisconnect } from './commands/disconnect.ts';
 import { addDown } from './commands/down.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -56,6 +57,7 @@ export function buildProgram(version: string): Command {
     addTodo,
     addWatch,
     addInit,
+    addDemo,
     addDoctor,
     addReceipts,
     addKey,
