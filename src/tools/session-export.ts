@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { receiptEffect } from '../substrate/effect.ts';
 import { sessionOf } from '../substrate/sessions/sessions.ts';
 import { defineTool } from './define.ts';
+import { SessionId } from './session-schema.ts';
 
 export const sessionExport = defineTool({
   name: 'session_export',
@@ -12,17 +13,17 @@ export const sessionExport = defineTool({
   surface: 'owner',
   access: 'write',
   input: z.strictObject({
-    session: z.string().min(1).max(100),
+    session_id: SessionId,
     out: z.string().min(1).max(4_096).refine(isAbsolute, 'an absolute path'),
   }),
   output: z.object({
-    session: z.string(),
+    session_id: z.string(),
     out: z.string(),
     messages: z.int(),
     hash: z.string(),
     receipt: z.int(),
   }),
-  handler: async ({ session: id, out }, { substrate, actor, signal, progress }) => {
+  handler: async ({ session_id: id, out }, { substrate, actor, signal, progress }) => {
     const session = await substrate.read((db) => sessionOf(db, id));
     const { length: messages, runningHash: hash } = session;
     const subject = { type: 'session', id };
@@ -32,6 +33,6 @@ export const sessionExport = defineTool({
       const onProgress = (done: number): void => progress({ done, total: messages, what: 'messages' });
       await exportSession(substrate, session, { out, signal, onProgress });
     });
-    return { session: id, out, messages, hash, receipt };
+    return { session_id: id, out, messages, hash, receipt };
   },
 });

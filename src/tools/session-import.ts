@@ -20,7 +20,7 @@ export const sessionImport = defineTool({
     as: AgentName.optional(),
   }),
   output: z.object({
-    session: z.string(),
+    session_id: z.string(),
     outcome: z.enum(['new', 'added', 'unchanged']),
     origin: z.string(),
     holder: z.string(),
@@ -42,7 +42,7 @@ export const sessionImport = defineTool({
     const done = await importTranscript(substrate, { actor, path, from, as, signal, onProgress });
     const { session, outcome, messages, calls, inDoubt, leftOut, torn, receipt } = done;
     return {
-      session: session.id,
+      session_id: session.id,
       outcome,
       origin: session.origin,
       holder: session.holderName,

@@ -115,7 +115,7 @@ interface Planned {
   readonly file: string;
   readonly entry: ServerEntry;
   /** Null where no hooks are asked for. */
-  readonly hooks: { readonly file: string; readonly wanted: Hooks } | null;
+  readonly hooks: { readonly file: string; readonly wanted: Hooks; readonly config: object } | null;
 }
 
 async function connectClient(name: ClientName, home: string, options: ConnectOptions): Promise<void> {
@@ -129,8 +129,9 @@ async function connectClient(name: ClientName, home: string, options: ConnectOpt
 
 async function planHooks(name: ClientName, home: string, options: ConnectOptions): Promise<Planned['hooks']> {
   const file = hooksPlace(CLIENTS[name], options);
-  const { claudeHooks } = await import('../connect/hooks.ts');
-  return { file, wanted: claudeHooks((hook) => hookCommand(hook, { as: name, home })) };
+  const { claudeHooks, hooksMember } = await import('../connect/hooks.ts');
+  const wanted = claudeHooks((hook) => hookCommand(hook, { as: name, home }));
+  return { file, wanted, config: hooksMember(wanted) };
 }
 
 /** What became of a client's file. */
@@ -182,8 +183,7 @@ async function writePlanned(name: ClientName, planned: Planned, options: Connect
 function showPlanned(name: ClientName, { client, file, entry, hooks }: Planned, options: ConnectOptions): void {
   const config = { [client.servers]: { [options.name]: entry } };
   if (options.json === true) {
-    const planned =
-      hooks === null ? {} : { hooks: { file: hooks.file, config: { hooks: hooks.wanted }, change: null } };
+    const planned = hooks === null ? {} : { hooks: { file: hooks.file, config: hooks.config, change: null } };
     printJson({ client: name, file, server: options.name, entry, config, change: null, backup: null, ...planned });
     return;
   }
@@ -194,7 +194,7 @@ function showPlanned(name: ClientName, { client, file, entry, hooks }: Planned, 
   if (hooks !== null) {
     printLine(`And its hooks, in ${hooks.file}:`);
     printLine();
-    printJson({ hooks: hooks.wanted });
+    printJson(hooks.config);
     printLine();
   }
   if (name === 'claude-code') {

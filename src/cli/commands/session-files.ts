@@ -19,7 +19,7 @@ interface ImportOptions extends CommonOptions {
 }
 
 interface Imported {
-  readonly session: string;
+  readonly session_id: string;
   readonly outcome: 'new' | 'added' | 'unchanged';
   readonly holder: string;
   readonly goal: string;
@@ -88,7 +88,17 @@ function fileOf(named: string | undefined, { from, latest = false }: ImportOptio
 }
 
 function importLines(file: string, done: Imported): string[] {
-  const { session, outcome, messages, calls, in_doubt: inDoubt, length, left_out: leftOut, torn, receipt } = done;
+  const {
+    session_id: session,
+    outcome,
+    messages,
+    calls,
+    in_doubt: inDoubt,
+    length,
+    left_out: leftOut,
+    torn,
+    receipt,
+  } = done;
   const said = {
     new: `Imported as session ${session}: ${messages} messages with ${calls} tool calls.`,
     added: `Added to session ${session}: ${messages} messages with ${calls} tool calls; it has ${length} now.`,
@@ -98,7 +108,7 @@ function importLines(file: string, done: Imported): string[] {
     said,
     `  from      ${printable(file)}`,
     ...(done.goal === '' ? [] : [`  goal      ${printable(done.goal.split('\n', 1)[0] ?? '').slice(0, 200)}`]),
-    `  held by   ${done.holder}; another agent goes on with it by handoff_accept (latest, session ${session})`,
+    `  held by   ${done.holder}; another agent goes on with it by handoff_accept with latest and session_id`,
     ...(inDoubt === 0 ? [] : [`  in doubt  ${inDoubt} tool calls have no result: find out before you repeat them`]),
     ...(torn ? ['  torn      the last line is not whole; it is left for the next time'] : []),
     ...leftOut.map((line) => `  left out  ${printable(line)}`),
@@ -109,7 +119,7 @@ function importLines(file: string, done: Imported): string[] {
 async function exportSession(id: string, options: CommonOptions & { readonly out: string }): Promise<void> {
   const done = await ask<{ out: string; messages: number; hash: string; receipt: number }>(configOf(options), {
     tool: 'session_export',
-    input: { session: id, out: resolve(options.out) },
+    input: { session_id: id, out: resolve(options.out) },
     access: 'write',
   });
   if (options.json === true) printJson(done);

@@ -34,6 +34,11 @@ export function claudeHooks(command: (hook: string) => string): Hooks {
   };
 }
 
+/** The groups as they stand in settings that have nothing else. */
+export function hooksMember(wanted: Hooks): { readonly hooks: Readonly<Record<string, readonly HookGroup[]>> } {
+  return { hooks: Object.fromEntries(Object.entries(wanted).map(([event, group]) => [event, [group]])) };
+}
+
 /** Adds the groups, or brings those that are there up to date. */
 export function addHooks(text: string, wanted: Hooks): Edited {
   const before = parse(text, PLACE);
