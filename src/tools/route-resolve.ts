@@ -4,6 +4,7 @@ import type { Choice } from '../mind/router/choose.ts';
 import { PROVIDER_MODULES } from '../mind/router/providers/index.ts';
 import type { CompletionRequest } from '../mind/router/request.ts';
 import { listBenched } from '../substrate/benched.ts';
+import { payerOf } from '../substrate/identity/grants.ts';
 import type { Headroom } from '../substrate/ledger/ledger.ts';
 import { headroom } from '../substrate/ledger/ledger.ts';
 import { Labels } from '../substrate/ledger/model.ts';
@@ -85,7 +86,7 @@ export const routeResolve = defineTool({
       const routing = await resolveRouting(db, role, dispatch);
       if (routing === null) return noRoute(role, dispatch);
       const benched = await listBenched(db, now, routing.policyVersion);
-      const spender = { role, agent: actor.id, session: request.session, labels: request.labels };
+      const spender = { role, agent: await payerOf(db, actor), session: request.session, labels: request.labels };
       const ceilings = await readCeilings(db);
       const left = await headroom(db, { spender, ceilings, timezone: await readTimezone(db), now });
       const provider = (name: keyof typeof PROVIDER_MODULES) => PROVIDER_MODULES[name];

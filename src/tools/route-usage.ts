@@ -7,6 +7,7 @@ import { noteEditsIfServing } from '../substrate/policy/outside.ts';
 import { readCeilings, readTimezone } from '../substrate/policy/policy.ts';
 import { isoTime } from '../substrate/sources.ts';
 import { COVERED } from './covered.ts';
+import { payerOf } from '../substrate/identity/grants.ts';
 import { defineTool } from './define.ts';
 import { lines } from './text.ts';
 
@@ -58,13 +59,14 @@ export const routeUsage = defineTool({
   text: sayUsage,
   handler: async ({ period, limit }, { actor, substrate }): Promise<Output> => {
     await noteEditsIfServing(substrate);
-    const only = actor.kind === 'helper' ? actor.id : null;
     const now = substrate.sources.now();
-    const { timezone, told } = await substrate.read(async (db) => {
+    const { timezone, only, told } = await substrate.read(async (db) => {
       const zone = await readTimezone(db);
       const ceilings = await readCeilings(db);
+      const only = actor.kind === 'helper' ? await payerOf(db, actor) : null;
       return {
         timezone: zone,
+        only,
         told: await usage(db, { ceilings, timezone: zone, now, period, onlyAgent: only, limit }),
       };
     });

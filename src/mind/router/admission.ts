@@ -12,6 +12,7 @@ import { putContent } from '../../substrate/content.ts';
 import { admit } from '../../substrate/ledger/ledger.ts';
 import type { Hold } from '../../substrate/ledger/model.ts';
 import type { Ceiling, ProviderName, Routing } from '../../substrate/policy/model.ts';
+import { payerOf } from '../../substrate/identity/grants.ts';
 import { hasUnnotedEdits } from '../../substrate/policy/outside.ts';
 import type { PolicySnapshot } from '../../substrate/policy/policy.ts';
 import { ceilingsOf, readPolicy, timezoneOf } from '../../substrate/policy/policy.ts';
@@ -169,7 +170,7 @@ async function hold(
       id: attemptId(call.id, call.attempts + 1),
       spender: {
         role: request.role,
-        agent: asker.actor.id,
+        agent: await payerOf(op, asker.actor),
         session: request.session,
         labels: request.labels,
       },

@@ -5,6 +5,7 @@
  * another one issued goes when that one goes.
  */
 import { SeedError } from '../../errors.ts';
+import type { Actor } from '../actor.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 
 export interface Grant {
@@ -147,6 +148,23 @@ export async function grantFamily(db: ReadHandle, id: string): Promise<string[]>
     id,
   );
   return rows.map((row) => row.id);
+}
+
+/**
+ * The name of the grant at the top of the chain that an actor's was issued by: whose spending it is.
+ * Otherwise whoever may register keys could spend under as many names as it likes.
+ */
+export async function payerOf(db: ReadHandle, { id, grant }: Pick<Actor, 'id' | 'grant'>): Promise<string> {
+  if (grant === null) return id;
+  const top = await db.get<{ name: string } & Row>(
+    `WITH RECURSIVE chain (id, name, parent) AS (
+       SELECT id, name, parent FROM substrate_grants WHERE id = ?
+       UNION ALL
+       SELECT g.id, g.name, g.parent FROM substrate_grants g JOIN chain c ON g.id = c.parent
+     ) SELECT name FROM chain WHERE parent IS NULL`,
+    grant,
+  );
+  return top?.name ?? id;
 }
 
 /** Removes a grant and everything issued under it; resolves to the ids removed. */

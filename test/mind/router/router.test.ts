@@ -397,6 +397,38 @@ test('[LOCK-MEMBRANE-2] removing a grant cancels its work, which is settled', as
   expect(seed.work.get('g1')?.size).toBe(0);
 });
 
+test('[LOCK-RUNTIME-3] what a key issued under another spends counts for the one at the top: no second purse by a second name', async () => {
+  using dir = scratch();
+  const policy = POLICY.replace(
+    '  - { scope: seed, window: day, usd: "1.00" }',
+    '  - { scope: seed, window: day, usd: "1.00" }\n  - { scope: "agent:top", window: day, usd: "0.000020" }',
+  ).replace('max_output_tokens: 1000\n    min_output_tokens: 10', 'max_output_tokens: 1\n    min_output_tokens: 1');
+  await using seed = await open(dir, { policy, scripts: { 'a/m': says('Paid.') } });
+  await seed.substrate.operate({ action: 'key.issue', actor: SEED }, async (op) => {
+    for (const [id, parent] of [
+      ['top', null],
+      ['child', 'top'],
+      ['grandchild', 'child'],
+      ['stranger', null],
+    ] as const) {
+      await op.run(
+        `INSERT INTO substrate_grants (id, name, door, kind, scopes, surface, parent, created_at)
+          VALUES (?, ?, 'http', 'helper', '[]', 'daily', ?, 0)`,
+        id,
+        id,
+        parent,
+      );
+    }
+  });
+  const ask = async (id: string): Promise<string> => {
+    const as = asker({}, { ...asker().actor, id, grant: id });
+    return (await seed.router.complete(asks('Hi'), as, PATIENT)).outcome.code ?? 'ok';
+  };
+  expect(await ask('grandchild')).toBe('over_ceiling');
+  // The control: the same call by somebody else is paid.
+  expect(await ask('stranger')).toBe('ok');
+});
+
 test('a target that asks for a pause is not asked until it is over', async () => {
   using dir = scratch();
   await using seed = await open(dir, {
