@@ -20,7 +20,8 @@ export const handoffOffer = defineTool({
   input: z.strictObject({
     session_id: SessionId.optional(),
     to: z
-      .union([z.literal(ANYBODY), z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a name')])
+      .string()
+      .regex(/^(?:\*|[a-z0-9][a-z0-9._-]{0,63})$/, 'a name, or *')
       .default(ANYBODY)
       .describe('A name; * is whoever has the token'),
     note: z.string().max(2_000).default(''),

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { beginSession, noteCheckpoint, pickHeld } from '../substrate/sessions/work.ts';
 import { defineTool } from './define.ts';
-import { CHECKPOINT_FIELDS, checkpointOf, SessionId } from './session-schema.ts';
+import { CHECKPOINT_FIELDS, checkpointOf } from './session-schema.ts';
 
 export const sessionCheckpoint = defineTool({
   name: 'session_checkpoint',
@@ -14,9 +14,10 @@ export const sessionCheckpoint = defineTool({
   annotations: { idempotent: true },
   input: z.strictObject({
     session_id: z
-      .union([SessionId, z.literal('new')])
+      .string()
+      .regex(/^(?:new|[0-9a-f]{32})$/, 'an id, or new')
       .optional()
-      .describe('"new" begins another'),
+      .describe('new begins another'),
     ...CHECKPOINT_FIELDS,
   }),
   output: z.object({ session_id: z.string(), epoch: z.int(), opened: z.boolean(), receipt: z.int() }),

@@ -3,7 +3,7 @@ import { beginSession } from '../substrate/sessions/work.ts';
 import { defineTool } from './define.ts';
 import { CHECKPOINT_FIELDS, checkpointOf, Micro } from './session-schema.ts';
 
-const { goal, constraints, acceptance } = CHECKPOINT_FIELDS;
+const { goal, constraints, more } = CHECKPOINT_FIELDS;
 
 export const sessionOpen = defineTool({
   name: 'session_open',
@@ -16,7 +16,7 @@ export const sessionOpen = defineTool({
   input: z.strictObject({
     goal: goal.unwrap(),
     constraints,
-    acceptance,
+    more,
     budget_micro_usd: Micro.optional().describe('What its model calls may cost in all'),
     deadline: z.iso.datetime().optional(),
   }),

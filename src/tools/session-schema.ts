@@ -1,6 +1,8 @@
 /** Sessions as tools take and show them. */
 import * as z from 'zod';
-import type { Checkpoint, CheckpointInput, Session, StoredMessage, ToolState } from '../substrate/sessions/model.ts';
+import { SeedError } from '../errors.ts';
+import type { Checkpoint, Session, StoredMessage, ToolState } from '../substrate/sessions/model.ts';
+import { CheckpointInput } from '../substrate/sessions/model.ts';
 import { dollars } from '../substrate/ledger/money.ts';
 import { isoTime } from '../substrate/sources.ts';
 import type { Message, Part } from '../substrate/transcript.ts';
@@ -19,21 +21,31 @@ export const CHECKPOINT_FIELDS = {
   done: Lines,
   next: z.string().max(2_000).optional(),
   open: Lines.describe('Open questions'),
-  plan: Lines,
   constraints: Lines.describe('Handed on word for word'),
-  acceptance: Lines,
-  decisions: z
-    .array(z.strictObject({ what: z.string().min(1).max(2_000), why: z.string().min(1).max(2_000) }))
-    .max(100)
-    .optional(),
-  artefacts: Lines.describe('Files, branches, links'),
-  memory: z.array(z.string().min(1).max(100)).max(32).optional().describe('Memory spaces in use'),
+  more: z
+    .record(z.string().max(20), z.array(z.unknown()).max(100))
+    .optional()
+    .describe('Lists: plan, acceptance, artefacts, memory (spaces in use), decisions [{what, why}]'),
 };
 
-/** The checkpoint among a tool's arguments. */
-export function checkpointOf(input: CheckpointInput): CheckpointInput {
-  const { goal, done, next, open, plan, constraints, acceptance, decisions, artefacts, memory } = input;
-  return { goal, done, next, open, plan, constraints, acceptance, decisions, artefacts, memory };
+/** Spelled out in each list of tools, they would cost more than they are worth; they are parsed all the same. */
+const More = CheckpointInput.pick({ plan: true, acceptance: true, artefacts: true, memory: true, decisions: true });
+
+export interface CheckpointArguments extends Pick<CheckpointInput, 'goal' | 'done' | 'next' | 'open' | 'constraints'> {
+  readonly more?: Readonly<Record<string, readonly unknown[]>> | undefined;
+}
+
+/** The checkpoint among a tool's arguments. @throws SeedError `invalid_input` */
+export function checkpointOf({ more = {}, ...input }: CheckpointArguments): CheckpointInput {
+  const { goal, done, next, open, constraints } = input;
+  const parsed = More.safeParse(more);
+  if (parsed.success) return { goal, done, next, open, constraints, ...parsed.data };
+  const [issue] = parsed.error.issues;
+  const argument = ['more', ...(issue?.path ?? [])].join('.');
+  throw new SeedError('invalid_input', `${argument} is not acceptable: ${issue?.message ?? 'it has the wrong form'}.`, {
+    hint: 'more takes plan, acceptance, artefacts, memory and decisions, each a list.',
+    data: { argument },
+  });
 }
 
 const OpenCall = z.object({ call: z.string(), name: z.string(), key: z.string(), state: z.string() });

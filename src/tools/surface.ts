@@ -24,25 +24,23 @@ interface ObjectSchema {
   readonly [keyword: string]: unknown;
 }
 
-/** Lengths from which on a bound is a guard, of which whoever meets it is told, and no news for anybody else. */
-const LENGTH_GUARD = 64;
-
 /**
- * JSON Schema without what only costs tokens: the dialect (MCP's default), bounds of safe integers and of
- * long texts and lists, and that other parts of a free object may be anything.
+ * What only guards: whoever oversteps it is refused in words that name the argument and what it should be,
+ * and nobody else needs to know.
  */
+const GUARDS = ['maxLength', 'minLength', 'maxItems', 'minItems', 'pattern', 'propertyNames', 'additionalProperties'];
+/** From here on a bound of a number is a guard, too. */
+const NUMBER_GUARD = 100_000;
+
+/** JSON Schema without what only costs tokens: the dialect (MCP's default), and guards. */
 function toSchema(schema: z.ZodType, io: 'input' | 'output'): ObjectSchema {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
     io,
     override: ({ jsonSchema }) => {
       if (typeof jsonSchema['as'] === 'string') referTo(jsonSchema, jsonSchema['as']);
-      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-      if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
-      if ((jsonSchema.maxLength ?? 0) >= LENGTH_GUARD) delete jsonSchema.maxLength;
-      if ((jsonSchema.maxItems ?? 0) >= LENGTH_GUARD) delete jsonSchema.maxItems;
-      if (jsonSchema.minLength === 1) delete jsonSchema.minLength;
-      if (jsonSchema.propertyNames !== undefined) delete jsonSchema.propertyNames;
-      if (isAnything(jsonSchema.additionalProperties)) delete jsonSchema.additionalProperties;
+      for (const guard of GUARDS) delete jsonSchema[guard];
+      if (Math.abs(jsonSchema.maximum ?? 0) >= NUMBER_GUARD) delete jsonSchema.maximum;
+      if (Math.abs(jsonSchema.minimum ?? 0) >= NUMBER_GUARD) delete jsonSchema.minimum;
     },
   });
   return { ...rest, type: 'object' };
@@ -53,10 +51,6 @@ function referTo(jsonSchema: Record<string, unknown>, tool: string): void {
   const { type } = jsonSchema;
   for (const keyword of Object.keys(jsonSchema)) delete jsonSchema[keyword];
   Object.assign(jsonSchema, { type, description: `As in ${tool}` });
-}
-
-function isAnything(schema: unknown): boolean {
-  return typeof schema === 'object' && schema !== null && Object.keys(schema).length === 0;
 }
 
 type Schema = Readonly<Record<string, unknown>>;

@@ -70,6 +70,16 @@ test('one short call opens a session, and the next ones add to it', async () => 
   );
   const other = said(await ann.call('session_checkpoint', { session_id: 'new', goal: 'Another' }));
   expect(other['opened']).toBe(true);
+  const decisions = [{ what: 'green', why: 'it was there' }];
+  await ann.call('session_checkpoint', { session_id: other['session_id'], more: { decisions, plan: ['a'] } });
+  expect(said(await ann.call('session_get', { session_id: other['session_id'] }))).toMatchObject({
+    checkpoint: { goal: 'Another', decisions, plan: ['a'] },
+  });
+  const wrong = { session_id: other['session_id'], more: { decisions: [{ what: 'no why' }] } };
+  expect(said(await ann.call('session_checkpoint', wrong))).toMatchObject({
+    code: 'invalid_input',
+    argument: 'more.decisions.0.why',
+  });
   expect(said(await ann.call('session_checkpoint', { next: 'which?' }))).toMatchObject({
     code: 'invalid_input',
     argument: 'session_id',
