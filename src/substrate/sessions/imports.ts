@@ -84,6 +84,18 @@ export async function findImport(db: ReadHandle, session: string): Promise<Impor
   return row === undefined ? null : toRecord(row);
 }
 
+/** The client's own bookkeeping, which nobody misses. */
+const NO_LOSS = /^(?:records|items) of type /;
+const LOSSES_MAX = 10;
+
+/** What a session lacks of the transcript that it came from, in words; nothing for one that was written here. */
+export async function importLosses(db: ReadHandle, session: string): Promise<string[]> {
+  const record = await findImport(db, session);
+  if (record === null) return [];
+  const losses = Object.entries(record.leftOut).filter(([kind]) => !NO_LOSS.test(kind));
+  return losses.slice(0, LOSSES_MAX).map(([kind, count]) => `Not imported from ${record.client}: ${count} ${kind}.`);
+}
+
 /** Tool calls of a session of which nobody knows whether they were carried out. */
 export async function countInDoubt(db: ReadHandle, session: string): Promise<number> {
   const row = await db.get<{ open: number } & Row>(
@@ -346,7 +358,8 @@ export async function continued(db: ReadHandle, before: ImportRecord): Promise<S
       data: { session: session.id, epoch: session.epoch },
     });
   }
-  if (session.length !== before.length || now?.bytes !== before.bytes) {
+  const isAsLeft = session.length === before.length && now?.bytes === before.bytes && session.stepCall === null;
+  if (!isAsLeft) {
     throw new SeedError('conflict', `The session ${session.id} that this file became has gone on by itself.`, {
       hint: 'Look at it with `seed session show`; what was imported before stays as it is.',
       data: { session: session.id },

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import type { Json } from '../../formats/canonical.ts';
 import { canonicalize } from '../../formats/canonical.ts';
 import type { ReadHandle } from '../store/store.ts';
+import { importLosses } from './imports.ts';
 import type { Checkpoint, Session, StoredMessage } from './model.ts';
 import { listMessages, listOpenTools } from './sessions.ts';
 
@@ -91,6 +92,7 @@ export async function makePackage(db: ReadHandle, session: Session, facts: Packa
     lineage: facts.lineage,
     checkpoint: facts.checkpoint,
     losses: [
+      ...(await importLosses(db, session.id)),
       ...lossOf(last.length - tail.length, 'of the last messages are too long for the package; session_get has them'),
       ...lossOf(open.length - tools.length, 'or more open tool calls are not listed; session_get has them'),
     ],

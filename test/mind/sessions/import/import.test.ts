@@ -7,6 +7,7 @@ import { importTranscript } from '../../../../src/mind/sessions/import/import.ts
 import { exportSession } from '../../../../src/mind/sessions/export.ts';
 import { OWNER } from '../../../../src/substrate/actor.ts';
 import { insertGrant } from '../../../../src/substrate/identity/grants.ts';
+import { importLosses } from '../../../../src/substrate/sessions/imports.ts';
 import { findTool, leaseUntil, listMessages, listOpenTools } from '../../../../src/substrate/sessions/sessions.ts';
 import type { Substrate } from '../../../../src/substrate/substrate.ts';
 import type { Message } from '../../../../src/substrate/transcript.ts';
@@ -132,6 +133,11 @@ describe('a transcript of Claude Code', () => {
           hash: session.runningHash,
         },
       },
+    ]);
+    const losses = await seed.substrate.read((db) => importLosses(db, session.id));
+    expect(losses).toEqual([
+      'Not imported from claude-code: 1 records of subagents, whose results stand in the transcript.',
+      'Not imported from claude-code: 1 thoughts without a signature.',
     ]);
     const open = await seed.substrate.read((db) => listOpenTools(db, session.id, 10));
     expect(open).toMatchObject([{ call: 'toolu_02', name: 'Bash', state: 'in_doubt' }]);
@@ -341,10 +347,11 @@ describe('who holds an import', () => {
       ['UPDATE substrate_sessions SET epoch = epoch + 1 WHERE id = ?', 'superseded'],
       ["UPDATE substrate_sessions SET status = 'closed' WHERE id = ?", 'session_closed'],
       ['UPDATE substrate_sessions SET length = length + 1 WHERE id = ?', 'conflict'],
+      ["UPDATE substrate_sessions SET step_call = 'c' WHERE id = ?", 'conflict'],
     ] as const;
     for (const [index, [sql, code]] of cases.entries()) {
       const marked = { type: 'summary', summary: `mark ${index}` };
-      const path = file(dir, `${code}.jsonl`, jsonl([marked, ...CLAUDE_RECORDS]));
+      const path = file(dir, `${index}.jsonl`, jsonl([marked, ...CLAUDE_RECORDS]));
       const { session } = await load(substrate, path);
       await substrate.operate({ action: 'test.move', actor: OWNER }, (op) => op.run(sql, session.id));
       appendFileSync(path, jsonl(CLAUDE_TAIL));
@@ -380,6 +387,74 @@ describe('files that are no transcripts', () => {
     expect(await codeOf(load(seed.substrate, real, 'codex'))).toBe('invalid_input');
     // The control: the file that the link leads to is fine.
     expect((await load(seed.substrate, real)).outcome).toBe('new');
+  });
+});
+
+describe('large and interrupted imports', () => {
+  it('takes lines of any length, wherever they are cut in reading', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const said = Array.from({ length: 60 }, (_, index) => `${index} ${'é👩‍👧 '.repeat(3_000 + index * 7)}`);
+    const path = file(
+      dir,
+      'a.jsonl',
+      jsonl(said.map((content) => ({ type: 'user', message: { role: 'user', content } }))),
+    );
+    // Longer than any line may be: skipped, and what follows it is read.
+    appendFileSync(path, `{"type":"user","message":{"content":"${'x'.repeat(33 * 1024 * 1024)}"}}\n`);
+    appendFileSync(path, jsonl([{ type: 'user', message: { role: 'user', content: 'the last' } }]));
+    const { session, leftOut } = await load(seed.substrate, path);
+    const messages = await transcript(seed.substrate, session.id);
+    const texts = messages.map(({ parts }) => parts.map((part) => (part.type === 'text' ? part.text : '')).join(''));
+    expect(texts).toEqual([...said, 'the last']);
+    expect(leftOut).toEqual(['1 lines that are too long']);
+  });
+
+  it('forgets what one that was cut off has left', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    await seed.substrate.maintain(async (tx) => {
+      for (let index = 0; index < 1_200; index++) {
+        await tx.run(
+          'INSERT INTO substrate_staged_messages VALUES (?, ?, ?, ?)',
+          'dead',
+          index,
+          '{}',
+          new Uint8Array(32),
+        );
+      }
+    });
+    expect(await staged(seed.substrate)).toBe(1_200);
+    const { messages } = await load(seed.substrate, file(dir, 'a.jsonl', jsonl(CLAUDE_RECORDS)));
+    expect([messages, await staged(seed.substrate)]).toEqual([9, 0]);
+  });
+
+  it('leaves nothing but what was before when it is stopped', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const path = file(dir, 'a.jsonl', jsonl(CLAUDE_RECORDS));
+    const stop = new AbortController();
+    stop.abort();
+    const { size } = await seed.substrate.log();
+    const stopped = importTranscript(seed.substrate, {
+      actor: OWNER,
+      path,
+      from: 'claude-code',
+      as: null,
+      signal: stop.signal,
+      onProgress: () => {},
+    });
+    expect(await codeOf(stopped)).toBe('interrupted');
+    expect([(await seed.substrate.log()).size, await staged(seed.substrate)]).toEqual([size, 0]);
+  });
+
+  it('becomes one session where the same file is imported several times at once', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const path = file(dir, 'a.jsonl', jsonl(CLAUDE_RECORDS));
+    const all = await Promise.all([load(seed.substrate, path), load(seed.substrate, path), load(seed.substrate, path)]);
+    expect(all.map(({ outcome }) => outcome).toSorted()).toEqual(['new', 'unchanged', 'unchanged']);
+    expect(new Set(all.map(({ session }) => session.id)).size).toBe(1);
   });
 });
 
