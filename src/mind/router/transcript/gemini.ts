@@ -127,6 +127,8 @@ function responseParts({ call, content, status }: Answered, { names }: Writing):
   ];
 }
 
+const UNUSED: Loss = { message: null, what: 'opaque reasoning of a call that is not there' };
+
 function modelParts({ parts }: Extract<Turn, { side: 'assistant' }>, { names, losses }: Writing): GeminiPart[] {
   const written: GeminiPart[] = [];
   let signature: string | null = null;
@@ -135,8 +137,10 @@ function modelParts({ parts }: Extract<Turn, { side: 'assistant' }>, { names, lo
     if (part.type === 'opaque') {
       const own = GeminiSignature.safeParse(parseLoosely(part.data));
       if (!own.success) losses.push({ message: null, what: 'opaque reasoning that is not in the provider’s form' });
-      else if (own.data.on === 'functionCall') signature = own.data.thoughtSignature;
-      else written.push({ text: '', thoughtSignature: own.data.thoughtSignature });
+      else if (own.data.on === 'functionCall') {
+        if (signature !== null) losses.push(UNUSED);
+        signature = own.data.thoughtSignature;
+      } else written.push({ text: '', thoughtSignature: own.data.thoughtSignature });
     } else if (part.type === 'text') {
       written.push({ text: part.text });
     } else {
@@ -151,5 +155,6 @@ function modelParts({ parts }: Extract<Turn, { side: 'assistant' }>, { names, lo
       signed = true;
     }
   }
+  if (signature !== null) losses.push(UNUSED);
   return written;
 }

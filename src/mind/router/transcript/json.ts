@@ -7,8 +7,10 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** An escaped surrogate: the parsed string may have half of a pair. */
 const MAYBE_TORN = /\\u[dD][89a-fA-F]/;
-/** More digits than a double keeps. */
-const LONG_NUMBER = /\d{16}/;
+/** More digits than a double keeps, or beyond its range. */
+const INEXACT_NUMBER = /\d{16}|\d[eE][+-]?\d{3}/;
+/** Each string, with its colon where it is a key. */
+const STRINGS = /"(?:[^"\\]|\\.)*"(\s*:)?/g;
 
 /** The object of a text that was checked to be one. */
 export function parseObject(text: string): JsonObject {
@@ -35,7 +37,30 @@ export function parseLoosely(text: string): unknown {
 
 /** What parsing a call's arguments may change. */
 export function argumentLosses(text: string): Loss[] {
-  return LONG_NUMBER.test(text) ? [{ message: null, what: 'digits of a long number in a tool call’s arguments' }] : [];
+  return [
+    ...(INEXACT_NUMBER.test(text) ? ['digits of a long number'] : []),
+    ...(MAYBE_TORN.test(text) && isTorn(JSON.parse(text)) ? ['half of a surrogate pair'] : []),
+    ...(hasRepeatedKey(text) ? ['all but the last of a repeated key'] : []),
+  ].map((what) => ({ message: null, what: `${what} in a tool call’s arguments` }));
+}
+
+function isTorn(value: unknown): boolean {
+  if (typeof value === 'string') return !value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([key, each]) => !key.isWellFormed() || isTorn(each));
+}
+
+/** JSON's grammar allows it, and parsers keep the last (RFC 8259 §4). */
+function hasRepeatedKey(text: string): boolean {
+  let written = 0;
+  for (const [, colon] of text.matchAll(STRINGS)) if (colon !== undefined) written += 1;
+  return written > 1 && written > keysIn(JSON.parse(text));
+}
+
+function keysIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const inner = Object.values(value).reduce((count: number, each) => count + keysIn(each), 0);
+  return Array.isArray(value) ? inner : inner + Object.keys(value).length;
 }
 
 /**
