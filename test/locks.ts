@@ -12,31 +12,31 @@ export const LOCKS: readonly Lock[] = [
     id: 'LOCK-RUNTIME-1',
     statement:
       "Policy lives in the seed's own database. No target, model, tier, price or ceiling is a constant in the code.",
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-RUNTIME-2',
     statement:
       'An unknown role or target, or a policy that does not parse, resolves to null: the call is refused and no socket is opened. There is no default fallback.',
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-RUNTIME-3',
     statement:
       'No reservation is admitted unless spent + held + bound ≤ limit for every ceiling that applies, under concurrency and `kill -9`. A refusal is a 429 with one audit receipt and no model call. A report above the bound is booked truthfully, receipted `bound_exceeded`, and benches the model. A hold and its settlement belong to the window of admission; settling happens once.',
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-RUNTIME-4',
     statement:
       "Every decision that touches a ceiling and every model call, each failed attempt included, has a receipt with input and output hash, target, model asked for, model that answered, policy and price version. No byte leaves before the attempt's intent is durable; no result is called final before its outcome is. Partial text is provisional; a cut leaves an `incomplete` outcome with the hash of what was given out.",
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-RUNTIME-5',
     statement:
       "Tier 1 is dispatched by the drain alone, on schedule or by the owner. Which models are tier 1 is read from policy. On demand means `seed route drain` on the owner's socket. Dispatch is an unforgeable in-process value, not a string that a caller can send.",
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-RECEIPT-1',
