@@ -18,10 +18,13 @@ import type { Message } from '../transcript.ts';
 import { EMPTY_TRANSCRIPT, extendTranscript, messageHash, messageText } from '../transcript.ts';
 import type { Operation } from '../writer.ts';
 import type { CheckpointInput, Session } from './model.ts';
-import { LEASE_MS, openSession, renewLease, sessionOf } from './sessions.ts';
+import { closeSession, IMPORTED, LEASE_MS, openSession, renewLease, sessionOf } from './sessions.ts';
 
 /** Messages that one import may take. */
 export const IMPORT_MESSAGES_MAX = 500_000;
+
+/** Sessions that came from the conversations of one agent's client and stay open. */
+export const OPEN_IMPORTS_MAX = 20;
 
 /** Sessions that began with the same line, such as one client session that was resumed twice. */
 const CANDIDATES_MAX = 20;
@@ -293,6 +296,7 @@ export async function landImport(substrate: Substrate, staging: Staging, landing
   const id = before?.session ?? newId(substrate.sources);
   const { value, seq } = await substrate.operate({ action: 'session.import', actor }, async (op) => {
     op.receipt({ subject: { type: 'session', id } });
+    const closed = before === null && holder.grant !== null ? await closeOldest(op, holder.grant) : 0;
     const base =
       before === null
         ? await openSession(op, holder, {
@@ -301,7 +305,7 @@ export async function landImport(substrate: Substrate, staging: Staging, landing
             scopes: holder.grant === null ? Object.keys(SCOPES) : [...holder.scopes].toSorted(),
             budgetMicroUsd: null,
             deadline: null,
-            origin: `imported:${file.client}`,
+            origin: `${IMPORTED}${file.client}`,
           })
         : await continued(op, before);
     const landed = await staging.land(op, base);
@@ -310,6 +314,7 @@ export async function landImport(substrate: Substrate, staging: Staging, landing
     const { messages, calls } = staging.counts;
     op.receipt({
       detail: {
+        closed,
         from: file.client,
         bytes: file.bytes - (before?.bytes ?? 0),
         messages,
@@ -324,6 +329,18 @@ export async function landImport(substrate: Substrate, staging: Staging, landing
   });
   substrate.sessions.changed(id, [value.session.holder]);
   return { ...value, receipt: seq };
+}
+
+/**
+ * A client that has every conversation taken over must not fill its agent's room with them: all but the
+ * newest are closed, and can still be read.
+ */
+async function closeOldest(op: Operation, grant: string): Promise<number> {
+  const old = `SELECT id FROM substrate_sessions WHERE holder = ? AND status = 'open' AND epoch = 1 AND origin LIKE '${IMPORTED}%'
+    ORDER BY changed_at DESC, id LIMIT 100 OFFSET ${OPEN_IMPORTS_MAX - 1}`;
+  const closed = await op.all<{ id: string } & Row>(old, grant);
+  for (const session of closed) await closeSession(op, session);
+  return closed.length;
 }
 
 /**

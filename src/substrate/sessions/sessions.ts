@@ -11,6 +11,14 @@ import type { Operation } from '../writer.ts';
 import type { Checkpoint, CheckpointInput, Session, StoredMessage, ToolState } from './model.ts';
 import { CHECKPOINT_BYTES_MAX, NO_CHECKPOINT } from './model.ts';
 
+/** What the origin of a session begins with that came from elsewhere. */
+export const IMPORTED = 'imported:';
+
+/** Whether it is a client's conversation still, which nobody has handed over. */
+export function isConversation({ origin, epoch }: Session): boolean {
+  return origin.startsWith(IMPORTED) && epoch === 1;
+}
+
 /** How long a holder that says nothing keeps its session from being taken over, in milliseconds. */
 export const LEASE_MS = 10 * 60 * 1_000;
 
@@ -320,7 +328,7 @@ export async function setStepCall(op: Operation, { id }: Session, call: string |
   await renewLease(op, id, op.now);
 }
 
-export async function closeSession(op: Operation, { id }: Session): Promise<void> {
+export async function closeSession(op: Operation, { id }: Pick<Session, 'id'>): Promise<void> {
   await op.run("UPDATE substrate_sessions SET status = 'closed', changed_at = ? WHERE id = ?", op.now, id);
   await op.run('DELETE FROM substrate_session_leases WHERE session = ?', id);
 }

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { SeedError } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
+import { findCall } from '../calls.ts';
 import { SCOPES } from '../identity/scopes.ts';
 import { newId } from '../sources.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
@@ -22,6 +23,8 @@ import {
   controlledSession,
   findTool,
   heldSession,
+  isConversation,
+  LEASE_MS,
   listHeld,
   listMessages,
   openSession,
@@ -57,14 +60,19 @@ function scopesOf({ grant, scopes }: Actor): string[] {
 
 /**
  * The session that is meant: the named one, or the only one that the actor holds; null where it holds none.
+ * What its client's conversations became by themselves stands back behind what it opened or took over; of
+ * several of those the newest is meant, unless another one goes on beside it.
  *
  * @throws SeedError `invalid_input` where it holds several
  */
 export async function pickHeld(db: ReadHandle, actor: Actor, named: string | undefined): Promise<string | null> {
   if (named !== undefined) return named;
-  const [only, ...others] = await listHeld(db, actor.grant, NAMED_MAX);
-  if (others.length === 0) return only?.id ?? null;
-  const names = [only, ...others].map((session) => session?.id ?? '').join(', ');
+  const held = await listHeld(db, actor.grant, NAMED_MAX);
+  const own = held.filter((session) => !isConversation(session));
+  const [newest, before] = own.length > 0 ? own : held;
+  if (newest === undefined || before === undefined) return newest?.id ?? null;
+  if (own.length === 0 && newest.changedAt - before.changedAt > LEASE_MS) return newest.id;
+  const names = held.map(({ id }) => id).join(', ');
   throw new SeedError('invalid_input', `You hold several sessions: ${names}.`, {
     hint: 'Say which one with session_id.',
     data: { argument: 'session_id' },
@@ -284,11 +292,13 @@ export async function beginStep(substrate: Substrate, id: string, step: NewStep)
     op.receipt({ subject: { type: 'session', id } });
     const session = await heldSession(op, id, step);
     const known = await findKey(op, session, step);
+    const done = known?.call ?? null;
+    if (done !== null && done !== instead && (await findCall(op, done)) !== null) {
+      return { session, call: done, fresh: false };
+    }
     if (session.stepCall !== null && session.stepCall !== instead) {
       return { session, call: session.stepCall, fresh: false };
     }
-    const done = known?.call ?? null;
-    if (done !== null && done !== instead) return { session, call: done, fresh: false };
     // What takes the place of a call that never began has its messages in the transcript already.
     const isIn = known !== null || session.stepCall !== null;
     const after = isIn ? session : await addMessages(op, session, step);

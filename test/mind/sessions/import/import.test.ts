@@ -7,8 +7,16 @@ import { importTranscript } from '../../../../src/mind/sessions/import/import.ts
 import { exportSession } from '../../../../src/mind/sessions/export.ts';
 import { OWNER } from '../../../../src/substrate/actor.ts';
 import { insertGrant } from '../../../../src/substrate/identity/grants.ts';
-import { importLosses } from '../../../../src/substrate/sessions/imports.ts';
-import { findTool, leaseUntil, listMessages, listOpenTools } from '../../../../src/substrate/sessions/sessions.ts';
+import { beginSession, pickHeld } from '../../../../src/substrate/sessions/work.ts';
+import { importLosses, OPEN_IMPORTS_MAX } from '../../../../src/substrate/sessions/imports.ts';
+import {
+  findTool,
+  LEASE_MS,
+  leaseUntil,
+  listMessages,
+  listOpenTools,
+  sessionOf,
+} from '../../../../src/substrate/sessions/sessions.ts';
 import type { Substrate } from '../../../../src/substrate/substrate.ts';
 import type { Message } from '../../../../src/substrate/transcript.ts';
 import { EMPTY_TRANSCRIPT, extendTranscript, messageHash } from '../../../../src/substrate/transcript.ts';
@@ -310,29 +318,29 @@ describe('a transcript of Codex', () => {
   });
 });
 
-describe('who holds an import', () => {
-  const grant = {
-    id: 'a'.repeat(32),
-    name: 'claude-code',
-    door: 'agent',
-    kind: 'agent',
-    scopes: ['seed.status'],
-    surface: 'daily',
-    parent: null,
-    publicKey: null,
-    createdAt: 0,
-    expiresAt: null,
-  } as const;
+const GRANT = {
+  id: 'a'.repeat(32),
+  name: 'claude-code',
+  door: 'agent',
+  kind: 'agent',
+  scopes: ['seed.status'],
+  surface: 'daily',
+  parent: null,
+  publicKey: null,
+  createdAt: 0,
+  expiresAt: null,
+} as const;
 
+describe('who holds an import', () => {
   it('[LOCK-HANDOFF-3] is the owner, or the agent that is named, with no more than its own scopes', async () => {
     using dir = scratch();
     await using seed = await openSeed(dir);
     const { substrate, sources } = seed;
     const path = file(dir, 'a.jsonl', jsonl(CLAUDE_RECORDS));
     expect(await codeOf(load(substrate, path, 'claude-code', 'claude-code'))).toBe('not_found');
-    await substrate.operate({ action: 'agent.welcome', actor: OWNER }, (op) => insertGrant(op, grant));
+    await substrate.operate({ action: 'agent.welcome', actor: OWNER }, (op) => insertGrant(op, GRANT));
     const { session } = await load(substrate, path, 'claude-code', 'claude-code');
-    expect(session).toMatchObject({ holder: grant.id, holderName: 'claude-code', scopes: ['seed.status'] });
+    expect(session).toMatchObject({ holder: GRANT.id, holderName: 'claude-code', scopes: ['seed.status'] });
     // Its client had it read, so it lives; of what the owner has read that is not known.
     expect(await substrate.read((db) => leaseUntil(db, session.id))).toBeGreaterThan(sources.now());
     const other = await load(substrate, file(dir, 'r.jsonl', jsonl(CODEX_RECORDS)), 'codex');
@@ -360,6 +368,56 @@ describe('who holds an import', () => {
       expect((await substrate.log()).size).toBe(size);
       expect(await staged(substrate)).toBe(0);
     }
+  });
+});
+
+describe('an agent whose client has every conversation taken over', () => {
+  const agent = { id: 'claude-code', kind: 'agent', grant: GRANT.id, scopes: new Set<string>() } as const;
+
+  async function conversations(seed: { substrate: Substrate }, dir: Scratch, count: number): Promise<string[]> {
+    await seed.substrate.operate({ action: 'agent.welcome', actor: OWNER }, (op) => insertGrant(op, GRANT));
+    const ids: string[] = [];
+    for (let index = 0; index < count; index++) {
+      const path = file(dir, `${index}.jsonl`, jsonl([{ type: 'summary', summary: `${index}` }, ...CLAUDE_RECORDS]));
+      ids.push((await load(seed.substrate, path, 'claude-code', 'claude-code')).session.id);
+    }
+    return ids;
+  }
+
+  const age = (substrate: Substrate, id: string, ms: number) =>
+    substrate.operate({ action: 'test.age', actor: OWNER }, (op) =>
+      op.run('UPDATE substrate_sessions SET changed_at = changed_at - ? WHERE id = ?', ms, id),
+    );
+
+  it('works in the newest, unless another one goes on beside it, or it opened one itself', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const { substrate } = seed;
+    const [first = '', second = ''] = await conversations(seed, dir, 2);
+    const picked = () => substrate.read((db) => pickHeld(db, agent, undefined));
+    expect(await codeOf(picked())).toBe('invalid_input');
+    await age(substrate, first, 2 * LEASE_MS);
+    expect(await picked()).toBe(second);
+    const opening = { checkpoint: {}, budgetMicroUsd: null, deadline: null };
+    const { value: own } = await beginSession(substrate, agent, opening);
+    await age(substrate, own.id, 4 * LEASE_MS);
+    expect(await picked()).toBe(own.id);
+    // What it has taken over is its own work, wherever it came from.
+    await substrate.operate({ action: 'test.move', actor: OWNER }, (op) =>
+      op.run('UPDATE substrate_sessions SET epoch = 2 WHERE id = ?', first),
+    );
+    expect(await codeOf(picked())).toBe('invalid_input');
+  });
+
+  it('keeps the newest of them open, and the others to be read', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const ids = await conversations(seed, dir, OPEN_IMPORTS_MAX + 2);
+    const sessions = await seed.substrate.read((db) => Promise.all(ids.map((id) => sessionOf(db, id))));
+    const open = sessions.filter(({ status }) => status === 'open').map(({ id }) => id);
+    expect(open).toHaveLength(OPEN_IMPORTS_MAX);
+    expect(open).toContain(ids.at(-1));
+    expect(await transcript(seed.substrate, ids[0] ?? '')).toHaveLength(9);
   });
 });
 
