@@ -119,19 +119,24 @@ export class Steps {
     const { substrate } = this.#parts;
     const { session: id, epoch, request, key } = asked;
     const { messages } = request;
-    const { session, before, isKnown } = await substrate.read(async (db) => {
+    const { session, own, known } = await substrate.read(async (db) => {
       const held = await heldSession(db, id, { actor, epoch });
-      const call = held.stepCall ?? (await findKey(db, held, { key, messages }))?.call ?? null;
-      const isKept = call !== null && (await findCall(db, call)) !== null;
-      return { session: held, before: call, isKnown: isKept };
+      const before = (await findKey(db, held, { key, messages }))?.call ?? null;
+      const kept = [];
+      for (const call of [before, held.stepCall])
+        if (call !== null && (await findCall(db, call)) !== null) kept.push(call);
+      return { session: held, own: before, known: kept };
     });
-    if (before !== null && (isKnown || this.#running.has(before))) return this.#joined(session, before);
+    const { stepCall } = session;
+    // The same request again gets what it got, also while another step is under way.
+    const made = [own, stepCall].find((one) => one !== null && (known.includes(one) || this.#running.has(one)));
+    if (made !== undefined && made !== null) return this.#joined(session, made);
     const call = newId(substrate.sources);
-    const begun = await beginStep(substrate, id, { actor, epoch, messages, key, call, instead: before });
+    const begun = await beginStep(substrate, id, { actor, epoch, messages, key, call, instead: stepCall ?? own });
     this.#parts.fault?.('session.step.begun');
     if (!begun.fresh) return this.#joined(begun.session, begun.call);
     const running = await this.#start(begun, asked, actor);
-    return { session: begun.session, call, running, joined: session.stepCall !== null };
+    return { session: begun.session, call, running, joined: stepCall !== null };
   }
 
   #joined(session: Session, call: string): Begun {
