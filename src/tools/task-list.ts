@@ -22,12 +22,12 @@ export const taskList = defineTool({
   subject: ({ id }) => ({ type: 'task', id: id ?? '*' }),
   input: z.strictObject({
     id: TaskId.optional(),
-    mine: z.boolean().default(false).describe('Those you hold or added'),
+    mine: z.boolean().optional().describe('Held or added by you'),
     subsystem: Subsystem.optional(),
     state: z.enum(['live', 'claimable', ...STATES]).default('live'),
     due: z.enum(['overdue', 'day', 'week']).optional(),
     limit: z.int().min(1).max(100).default(20),
-    cursor: z.string().max(60).optional(),
+    cursor: z.string().max(64).optional(),
   }),
   output: z.object({
     tasks: z.array(TaskView),
@@ -49,7 +49,7 @@ export const taskList = defineTool({
       const filter = {
         state,
         subsystem,
-        ...(mine ? { mine: holderOf(actor) } : {}),
+        ...(mine === true ? { mine: holderOf(actor) } : {}),
         ...(due === undefined ? {} : { dueBy: now + DUE_WITHIN_MS[due] }),
       };
       const found = await listTasks(db, filter, { now, limit: limit + 1, after });

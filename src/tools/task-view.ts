@@ -9,14 +9,21 @@ import type { TaskRow } from '../substrate/tasks/model.ts';
 import { STATES, StatedCheck } from '../substrate/tasks/model.ts';
 import { lines } from './text.ts';
 
-export const TaskId = z.string().regex(/^t\d{1,15}$/, 'the id of a task, such as t17');
+// A refinement and not a pattern: whoever lists the tools pays for each word of a schema.
+export const TaskId = z
+  .string()
+  .max(64)
+  .refine((text) => /^t\d{1,15}$/.test(text), 'the id of a task, such as t17');
 
-export const Subsystem = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a name such as website');
+export const Subsystem = z
+  .string()
+  .max(64)
+  .refine((text) => /^[a-z0-9][a-z0-9._-]{0,63}$/.test(text), 'a name such as website');
 
 /** A moment as a caller writes it. */
 export const Moment = z
   .string()
-  .max(40)
+  .max(64)
   .refine(
     (text) => /^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text)),
     'a date, or a time such as 2026-12-01T17:00:00Z',
@@ -134,7 +141,7 @@ export function taskBlock(task: TaskDetail): string {
 }
 
 export function checkText(check: StatedCheck): string {
-  if ('file' in check) return `whether the file ${check.file} is there`;
+  if (check.file !== undefined) return `whether the file ${check.file} is there`;
   const by = check.by === undefined ? '' : ` of ${check.by}`;
   return `whether there is a receipt${by} of ${check.receipt}${check.claimed === true ? ', as claimed' : ''}`;
 }

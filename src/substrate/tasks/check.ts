@@ -19,8 +19,9 @@ const EVIDENCE_MAX = 50;
 
 /** @throws SeedError `forbidden`, `invalid_input` for a check that the actor may not state, or that proves nothing */
 export async function assertStatable(check: StatedCheck, { kind }: Actor): Promise<void> {
-  if ('receipt' in check) {
-    if (!check.receipt.startsWith('task.')) return;
+  const { file } = check;
+  if (file === undefined) {
+    if (check.receipt?.startsWith('task.') !== true) return;
     throw new SeedError('invalid_input', 'check: What happens to tasks proves nothing about them.', {
       hint: 'Name an action that only the work itself leaves.',
       data: { argument: 'check' },
@@ -33,7 +34,7 @@ export async function assertStatable(check: StatedCheck, { kind }: Actor): Promi
       data: { argument: 'check' },
     });
   }
-  if (await isFilled(check.file)) {
+  if (await isFilled(file)) {
     throw new SeedError('invalid_input', 'check: That file is there already, so it would prove nothing.', {
       hint: 'Name a file that only the work makes.',
       data: { argument: 'check' },
@@ -43,7 +44,7 @@ export async function assertStatable(check: StatedCheck, { kind }: Actor): Promi
 
 /** What must be looked at outside the transaction; null where nothing must. */
 export async function lookOutside(check: StatedCheck | null): Promise<boolean | null> {
-  return check !== null && 'file' in check ? isFilled(check.file) : null;
+  return check?.file === undefined ? null : isFilled(check.file);
 }
 
 /** A regular file with something in it; a link is not followed. */
@@ -69,7 +70,7 @@ export interface CheckFacts {
 /** Whether the check holds now. */
 export async function holds(db: ReadHandle, check: StatedCheck, facts: CheckFacts): Promise<boolean> {
   const isOwn = facts.adderPrincipal === facts.doerPrincipal;
-  if ('file' in check) return facts.outside === true && !isOwn;
+  if (check.file !== undefined) return facts.outside === true && !isOwn;
   const outcome = check.claimed === true ? 'claimed' : 'ok';
   const filter = { action: check.receipt, outcome, actor: check.by, from: facts.after + 1 } as const;
   // One window of the log: a check must not hold up the writer, whatever the log's length.

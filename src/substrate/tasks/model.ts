@@ -5,10 +5,10 @@ import type { Row } from '../store/store.ts';
 /** Tasks that may be live (neither done nor cancelled) at once, and how many of them one principal may have added. */
 export const LIVE_TASKS_MAX = 2_000;
 export const LIVE_TASKS_OF_ONE_MAX = 500;
-export const NEEDS_MAX = 32;
+export const NEEDS_MAX = 64;
 /** What happened to one task; beyond that it can be ended, and nothing else. */
 export const EVENTS_MAX = 1_000;
-export const ACCEPTANCE_MAX = 20;
+export const ACCEPTANCE_MAX = 64;
 export const TITLE_CHARS_MAX = 200;
 export const TEXT_CHARS_MAX = 8_000;
 export const NOTE_CHARS_MAX = 4_000;
@@ -32,14 +32,26 @@ export const ERASED: TaskBody = { title: '(its words were erased)', text: '', ac
  * What the seed can find out by itself, without running or opening anything: that something was put on
  * record since the task was added, or that a file is there and has something in it.
  */
-export const StatedCheck = z.union([
-  z.strictObject({
-    receipt: z.string().regex(/^[a-z_]{1,50}\.[a-z_.]{1,50}$/, 'an action such as deploy.finished'),
+export const StatedCheck = z
+  .strictObject({
+    receipt: z
+      .string()
+      .max(100)
+      .refine((text) => /^[a-z_]+\.[a-z_.]+$/.test(text), 'an action such as deploy.finished')
+      .optional(),
     by: z.string().max(64).optional(),
     claimed: z.boolean().optional(),
-  }),
-  z.strictObject({ file: z.string().regex(/^\/.{1,1023}$/, 'an absolute path') }),
-]);
+    file: z
+      .string()
+      .max(1_024)
+      .refine((text) => /^\/./.test(text), 'an absolute path')
+      .optional(),
+  })
+  .refine(
+    ({ receipt, by, claimed, file }) =>
+      file === undefined ? receipt !== undefined : receipt === undefined && by === undefined && claimed === undefined,
+    'either a receipt (by, claimed) or a file',
+  );
 export type StatedCheck = z.infer<typeof StatedCheck>;
 
 export interface TaskRow extends Row {

@@ -59,8 +59,8 @@ export async function addTask(substrate: Substrate, actor: Actor, draft: TaskDra
     const principal = await principalOf(op, actor);
     await assertRoomFor(op, principal);
     const body = await putContent(op, Buffer.from(JSON.stringify(draft.body)), { sources });
-    await insertTask(op, { id, draft, body, adder: { who: holderOf(actor), name: actor.id, principal } });
     await dependOn(op, id, draft.needs);
+    await insertTask(op, { id, draft, body, adder: { who: holderOf(actor), name: actor.id, principal } });
     op.receipt({ input: body });
     return { ...NOTHING, id, title: draft.body.title, state: 'open' };
   });
