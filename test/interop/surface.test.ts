@@ -116,6 +116,8 @@ const HAPPY: Readonly<Record<string, (before: Readonly<Record<string, Record<str
   bus_ack: ({ bus_receive: got }) => ({ ids: (got?.['messages'] as { id: string }[]).map(({ id }) => id) }),
   bus_history: () => ({}),
   bus_peers: () => ({}),
+  task_update: () => ({ do: 'add', title: 'try every tool', acceptance: ['each was tried'], priority: 1 }),
+  task_list: ({ task_update: added }) => ({ id: added?.['id'] }),
   memory_write: () => ({ space: 'shared', text: 'every tool was tried' }),
   memory_search: () => ({ query: 'which tool was tried?', neighbours: 1 }),
   memory_get: ({ memory_write: written }) => ({ id: written?.['id'] }),
