@@ -7,7 +7,7 @@ import type { ErrorCode } from '../../errors.ts';
 import { SeedError } from '../../errors.ts';
 import type { Benched } from '../../substrate/benched.ts';
 import { listBenched } from '../../substrate/benched.ts';
-import { insertCall, updateCall } from '../../substrate/calls.ts';
+import { findCall, insertCall, updateCall } from '../../substrate/calls.ts';
 import { putContent } from '../../substrate/content.ts';
 import { admit } from '../../substrate/ledger/ledger.ts';
 import type { Hold } from '../../substrate/ledger/model.ts';
@@ -32,6 +32,9 @@ import type { AttemptView } from './outcome.ts';
 import type { Provider } from './provider.ts';
 import type { Asker, CompletionRequest } from './request.ts';
 import { requestText } from './request.ts';
+
+/** Why work that waited for the drain was not done. */
+export const CANCELLED_WHILE_QUEUED = 'Whoever asked for it cancelled it before the drain took it up.';
 
 /** How long the content of a call is kept, in milliseconds. */
 export const CALL_CONTENT_MS = 90 * 24 * 60 * 60 * 1_000;
@@ -87,6 +90,7 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   op.receipt({ subject: { type: 'call', id: call.id }, input: call.input });
   // An edit that came since they were last looked for gets its receipt first.
   if (await hasUnnotedEdits(op)) return refuse(op, call, { error: policyChanged(), last: false });
+  if (await isTakenOff(op, call)) return refuse(op, call, { error: takenOff(), last: true });
   const policy = await readPolicy(op);
   const resolved = policy.resolve(request.role, dispatch).routing;
   if (resolved === null) return refuse(op, call, { error: noRoute(request.role), last: true });
@@ -128,6 +132,17 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   if (within !== null && hop !== null) await redeemHop(op, within.session, { hop, to: candidateKey(choice.candidate) });
   op.receipt({ outcome: 'intent', input, detail: intentDetail(call, { choice, routing, hold: held, hop }) });
   return { kind: 'go', choice, routing, hold: held, input, epoch: within?.session.epoch ?? null, skipped };
+}
+
+/** Whether work of the drain's list was cancelled after the drain had looked at the list. */
+async function isTakenOff(op: Operation, { id, input, attempts }: CallFacts): Promise<boolean> {
+  return input !== null && attempts === 0 && (await findCall(op, id))?.status !== 'queued';
+}
+
+function takenOff(): SeedError {
+  return new SeedError('interrupted', CANCELLED_WHILE_QUEUED, {
+    hint: 'Leave it for the drain again if it is wanted.',
+  });
 }
 
 /** The role with the candidates that may answer this asker. */

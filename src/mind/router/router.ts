@@ -15,7 +15,7 @@ import { resolveRouting } from '../../substrate/policy/policy.ts';
 import { newId } from '../../substrate/sources.ts';
 import type { ReadHandle } from '../../substrate/substrate.ts';
 import { Message } from '../../substrate/transcript.ts';
-import { CALL_CONTENT_MS } from './admission.ts';
+import { CALL_CONTENT_MS, CANCELLED_WHILE_QUEUED } from './admission.ts';
 import type { CallEnd, RouterParts } from './call.ts';
 import { RunningCall } from './call.ts';
 import type { Dispatch } from './dispatch.ts';
@@ -66,6 +66,8 @@ export class Router {
   readonly #running = new Map<string, RunningCall>();
   /** By grant and idempotency key. */
   readonly #byKey = new Map<string, RunningCall>();
+  /** Resolves when the drain that came last is over. */
+  #drains: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(options: RouterOptions) {
@@ -104,7 +106,8 @@ export class Router {
   }
 
   /**
-   * A call by its id; only whoever made it sees it, and the owner.
+   * A call by its id; only whoever made it sees it, and the owner. `cancel` ends it where it runs, and takes
+   * it off the drain's list where it waits.
    *
    * @throws SeedError `not_found`
    */
@@ -119,14 +122,13 @@ export class Router {
       return this.#wait(running, waiting);
     }
     const { substrate } = this.#options;
-    const report = await substrate.read(async (db) => {
+    const found = await substrate.read(async (db) => {
       const stored = await findCall(db, id);
-      return stored !== null && isOwn(stored.grant, actor) ? this.#report(db, stored) : null;
+      return stored !== null && isOwn(stored.grant, actor) ? { stored, report: await this.#report(db, stored) } : null;
     });
-    if (report !== null) return report;
-    throw new SeedError('not_found', `There is no call ${id} of yours.`, {
-      hint: 'Use the id that route_complete or route_enqueue answered with.',
-    });
+    if (found !== null && cancel && found.stored.status === 'queued') return this.#withdraw(found.stored, actor);
+    if (found !== null) return found.report;
+    throw notYours(id);
   }
 
   /**
@@ -249,8 +251,48 @@ export class Router {
     return { id: stored.id, outcome, message, text: textOf(message) };
   }
 
-  /** Takes up what waits, one after the other; for the drain alone, which holds the dispatch. */
-  async drain(dispatch: Dispatch, { limit, signal, onCall }: DrainOptions): Promise<CallReport[]> {
+  /** Takes work off the drain's list; what the drain has taken up meanwhile is told as it stands. */
+  async #withdraw({ id, input }: StoredCall, actor: Actor): Promise<CallReport> {
+    const action = 'route.cancel';
+    const { value } = await this.#options.substrate.operate({ action, actor }, async (op) => {
+      op.receipt({ subject: { type: 'call', id }, input });
+      const stored = await findCall(op, id);
+      if (stored?.status !== 'queued') return stored;
+      const outcome: CallOutcome = {
+        ...RUNNING,
+        status: 'refused',
+        code: 'interrupted',
+        message: CANCELLED_WHILE_QUEUED,
+      };
+      await closeCall(op, id, outcome, null);
+      return findCall(op, id);
+    });
+    const running = this.#running.get(id);
+    if (running !== undefined) {
+      running.cancel('Whoever asked for it cancelled it.');
+      return { id, ...(await running.done.then((end) => ({ ...end, text: textOf(end.message) }))) };
+    }
+    if (value === null) throw notYours(id);
+    return this.#options.substrate.read((db) => this.#report(db, value));
+  }
+
+  /**
+   * Takes up what waits, one after the other; for the drain alone, which holds the dispatch. Drains come
+   * one after the other too: what one has done the next no longer finds on the list.
+   */
+  async drain(dispatch: Dispatch, options: DrainOptions): Promise<CallReport[]> {
+    const before = this.#drains;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#drains = promise;
+    await before;
+    try {
+      return await this.#drainAll(dispatch, options);
+    } finally {
+      resolve();
+    }
+  }
+
+  async #drainAll(dispatch: Dispatch, { limit, signal, onCall }: DrainOptions): Promise<CallReport[]> {
     const { substrate } = this.#options;
     const waiting = await substrate.read((db) => listQueued(db, limit));
     const reports: CallReport[] = [];
@@ -347,6 +389,12 @@ function otherRequest(): SeedError {
 function erased(): SeedError {
   return new SeedError('content_erased', 'What was asked or answered has been erased; the receipts remain.', {
     hint: 'Ask anew with another idempotency key.',
+  });
+}
+
+function notYours(id: string): SeedError {
+  return new SeedError('not_found', `There is no call ${id} of yours.`, {
+    hint: 'Use the id that route_complete or route_enqueue answered with.',
   });
 }
 

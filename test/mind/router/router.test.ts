@@ -319,6 +319,48 @@ test('work left for the drain twice under one key waits there once; another requ
   expect(seed.calls).toHaveLength(1);
 });
 
+test('drains that come at once do each piece of work once', async () => {
+  using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/big': says('Deep.') } });
+  for (const what of ['One', 'Two', 'Three']) await seed.router.enqueue(asks(what, { role: 'synthesizer' }), asker());
+  const drain = { limit: 10, signal: PATIENT.signal, onCall: () => {} };
+  const reports = (await Promise.all([1, 2, 3].map(() => seed.router.drain(createDrainDispatch(), drain)))).flat();
+  expect(reports.map(({ outcome }) => outcome.status)).toEqual(['complete', 'complete', 'complete']);
+  for (const { id } of reports) {
+    expect((await seed.router.result(id, asker().actor, PATIENT)).outcome.status).toBe('complete');
+  }
+  expect(seed.calls).toHaveLength(3);
+  expect(seed.defects).toEqual([]);
+});
+
+test('work that waits for the drain can be cancelled, and is then not done, whoever comes first', async () => {
+  using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/big': says('Deep.') } });
+  const work = asks('Think', { role: 'synthesizer' });
+  const { id } = await seed.router.enqueue(work, asker());
+  const stranger = { ...asker().actor, id: 'other', grant: 'g-other' };
+  expect(await codeOf(seed.router.result(id, stranger, { ...PATIENT, cancel: true }))).toBe('not_found');
+  const cancelled = await seed.router.result(id, asker().actor, { ...PATIENT, cancel: true });
+  expect(cancelled).toMatchObject({ id, outcome: { status: 'refused', code: 'interrupted' } });
+  const drain = { limit: 10, signal: PATIENT.signal, onCall: () => {} };
+  expect(await seed.router.drain(createDrainDispatch(), drain)).toEqual([]);
+  expect((await allReceipts(seed.substrate)).at(-1)).toMatchObject({
+    action: 'route.cancel',
+    outcome: 'ok',
+    subject: { type: 'call', id },
+  });
+  // At the same moment: it is either done or cancelled, and what is said of it afterwards is the same.
+  const second = await seed.router.enqueue(work, asker());
+  const [, told] = await Promise.all([
+    seed.router.drain(createDrainDispatch(), drain),
+    seed.router.result(second.id, asker().actor, { ...PATIENT, cancel: true }),
+  ]);
+  const later = await seed.router.result(second.id, asker().actor, PATIENT);
+  expect(later.outcome.code).toBe(told.outcome.code);
+  expect((await moneyOf(seed.substrate)).held).toBe(0);
+  expect(seed.defects).toEqual([]);
+});
+
 test('a key belongs to its grant', async () => {
   using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': says('Yours.') } });
