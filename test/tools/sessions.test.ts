@@ -26,13 +26,14 @@ const HANDOFF = ['session.use', 'handoff.offer', 'handoff.accept'];
 let names = 0;
 const name = (what: string): string => `${what}-${++names}`;
 
-function said<T = Readonly<Record<string, unknown>>>({ result }: RpcAnswer): T {
-  return result?.structuredContent as T;
-}
+/** What a tool answered, in the caller's word for its form. */
+const said: <T = Readonly<Record<string, unknown>>>(answer: RpcAnswer) => Readonly<T> = ({ result }) =>
+  result?.structuredContent as never;
 
 /** What a model reads. */
 function text({ result }: RpcAnswer): string {
-  return (result?.['content'] as { text: string }[])[0]?.text ?? '';
+  const content = (result?.['content'] ?? []) as { text: string }[];
+  return content[0]?.text ?? '';
 }
 
 type Agent = AgentConnection & { readonly as: string };
@@ -163,7 +164,7 @@ test('the prompt tells what may be picked up, and how', async () => {
   );
   await ann.call('handoff_offer', { to: bob.as });
   const prompt = await bob.rpc('prompts/get', { name: 'handoff_pickup' });
-  const [message] = prompt.result?.['messages'] as { content: { text: string } }[];
+  const [message] = (prompt.result?.['messages'] ?? []) as { content: { text: string } }[];
   expect(message?.content.text).toContain(`${ann.as} offers you session ${id}: Prune the roses`);
   expect(message?.content.text).toContain('handoff_accept');
   const deaf = await issue(rig, name('deaf'), ['seed.status']);

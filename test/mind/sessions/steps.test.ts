@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { StepRequest } from '../../../src/mind/sessions/steps.ts';
 import { Steps } from '../../../src/mind/sessions/steps.ts';
-import type { ModelRequest, ProviderEvent } from '../../../src/mind/router/provider.ts';
+import type { ModelRequest } from '../../../src/mind/router/provider.ts';
 import { ProviderFault } from '../../../src/mind/router/provider.ts';
 import type { Actor } from '../../../src/substrate/actor.ts';
 import { doubtCalls } from '../../../src/substrate/calls.ts';
@@ -94,7 +94,7 @@ test('asks about the whole transcript, stores the answer, and brings its tool ca
     yield { type: 'accepted' };
     if (asked.length === 1) {
       const call = { type: 'tool_call', id: 'c1', name: 'paint', arguments: '{}' } as const;
-      yield { type: 'tool_call', call, providerId: null } as ProviderEvent;
+      yield { type: 'tool_call', call, providerId: null };
     } else yield { type: 'text', text: 'Painted.' };
     yield { type: 'end', stop: 'end', usage: null };
   };

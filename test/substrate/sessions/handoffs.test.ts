@@ -1,5 +1,5 @@
 /** Handing over: who may redeem, once; every way to be refused; what narrows; what is conserved. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Receipt } from '../../../src/formats/receipt.ts';
 import { deleteGrantFamily } from '../../../src/substrate/identity/grants.ts';
@@ -214,8 +214,8 @@ test('[LOCK-HANDOFF-3] property: whatever is offered, redeemed and spent, budget
         const before = await look(substrate, id);
         const holder = people.find(({ grant }) => grant === before.holder) ?? ann;
         if (one.do === 'spend') {
-          const left = (before.budgetMicroUsd ?? 0) - (await used(substrate, id));
-          const expected = one.amount <= left ? 'none' : 'over_ceiling';
+          const rest = (before.budgetMicroUsd ?? 0) - (await used(substrate, id));
+          const expected = one.amount <= rest ? 'none' : 'over_ceiling';
           expect(await codeOf(spend(substrate, holder, id, one.amount))).toBe(expected);
         } else if (one.do === 'offer') {
           await offer(substrate, holder, id, { budgetMicroUsd: one.amount }).then(
