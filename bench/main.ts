@@ -8,12 +8,13 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { bus } from './bus.ts';
 import { ground } from './ground.ts';
+import { handoff } from './handoff.ts';
 import { mcp } from './mcp.ts';
 import { router } from './router.ts';
 import type { Bench, BenchReport } from './report.ts';
 import { renderReport, reportJson } from './report.ts';
 
-const BENCHES: Readonly<Record<string, Bench>> = { bus, ground, mcp, router };
+const BENCHES: Readonly<Record<string, Bench>> = { bus, ground, handoff, mcp, router };
 
 const RECEIPTS = 100_000;
 const RECEIPTS_FULL = 1_000_000;
