@@ -27,6 +27,7 @@ import { lockHome } from './substrate/home/lock.ts';
 import { readSettings } from './substrate/home/settings.ts';
 import { prepareSocketFolder, socketPaths } from './substrate/home/sockets.ts';
 import { settleLeftovers } from './substrate/ledger/leftovers.ts';
+import { sweep as sweepMemory } from './substrate/memory/memory.ts';
 import { refreshPrices } from './substrate/policy/apply.ts';
 import { noteOutsideEdits } from './substrate/policy/policy.ts';
 import { settleOpenIntents } from './substrate/receipts/open-intents.ts';
@@ -285,6 +286,7 @@ function keepHouse(substrate: Substrate, onError: (error: SeedError) => void): N
     await substrate.maintain((tx) => sampleGrowth(tx, now, substrate.size()));
     await freeLapsed(substrate);
     await sweepBus(substrate);
+    await sweepMemory(substrate);
     let erased = 0;
     do {
       erased = await substrate.maintain((tx) => eraseDueContent(tx, now, ERASE_ROWS_MAX));

@@ -20,6 +20,7 @@ import { addHook } from './commands/hook.ts';
 import { addInit } from './commands/init.ts';
 import { addKey } from './commands/key.ts';
 import { addMcp } from './commands/mcp.ts';
+import { addMemory } from './commands/memory.ts';
 import { addPolicy } from './commands/policy.ts';
 import { addReceipts } from './commands/receipts.ts';
 import { addRequests } from './commands/requests.ts';
@@ -64,6 +65,7 @@ export function buildProgram(version: string): Command {
     addRequests,
     addAgents,
     addBus,
+    addMemory,
     addTask,
     addTarget,
     addCredential,

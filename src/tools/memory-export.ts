@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import { listMemories } from '../substrate/memory/look.ts';
+import { listMemories, withThreads } from '../substrate/memory/look.ts';
 import { memoryId, memoryNr } from '../substrate/memory/model.ts';
+import { isoTime } from '../substrate/sources.ts';
 import { defineTool } from './define.ts';
 import { MemoryId, MemoryView, Space, viewMemory } from './memory-view.ts';
 
@@ -17,7 +18,7 @@ export const memoryExport = defineTool({
   access: 'write',
   input: z.strictObject({ space: Space.optional(), cursor: MemoryId.optional() }),
   output: z.object({
-    memories: z.array(MemoryView),
+    memories: z.array(MemoryView.extend({ thread: z.string() })),
     next_cursor: z.string().nullable(),
     receipt: z.int().nullable().describe('Of the export; with its first page'),
   }),
@@ -31,7 +32,11 @@ export const memoryExport = defineTool({
         return index === 0 || bytes <= PAGE_BYTES;
       });
       const last = fits.length < rows.length || rows.length === PAGE_ROWS ? fits.at(-1) : undefined;
-      const memories = fits.map((row) => viewMemory(row, actor));
+      const memories = (await withThreads(db, fits)).map(({ memory, thread }) => ({
+        ...viewMemory(memory, actor),
+        // What one writer wrote on one day stays together elsewhere too.
+        thread: thread ?? `${memory.writer_name}/${isoTime(memory.written_at).slice(0, 10)}`,
+      }));
       return { memories, next_cursor: last === undefined ? null : memoryId(last.nr) };
     });
     if (cursor !== undefined) return { ...page, receipt: null };

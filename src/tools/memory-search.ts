@@ -54,7 +54,7 @@ export const memorySearch = defineTool({
       more(next),
     ),
   handler: async ({ query, space, limit, cursor, neighbours, ...input }, { actor, substrate }) => {
-    const { offset, asOf } = readCursor(cursor, (await substrate.log()).size);
+    const { offset, asOf } = readCursor(cursor, (await substrate.log()).size - 1);
     const filter = {
       asOf,
       kind: input.kind,
@@ -86,8 +86,8 @@ function brief({ nr, text }: Memory): z.infer<typeof Neighbour> {
 }
 
 /** A cursor is how far the pages have come, and up to which receipt they all look. */
-function readCursor(cursor: string | undefined, size: number): { offset: number; asOf: number } {
-  if (cursor === undefined) return { offset: 0, asOf: size };
+function readCursor(cursor: string | undefined, newest: number): { offset: number; asOf: number } {
+  if (cursor === undefined) return { offset: 0, asOf: newest };
   const [, offset, asOf] = /^(\d{1,6})\.(\d{1,15})$/.exec(cursor) ?? [];
   if (offset !== undefined && asOf !== undefined) return { offset: Number(offset), asOf: Number(asOf) };
   throw new SeedError('invalid_input', 'cursor: That is none of this tool’s.', {

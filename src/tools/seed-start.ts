@@ -12,6 +12,7 @@ import type { SubstrateReader } from '../substrate/substrate.ts';
 import type { Daemon } from './daemon.ts';
 import { isoTime } from '../substrate/sources.ts';
 import { defineTool } from './define.ts';
+import { memoryLines } from './memory-lines.ts';
 import { taskLines } from './task-lines.ts';
 import { counted } from './text.ts';
 
@@ -28,6 +29,7 @@ export const seedStart = defineTool({
     you: z.object({ name: z.string(), kind: z.string(), scopes: z.array(z.string()), expires: z.string().nullable() }),
     seed: z.object({ id: z.string(), version: z.string(), receipts: z.int() }),
     waiting: z.array(z.string()).describe('What waits for you, one line each'),
+    memories: z.array(z.string()).describe('What is remembered of the topic, one line each'),
     hints: z.array(z.string()),
   }),
   handler: async ({ topic }, { actor, grant, substrate, daemon }) => {
@@ -41,14 +43,16 @@ export const seedStart = defineTool({
       },
       seed: { id: substrate.seed, version: daemon.version, receipts: (await substrate.log()).size },
       waiting: await waitingFor(substrate, actor, daemon),
+      memories: await memoryLines(substrate, actor, topic),
       hints: hintsFor(topic),
     };
   },
-  text: ({ you, seed, waiting, hints }) =>
+  text: ({ you, seed, waiting, memories, hints }) =>
     [
       `You are ${you.name} (${you.kind}${you.expires === null ? '' : `, until ${you.expires}`}) in the seed ${seed.id.slice(0, 12)}, version ${seed.version}, ${counted(seed.receipts, 'receipt')}.`,
       you.scopes.length === 0 ? '' : `You may: ${you.scopes.join(', ')}.`,
       ...(waiting.length === 0 ? ['Nothing waits for you.'] : waiting),
+      ...memories,
       ...hints,
     ]
       .filter((line) => line !== '')

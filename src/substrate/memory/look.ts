@@ -4,7 +4,7 @@ import type { Actor } from '../actor.ts';
 import { contentHash } from '../content.ts';
 import type { ReadHandle } from '../store/store.ts';
 import type { MemoryRow } from './model.ts';
-import { memoryId, noMemory } from './model.ts';
+import { memoryId, noMemory, OWN_THREAD } from './model.ts';
 import type { Filter } from './search.ts';
 import { rank } from './search.ts';
 import type { Reach } from './spaces.ts';
@@ -142,4 +142,18 @@ export async function listMemories(
   const memories: Memory[] = [];
   for (const row of inOrder) memories.push({ ...row, space: row.space ?? (await spaceNameOf(db, row.nr)) });
   return memories;
+}
+
+/** Memories with the names of their threads; null where it is no named one. */
+export async function withThreads(
+  db: ReadHandle,
+  memories: readonly Memory[],
+): Promise<readonly { readonly memory: Memory; readonly thread: string | null }[]> {
+  const names = new Map<number, string | null>();
+  for (const { thread } of memories) {
+    if (names.has(thread)) continue;
+    const row = await db.get<{ name: string }>('SELECT name FROM substrate_memory_threads WHERE id = ?', thread);
+    names.set(thread, row === undefined || row.name.startsWith(OWN_THREAD) ? null : row.name);
+  }
+  return memories.map((memory) => ({ memory, thread: names.get(memory.thread) ?? null }));
 }

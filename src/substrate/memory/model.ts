@@ -21,6 +21,9 @@ export const TOGETHER_MS: number = 60 * 60_000;
 /** Places from one memory to the next that does not belong to it: more than anybody looks for neighbours. */
 export const APART = 100;
 
+/** What the name of a writer's own thread begins with; no name that can be given does. */
+export const OWN_THREAD = '~';
+
 /** Rows of one space: its number times this, plus the place there. */
 export const SPACE_ROWS: number = 2 ** 32;
 

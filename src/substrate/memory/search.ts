@@ -127,6 +127,11 @@ function filterParams({ asOf, since, until, kind, subject }: Filter): Value[] {
   return [asOf ?? most, since ?? least, until ?? most, kind ?? null, subject ?? null];
 }
 
+/** The columns that count. */
+function columnsOf({ subjectWeight, dayWeight }: Ranking): string {
+  return `{text${subjectWeight > 0 ? ' subject' : ''}${dayWeight > 0 ? ' day' : ''}}`;
+}
+
 /** The newest of what matches are looked at, should it be too much; of these the best count. */
 const CANDIDATES = `SELECT nr, score, thread, place FROM (
     SELECT m.nr, -bm25(substrate_memory_index, 1.0, ?, ?) AS score, m.thread, m.place
@@ -142,7 +147,7 @@ async function findCandidates(
 ): Promise<Candidate[]> {
   return scan<Candidate>(db, reach, {
     sql: CANDIDATES,
-    params: [ranking.subjectWeight, ranking.dayWeight, match, ...filterParams(filter)],
+    params: [ranking.subjectWeight, ranking.dayWeight, `${columnsOf(ranking)} : (${match})`, ...filterParams(filter)],
   });
 }
 
@@ -205,12 +210,14 @@ async function readPlaces(db: ReadHandle, reach: Reach, places: readonly Place[]
 
 /** How much of its score a memory keeps that something else took the place of. */
 const SUPERSEDED_SHARE = 0.5;
+/** What the comparison adds for having all of the question's words, and all of them side by side as asked. */
 const COVERED_WEIGHT = 0.5;
 const PAIRS_WEIGHT = 0.3;
 
 /**
  * The last comparison: how many of the question's words are in the text itself, and how many of them side
- * by side as they were asked; the newer of two equals first.
+ * by side as they were asked; the newer of two equals first. It counts most where little is remembered
+ * yet, and the index cannot tell a rare word from a common one.
  */
 function compare(found: readonly Scored[], query: string, words: readonly string[]): Scored[] {
   const asked = [...new Set(words.map(stemOf))];

@@ -14,6 +14,7 @@ import {
   holderOf,
   memoryId,
   noMemory,
+  OWN_THREAD,
   SPACE_MEMORIES_MAX,
   SPACE_ROWS,
   TEXT_BYTES_MAX,
@@ -154,8 +155,7 @@ async function nextPlace(
   op: Operation,
   { space, name, writer }: { space: number; name: string | null; writer: string },
 ): Promise<{ thread: number; place: number }> {
-  // No name that can be given begins with a tilde.
-  const called = name ?? `~${writer}`;
+  const called = name ?? `${OWN_THREAD}${writer}`;
   const find = () =>
     op.get<ThreadRow>(
       'SELECT id, next_place, written_at FROM substrate_memory_threads WHERE space = ? AND name = ?',

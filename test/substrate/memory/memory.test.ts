@@ -14,6 +14,7 @@ import {
   TEXT_BYTES_MAX,
   TOGETHER_MS,
 } from '../../../src/substrate/memory/model.ts';
+import { reachOf, scan } from '../../../src/substrate/memory/spaces.ts';
 import type { SqliteDriver } from '../../../src/substrate/store/connection.ts';
 import type { TestSeed } from '../../support/home.ts';
 import { allReceipts, codeOf, DRIVERS, openAgain, openSeed, verifyExport } from '../../support/home.ts';
@@ -324,6 +325,21 @@ describe.each(DRIVERS)('memory on %s', (driver: SqliteDriver) => {
       op.run('UPDATE substrate_memories SET text = ? WHERE nr = ?', 'altered', nr),
     );
     expect(await codeOf(again.substrate.read((db) => getMemory(db, OWNER, nr)))).toBe('store_corrupt');
+  });
+
+  it('is read by no statement without the filter, or with two', async () => {
+    const { substrate } = seed;
+    const ann = await agent(substrate, 'ann');
+    await note(substrate, OWNER, 'the owner’s own');
+    await note(substrate, ann, 'hers');
+    const read = (sql: string): Promise<readonly object[]> =>
+      substrate.read(async (db) => scan(db, await reachOf(db, ann, { verb: 'read' }), { sql }));
+    const select = 'SELECT text FROM substrate_memories m';
+    // The control: with the filter it is hers alone; the same without would be everybody's.
+    expect(await read(`${select} WHERE WITHIN(m.nr)`)).toEqual([{ text: 'hers', space: 'private' }]);
+    expect((await substrate.read((db) => db.all(select))).length).toBe(2);
+    await expect(read(select)).rejects.toThrow('filtered once');
+    await expect(read(`${select} WHERE WITHIN(m.nr) OR WITHIN(m.place)`)).rejects.toThrow('filtered once');
   });
 
   it('has ids that are what they say', () => {
