@@ -10,6 +10,7 @@ import { bus } from './bus.ts';
 import { ground } from './ground.ts';
 import { handoff } from './handoff.ts';
 import { mcp } from './mcp.ts';
+import { memory } from './memory.ts';
 import { router } from './router.ts';
 import type { Bench, BenchReport } from './report.ts';
 import { renderReport, reportJson } from './report.ts';
