@@ -53,19 +53,19 @@ export const LOCKS: readonly Lock[] = [
     id: 'LOCK-HANDOFF-1',
     statement:
       'A session has one owner at a time (fencing epoch). A token is redeemed once; the same redeemer repeating the same redeem gets the same package and epoch (marked `superseded` if it moved on).',
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-HANDOFF-2',
     statement:
       "Nothing is lost in a handoff: the transcript's running hash over its message hashes is equal before and after; what a target cannot carry is listed in `losses`.",
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-HANDOFF-3',
     statement:
       "Budget and scope only ever narrow: budget moves and is never copied, scope is the intersection with the receiver's own grants at the moment of redeeming.",
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-MEMBRANE-1',
