@@ -12,7 +12,7 @@ import { OWNER } from '../actor.ts';
 import { findGrantByName, isInForce } from '../identity/grants.ts';
 import { SCOPES } from '../identity/scopes.ts';
 import { newId } from '../sources.ts';
-import type { ReadHandle, Row } from '../store/store.ts';
+import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import type { Substrate } from '../substrate.ts';
 import type { Message } from '../transcript.ts';
 import { EMPTY_TRANSCRIPT, extendTranscript, messageHash, messageText } from '../transcript.ts';
@@ -21,7 +21,7 @@ import type { CheckpointInput, Session } from './model.ts';
 import { closeSession, IMPORTED, LEASE_MS, openSession, renewLease, sessionOf } from './sessions.ts';
 
 /** Messages that one import may take. */
-export const IMPORT_MESSAGES_MAX = 500_000;
+const IMPORT_MESSAGES_MAX = 500_000;
 
 /** Sessions that came from the conversations of one agent's client and stay open. */
 export const OPEN_IMPORTS_MAX = 20;
@@ -82,7 +82,7 @@ export async function findImports(db: ReadHandle, client: string, head: string):
 }
 
 /** Where a session's transcript came from; null for one that was written here. */
-export async function findImport(db: ReadHandle, session: string): Promise<ImportRecord | null> {
+async function findImport(db: ReadHandle, session: string): Promise<ImportRecord | null> {
   const row = await db.get<ImportRow>(`SELECT ${COLUMNS} FROM substrate_session_imports WHERE session = ?`, session);
   return row === undefined ? null : toRecord(row);
 }
@@ -249,14 +249,23 @@ export class Staging implements AsyncDisposable {
  * bit, because others want to write in between.
  */
 async function clearStages(substrate: Substrate): Promise<void> {
-  for (const sql of [
-    `DELETE FROM substrate_staged_messages WHERE (import, idx) IN
-      (SELECT import, idx FROM substrate_staged_messages LIMIT ${CLEAR_ROWS})`,
-    `DELETE FROM substrate_staged_tools WHERE (import, call) IN
-      (SELECT import, call FROM substrate_staged_tools LIMIT ${CLEAR_ROWS})`,
-  ]) {
-    while ((await substrate.maintain((tx) => tx.run(sql))) === CLEAR_ROWS);
+  for (const [table, key] of [
+    ['substrate_staged_messages', 'idx'],
+    ['substrate_staged_tools', 'call'],
+  ] as const) {
+    while (await substrate.maintain((tx) => clearSome(tx, table, key)));
   }
+}
+
+/** Clears the first rows by their primary key; resolves to whether there are more. */
+async function clearSome(tx: WriteHandle, table: string, key: string): Promise<boolean> {
+  const last = await tx.get<{ import: string; key: string | number } & Row>(
+    `SELECT import, ${key} AS key FROM ${table} ORDER BY import, ${key} LIMIT 1 OFFSET ?`,
+    CLEAR_ROWS,
+  );
+  if (last === undefined) await tx.run(`DELETE FROM ${table}`);
+  else await tx.run(`DELETE FROM ${table} WHERE (import, ${key}) < (?, ?)`, last.import, last.key);
+  return last !== undefined;
 }
 
 /** A file as far as it was read. */

@@ -2,7 +2,7 @@
 import { PIXEL } from '../../../support/transcripts.ts';
 
 /** An id as long as some services make them. */
-export const LONG_ID = `call_${'Zx|9'.repeat(112)}`;
+const LONG_ID = `call_${'Zx|9'.repeat(112)}`;
 export const SIGNATURE = 'c2lnbmF0dXJlLW9mLWEtdGhvdWdodA==';
 
 const BASE = { cwd: '/home/ada/project', sessionId: 'c0ffee00-0000-4000-8000-000000000001', version: '2.1.38' };
