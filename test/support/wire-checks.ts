@@ -358,9 +358,9 @@ const localOllama = checked(LRequest, ({ model, messages, options }) => {
       wrong.push(`messages.${index}: foreign thinking`);
   }
   if (open.length > 0) wrong.push('the last calls have no results');
-  // A token is at least a byte: what is kept for the prompt holds every byte of its text.
+  // No text has more than a token for two bytes, but for what is nearly random.
   const text = JSON.stringify(messages.map((message) => ({ ...message, images: undefined })));
-  if (options.num_ctx < Buffer.byteLength(text) + options.num_predict)
+  if (options.num_ctx < Buffer.byteLength(text) / 2 + options.num_predict)
     wrong.push('num_ctx is too small for the prompt');
   return wrong;
 });
