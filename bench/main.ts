@@ -15,7 +15,7 @@ import { router } from './router.ts';
 import type { Bench, BenchReport } from './report.ts';
 import { renderReport, reportJson } from './report.ts';
 
-const BENCHES: Readonly<Record<string, Bench>> = { bus, ground, handoff, mcp, router };
+const BENCHES: Readonly<Record<string, Bench>> = { bus, ground, handoff, mcp, memory, router };
 
 const RECEIPTS = 100_000;
 const RECEIPTS_FULL = 1_000_000;
