@@ -1,6 +1,6 @@
 /** `seed demo ceiling`, as a person starts it: what it shows is so, and nothing of it stays. */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { isAsPromised } from '../../src/cli/demo/ceiling.ts';
 import { startNode, until } from '../support/child.ts';
 import type { Scratch } from '../support/scratch.ts';
@@ -19,6 +19,9 @@ beforeEach(() => {
 });
 
 afterEach(() => room[Symbol.dispose]());
+
+// Each starts a command that starts two daemons.
+vi.setConfig({ testTimeout: 60_000 });
 
 type Told = Parameters<typeof isAsPromised>[0];
 

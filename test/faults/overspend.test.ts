@@ -1,5 +1,5 @@
 /** Money under fire: daemons and clients killed at random, several ceilings at once, windows turning over. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { scratch } from '../support/scratch.ts';
 import { audit } from './overspend/audit.ts';
 import type { Limit } from './overspend/plan.ts';
@@ -7,6 +7,9 @@ import type { Entry } from './overspend/provider.ts';
 import { runNaively, runUnderKills } from './overspend/run.ts';
 
 const IS_LONG = process.env['SEED_TEST_LONG'] === '1';
+
+// Several processes start one after the other; how long that takes is the machine's business.
+vi.setConfig({ testTimeout: IS_LONG ? 1_200_000 : 120_000 });
 
 const SIZES = IS_LONG
   ? { clients: 8, requests: 10_500, kills: 30, answersPerMove: 120 }

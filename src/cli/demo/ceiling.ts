@@ -84,7 +84,7 @@ function policyFile(url: string, ceilingMicroUsd: number): string {
   });
 }
 
-export async function setCeiling(stage: Stage, { url }: SimulatedProvider, microUsd: number): Promise<void> {
+async function setCeiling(stage: Stage, { url }: SimulatedProvider, microUsd: number): Promise<void> {
   await stage.ask('policy_apply', { document: policyFile(url, microUsd) });
 }
 
