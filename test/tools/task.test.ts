@@ -36,7 +36,8 @@ interface Listed {
   readonly next_cursor: string | null;
 }
 
-const said = <T>({ result }: RpcAnswer): T => result?.structuredContent as T;
+/** What a tool answered, in the caller's word for its form. */
+const said: <T>(answer: RpcAnswer) => Readonly<T> = ({ result }) => result?.structuredContent as never;
 
 /** What a model reads. */
 function text({ result }: RpcAnswer): string {
@@ -269,9 +270,9 @@ describe('the owner’s screens', () => {
     );
     const { items } = await asOwner<Todo>(rig, 'seed_todo');
     expect(items.filter(({ kind }) => kind === 'call')).toMatchObject([{ id: 'c1', todo: 'seed trace abc' }]);
-    expect(items.filter(({ kind }) => kind === 'dead_letter')).toMatchObject([
-      { says: expect.stringContaining('cannot') },
-    ]);
+    const [letter, ...more] = items.filter(({ kind }) => kind === 'dead_letter');
+    expect(letter?.says).toContain('cannot');
+    expect(more).toEqual([]);
     for (const each of [ann, bob]) each.close();
   });
 

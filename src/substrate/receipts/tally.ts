@@ -12,7 +12,7 @@ export interface Tally extends Row {
 }
 
 /** Receipts that one read counts: every read stays short. */
-export const TALLY_RECEIPTS_MAX = 20_000;
+export const TALLY_RECEIPTS_MAX = 5_000;
 
 /** Counts the receipts from `from` to `to`, both included; see {@link TALLY_RECEIPTS_MAX}. */
 export async function tally(db: ReadHandle, from: number, to: number): Promise<Tally[]> {

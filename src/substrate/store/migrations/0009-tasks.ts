@@ -1,10 +1,13 @@
 import type { Migration } from './migration.ts';
 
+/** Where a task without a deadline stands among those with one. */
+const NEVER = Number.MAX_SAFE_INTEGER;
+
 /**
  * The work that agents owe each other: tasks, what each waits for, and what happened to it.
  *
- * A task's own words stand apart as content. Live tasks are bounded in number, so that lists of them
- * are put in order in memory; the indexes lead to them, and to what a subsystem got done. Calls that are in
+ * A task's own words stand apart as content. The indexes lead to live tasks in the order of their urgency,
+ * to how many of them one principal added, and to what a subsystem got done. Calls that are in
  * doubt wait for the owner, too, and are found among all others.
  */
 export const tasks: Migration = {
@@ -37,7 +40,9 @@ export const tasks: Migration = {
       changed_at       INTEGER NOT NULL,
       events           INTEGER NOT NULL
     ) STRICT;
-    CREATE INDEX substrate_tasks_live ON substrate_tasks (priority, seq) WHERE state IN ('open', 'claimed', 'finished');
+    CREATE INDEX substrate_tasks_live ON substrate_tasks (priority, coalesce(deadline, ${NEVER}), seq)
+      WHERE state IN ('open', 'claimed', 'finished');
+    CREATE INDEX substrate_tasks_adder ON substrate_tasks (adder_principal) WHERE state IN ('open', 'claimed', 'finished');
     CREATE INDEX substrate_tasks_subsystem ON substrate_tasks (subsystem, seq);
 
     CREATE TABLE substrate_task_needs (
