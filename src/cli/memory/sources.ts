@@ -218,7 +218,7 @@ function splitNote(text: string, file: string): { matter: unknown; body: string 
   if (yaml.length > FRONT_MATTER_CHARS_MAX)
     throw wrong(`The front matter of ${file} is longer than ${FRONT_MATTER_CHARS_MAX} characters.`);
   try {
-    return { matter: parse(yaml, { maxAliasCount: 0, logLevel: 'silent' }) ?? {}, body: text.slice(all.length) };
+    return { matter: parse(yaml, { maxAliasCount: 0, logLevel: 'error' }) ?? {}, body: text.slice(all.length) };
   } catch (cause) {
     throw new SeedError('invalid_input', `The front matter of ${file} is not YAML.`, {
       hint: 'Correct it, or take out the lines between the --- at the top.',
