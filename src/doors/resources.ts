@@ -54,7 +54,7 @@ export const RESOURCES: readonly Resource[] = [
   },
 ];
 
-export const RECEIPT_TEMPLATE = {
+const RECEIPT_TEMPLATE = {
   uriTemplate: 'seed://receipts/{seq}',
   name: 'receipt',
   title: 'One receipt',
@@ -63,7 +63,7 @@ export const RECEIPT_TEMPLATE = {
   scope: 'receipt.read',
 } as const;
 
-export const SESSION_TEMPLATE = {
+const SESSION_TEMPLATE = {
   uriTemplate: 'seed://sessions/{id}',
   name: 'session',
   title: 'One session',

@@ -93,7 +93,7 @@ function toHandoff(row: HandoffRow): Handoff {
 }
 
 /** The only form of a token that is kept. */
-export function tokenHash(token: string): string {
+function tokenHash(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
@@ -188,7 +188,7 @@ async function lineageOf(db: ReadHandle, { id }: Session): Promise<HandoffPackag
   return rows.toReversed().map(({ epoch, offerer_name: holder }) => ({ epoch, holder }));
 }
 
-export async function findHandoff(db: ReadHandle, id: string): Promise<Handoff | null> {
+async function findHandoff(db: ReadHandle, id: string): Promise<Handoff | null> {
   const row = await db.get<HandoffRow>('SELECT * FROM substrate_handoffs WHERE id = ?', id);
   return row === undefined ? null : toHandoff(row);
 }

@@ -145,7 +145,7 @@ export async function appendToSession(substrate: Substrate, id: string, addition
 }
 
 /** What a receipt says of a transcript: its length, and the hash that every holder must find again. */
-export function transcriptFacts({ epoch, length, runningHash }: Session): Record<string, string | number> {
+function transcriptFacts({ epoch, length, runningHash }: Session): Record<string, string | number> {
   return { epoch, length, hash: runningHash };
 }
 
@@ -155,7 +155,7 @@ interface Keyed extends Omit<Addition, 'actor' | 'epoch'> {
 }
 
 /** Adds messages, and keeps under which key. @throws SeedError `conflict` for a result that answers no open call */
-export async function addMessages(op: Operation, session: Session, { messages, key, call }: Keyed): Promise<Session> {
+async function addMessages(op: Operation, session: Session, { messages, key, call }: Keyed): Promise<Session> {
   await assertAnswerOpenCalls(op, session, messages);
   const after = messages.length === 0 ? session : await appendMessages(op, session, messages);
   if (key !== null) {
