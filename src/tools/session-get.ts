@@ -1,18 +1,22 @@
 import * as z from 'zod';
 import { usedMicroUsd } from '../substrate/sessions/budget.ts';
 import { readableSession } from '../substrate/sessions/handover.ts';
+import { listHops } from '../substrate/sessions/hops.ts';
 import type { StoredMessage } from '../substrate/sessions/model.ts';
 import { listMessages, listOpenTools } from '../substrate/sessions/sessions.ts';
 import { pickOne } from '../substrate/sessions/work.ts';
 import { defineTool } from './define.ts';
 import {
+  HopView,
   openMessage,
   sayBudget,
   sayCalls,
   sayCheckpoint,
+  sayHop,
   sayMessage,
   SessionId,
   SessionView,
+  viewHop,
   viewSession,
 } from './session-schema.ts';
 import { lines } from './text.ts';
@@ -22,10 +26,12 @@ const PAGE_UNITS_MAX = 16_000;
 const CONCISE_UNITS_MAX = 300;
 const LIMIT_MAX = 200;
 const OPEN_CALLS_MAX = 50;
+const HOPS_MAX = 20;
 
 const Place = z.object({ from: z.int(), offset: z.int() });
 
 const Output = SessionView.extend({
+  hops: z.array(HopView).describe('From model to model in the middle of an answer'),
   shown: z.array(z.object({ index: z.int(), epoch: z.int(), text: z.string() })).describe('A message each'),
   next: Place.nullable().describe('Where the next page begins'),
 });
@@ -52,6 +58,7 @@ export const sessionGet = defineTool({
       `Session ${view.session_id}, held by ${view.holder} (epoch ${view.epoch}), ${view.status}; ${view.messages} messages; ${sayBudget(view)}.`,
       sayCheckpoint(view.checkpoint),
       sayCalls(view.open_calls),
+      ...view.hops.map(sayHop),
       view.step_call === null ? '' : 'A step is under way: session_step waits for it.',
       ...view.shown.map(({ index, text }) => `${index}. ${text}`),
       view.next === null ? '' : `More with from ${view.next.from}, offset ${view.next.offset}.`,
@@ -69,6 +76,7 @@ export const sessionGet = defineTool({
       const after = first + messages.length;
       return {
         ...viewSession({ session, tools, usedMicroUsd: await usedMicroUsd(db, id, now) }),
+        hops: (await listHops(db, id, HOPS_MAX)).map(viewHop),
         ...page,
         next: page.next ?? (limit > 0 && after < session.length ? { from: after, offset: 0 } : null),
       };

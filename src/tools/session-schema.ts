@@ -1,6 +1,7 @@
 /** Sessions as tools take and show them. */
 import * as z from 'zod';
 import { SeedError } from '../errors.ts';
+import type { Hop } from '../substrate/sessions/hops.ts';
 import type { Checkpoint, Session, StoredMessage, ToolState } from '../substrate/sessions/model.ts';
 import { CheckpointInput } from '../substrate/sessions/model.ts';
 import { dollars } from '../substrate/ledger/money.ts';
@@ -101,6 +102,27 @@ export function viewSession({ session, tools, usedMicroUsd }: SessionFacts): Ses
 
 export function viewTool({ call, name, idempotencyKey: key, state }: ToolState): z.infer<typeof OpenCall> {
   return { call, name, key, state };
+}
+
+/** A model that could not go on, who did, and the receipts of both. */
+export const HopView = z.object({
+  from: z.string(),
+  to: z.string().nullable(),
+  why: z.string(),
+  receipts: z.array(z.int()),
+  hash: z.string(),
+  hash_after: z.string().nullable(),
+});
+export type HopView = z.infer<typeof HopView>;
+
+export function viewHop({ from, to, why, offered, redeemed, hash, hashAfter }: Hop): HopView {
+  const receipts = redeemed === null ? [offered] : [offered, redeemed];
+  return { from, to, why, receipts, hash, hash_after: hashAfter };
+}
+
+export function sayHop({ from, to, why, receipts }: HopView): string {
+  const then = to === null ? 'and nobody went on' : `and ${to} went on`;
+  return `${from} could not go on (${why}), ${then}: receipt ${receipts.join(', ')}.`;
 }
 
 /** What a checkpoint does say. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
-import type { SessionView } from '../../tools/session-schema.ts';
+import type { HopView, SessionView } from '../../tools/session-schema.ts';
 import { ask } from '../ask.ts';
 import { printable, printJson, printLine, table } from '../output.ts';
 import { addSessionFiles } from './session-files.ts';
@@ -73,6 +73,7 @@ async function listSessions({ cursor, ...options }: CommonOptions & { readonly c
 }
 
 interface Shown extends SessionView {
+  readonly hops: readonly HopView[];
   readonly shown: readonly { readonly index: number; readonly text: string }[];
   readonly next: { readonly from: number } | null;
 }
@@ -94,12 +95,13 @@ async function showSession(id: string, { from, full, ...options }: ShowOptions):
     return;
   }
   // The same words as agents read, loaded with the command that needs them.
-  const { sayBudget, sayCalls, sayCheckpoint } = await import('../../tools/session-schema.ts');
+  const { sayBudget, sayCalls, sayCheckpoint, sayHop } = await import('../../tools/session-schema.ts');
   const { holder, epoch, status, messages, hash, changed } = shown;
   printLine(`held by ${printable(holder)} (epoch ${epoch}), ${status}, changed ${changed}`);
   printLine(`${messages} messages, hash ${hash}; ${sayBudget(shown)}`);
   const words = `${sayCheckpoint(shown.checkpoint)}\n${sayCalls(shown.open_calls)}`;
   for (const line of words.split('\n')) if (line !== '') printLine(printable(line));
+  for (const hop of shown.hops) printLine(printable(sayHop(hop)));
   for (const { index, text } of shown.shown) printLine(`${index}. ${printable(text)}`);
   if (shown.next !== null) printLine(`More with --from ${shown.next.from}`);
 }

@@ -12,6 +12,9 @@ import { Credentials } from '../../../src/substrate/home/credentials.ts';
 import type { ProviderName } from '../../../src/substrate/policy/model.ts';
 import { PROVIDERS } from '../../../src/substrate/policy/model.ts';
 import { listHops } from '../../../src/substrate/sessions/hops.ts';
+import type { ReadContext, WriteContext } from '../../../src/tools/define.ts';
+import { sessionGet } from '../../../src/tools/session-get.ts';
+import type { HopView } from '../../../src/tools/session-schema.ts';
 import { readTranscript } from '../../../src/substrate/sessions/work.ts';
 import type { Message, Part } from '../../../src/substrate/transcript.ts';
 import { allReceipts, openSeed } from '../../support/home.ts';
@@ -73,6 +76,7 @@ async function scene(dir: Parameters<typeof openSeed>[0], policy: string) {
   const { session: _, ...request } = asks('');
   return {
     ...seed,
+    ann,
     session: id,
     step: (messages: readonly Message[]) => {
       const asked = { session: id, epoch: null, key: null, traceparent: null };
@@ -141,6 +145,17 @@ test('[LOCK-HANDOFF-2] whatever the order of providers, three cuts and an end ar
       const hops = await seed.substrate.read((db) => listHops(db, seed.session, 10));
       expect(hops.map(({ from, to }) => [from, to])).toEqual(
         [0, 1, 2].map((index) => [`${order[index]}/model-a`, `${order[index + 1]}/model-a`]),
+      );
+      const reader = { actor: seed.ann, substrate: seed.substrate } as unknown as ReadContext & WriteContext;
+      const input = { session_id: seed.session, offset: 0, limit: 9, detail: 'full' };
+      const read = await sessionGet.handler(input, reader);
+      const { hash, hops: seen } = read as { hash: string; hops: HopView[] };
+      expect(seen.map(({ why, receipts }) => [why, receipts.length])).toEqual(Array(3).fill(['cut', 2]));
+      // Nothing was added on the way: the hash of what was asked, before and after each hop.
+      expect(new Set(seen.flatMap(({ hash: was, hash_after: then }) => [was, then])).size).toBe(1);
+      expect(seen[0]?.hash).not.toBe(hash);
+      expect(sessionGet.text?.(read)).toContain(
+        `${order[0]}/model-a could not go on (cut), and ${order[1]}/model-a went on`,
       );
       const receipts = (await allReceipts(seed.substrate)).filter(({ action }) => action === 'route.attempt');
       expect(receipts.map(({ outcome }) => outcome)).toEqual(
