@@ -52,9 +52,15 @@ const DAY_PARTS = new Intl.DateTimeFormat('en', {
   year: 'numeric',
 });
 
+const DAY_MS = 86_400_000;
+let known = { day: Number.NaN, words: '' };
+
 /** The words by which a day is asked for: `Saturday, November 21, 2026`. */
 export function dayWords(ms: number): string {
-  return DAY_PARTS.format(ms);
+  // Many memories that are looked at together are of one day.
+  const day = Math.floor(ms / DAY_MS);
+  if (day !== known.day) known = { day, words: DAY_PARTS.format(ms) };
+  return known.words;
 }
 
 /** Words of a text, in order, as far as they can be found. */
