@@ -5,6 +5,7 @@ const { existsSync, rmSync } = require('node:fs');
 const { enableCompileCache } = require('node:module');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
+const { cachedDataVersionTag, setFlagsFromString } = require('node:v8');
 
 const root = path.join(__dirname, '..');
 // What clients start comes in by its own door: it needs none of the other commands.
@@ -12,11 +13,29 @@ const first = process.argv[2] ?? '';
 const entry = ['mcp', 'hook'].includes(first) ? path.join(first, 'main.js') : 'cli.js';
 const cli = path.join(root, 'dist', 'cli', entry);
 
+/** By then a start is over, and what still runs runs for longer. */
+const STARTED_MS = 1_000;
+
+/**
+ * What a start runs it runs once. V8 would optimise its loops all the same, which brings the optimising
+ * compiler into memory: 5 MB of an idle daemon, for code that nobody calls again.
+ *
+ * Where it was off before, as under `--jitless`, it stays off: there V8 crashes when it is turned on.
+ */
+function optimiseLater() {
+  // The one thing that tells of V8's flags: it changes with each of them.
+  const before = cachedDataVersionTag();
+  setFlagsFromString('--no-opt');
+  if (cachedDataVersionTag() === before) return;
+  setTimeout(() => setFlagsFromString('--opt'), STARTED_MS).unref();
+}
+
 async function launch() {
   if (!existsSync(cli)) {
     process.stderr.write('seed is not built yet: run `npm start` or `npm run build` in its folder first.\n');
     return 1;
   }
+  optimiseLater();
   // Beside the code and not in the shared temporary folder, where another user could plant code;
   // where the folder cannot be written, Node goes on without.
   enableCompileCache?.(path.join(root, '.cache', 'compile'));
