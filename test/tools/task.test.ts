@@ -1,7 +1,17 @@
 /** Tasks as agents, helpers and the owner meet them: through their own doors. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AgentConnection, IssuedKey, Rig, RpcAnswer } from '../doors/rig.ts';
-import { asOwner, askOwner, callOverHttp, connectAgent, issue, openRig, outcome, receipts } from '../doors/rig.ts';
+import {
+  asOwner,
+  askOwner,
+  callOverHttp,
+  connectAgent,
+  edit,
+  issue,
+  openRig,
+  outcome,
+  receipts,
+} from '../doors/rig.ts';
 import { until } from '../support/child.ts';
 import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';
@@ -274,6 +284,23 @@ describe('the owner’s screens', () => {
     expect(letter?.says).toContain('cannot');
     expect(more).toEqual([]);
     for (const each of [ann, bob]) each.close();
+  });
+
+  test('edits of the policy wait for the owner’s word where a passphrase makes it needed', async () => {
+    for (const passphrase of ['correct horse battery', null]) {
+      using dir = scratch();
+      await using guarded = await openRig(dir.at('home'), { passphrase });
+      const found = async (): Promise<string[]> =>
+        (await asOwner<Todo>(guarded, 'seed_todo')).items
+          .filter(({ kind }) => kind === 'policy')
+          .map(({ todo }) => todo);
+      expect(await found()).toEqual([]);
+      edit(guarded.home, "INSERT INTO substrate_ceilings (scope, window, limit_micro_usd) VALUES ('seed', 'day', 1)");
+      expect(await found()).toEqual(passphrase === null ? [] : ['seed policy ack']);
+      if (passphrase === null) continue;
+      await asOwner(guarded, 'policy_ack', {}, passphrase);
+      expect(await found()).toEqual([]);
+    }
   });
 
   test('they are at the owner’s door alone', async () => {

@@ -372,6 +372,11 @@ describe('a stated check', () => {
     writeFileSync(file, 'x');
     expect(await act(substrate, bob, id, 'finish', { lease: 1 })).toMatchObject({ state: 'done', checkHolds: true });
     expect(await codeOf(owe(substrate, ann, 'x', { check: { file } }))).toBe('invalid_input');
+    // Whoever states such a check does not pass it as well.
+    const own = await owe(substrate, bob, 'x', { check: { file: dir.at('own.txt') } });
+    await act(substrate, bob, own, 'claim');
+    writeFileSync(dir.at('own.txt'), 'x');
+    expect(await act(substrate, bob, own, 'finish', { lease: 1 })).toMatchObject({ state: 'finished' });
     expect(await codeOf(owe(substrate, ann, 'x', { check: { receipt: 'task.claim' } }))).toBe('invalid_input');
   });
 });
