@@ -74,7 +74,9 @@ describe('the list', () => {
   test('shows nobody a tool that it may not call', async () => {
     const free = TOOLS.filter(({ surface, scope }) => surface !== 'owner' && scope === null).map(({ name }) => name);
     for (const scope of EVERY_SCOPE) {
-      const names = (await shown(await arrive(`only-${scope.replace(':', '-')}`, [scope], 'full'))).map(({ name }) => name);
+      const names = (await shown(await arrive(`only-${scope.replace(':', '-')}`, [scope], 'full'))).map(
+        ({ name }) => name,
+      );
       // One of a kind of scopes, such as memory.read:SPACE, shows the tools of that kind.
       const kind = scope.replace(/:.*/, ':SPACE');
       const own = TOOLS.filter((tool) => tool.surface !== 'owner' && [scope, kind].includes(tool.scope ?? '')).map(

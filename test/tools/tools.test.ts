@@ -25,7 +25,7 @@ test.each(TOOLS)('$name says when to use it, in few words', ({ title, descriptio
   expect(description).toMatch(/^Use when /);
   expect(description).toMatch(/\.$/);
   expect(Buffer.byteLength(description)).toBeLessThanOrEqual(DESCRIPTION_BYTES_MAX);
-  if (scope !== null) expect(scope).toMatch(/^[a-z]+\.[a-z]+(?::[a-z0-9-]+)?$/);
+  if (scope !== null) expect(scope).toMatch(/^[a-z]+\.[a-z]+(?::(?:[a-z0-9-]+|SPACE))?$/);
 });
 
 test.each(TOOLS)('$name takes an object and nothing that it does not know', ({ input }) => {
