@@ -41,8 +41,10 @@ export interface Fitted {
 /** The request as the candidate can take it. @throws ProviderFault `cannot_carry` */
 export function fitToContext({ provider, request, minOutputTokens, checkpoint, added }: FitOptions): Fitted {
   const { contextTokens } = request;
-  const whole = { ...request, messages: [...request.messages, ...added] };
-  if (contextTokens === undefined) return { request: whole, ...provider.encode(whole), summarised: null };
+  if (contextTokens === undefined) {
+    const whole = { ...request, messages: [...request.messages, ...added] };
+    return { request: whole, ...provider.encode(whole), summarised: null };
+  }
   const maxOutputTokens = answerTokens(request, { contextTokens, minOutputTokens });
   const room = contextTokens - maxOutputTokens;
   const asked = (messages: readonly Message[]): ModelRequest => ({
@@ -51,10 +53,8 @@ export function fitToContext({ provider, request, minOutputTokens, checkpoint, a
     maxOutputTokens,
   });
   const fits = (messages: readonly Message[]): boolean => likelyTokens(provider, asked(messages)) <= room;
-  if (fits(request.messages)) {
-    const same = asked(request.messages);
-    return { request: same, ...provider.encode(same), summarised: null };
-  }
+  const same = asked(request.messages);
+  if (likelyTokens(provider, same) <= room) return { request: same, ...provider.encode(same), summarised: null };
   const compacted = compact(request.messages, { checkpoint, roomBytes: room * BYTES_PER_TOKEN, fits });
   if (compacted === null) throw doesNotFit(contextTokens);
   const shorter = asked(compacted.messages);
