@@ -1,5 +1,5 @@
 /** `seed demo ceiling`, as a person starts it: what it shows is so, and nothing of it stays. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { isAsPromised } from '../../src/cli/demo/ceiling.ts';
 import { startNode, until } from '../support/child.ts';
@@ -88,12 +88,28 @@ test('a folder that is there already is left alone', async () => {
   expect(readdirSync(room.at('tmp'))).toEqual(['letter.txt']);
 });
 
-test('Ctrl+C in the middle takes everything with it', async () => {
-  await using child = startNode([LAUNCHER, 'demo', 'ceiling', '--home', room.at('stage')], { env });
-  // Its daemon is up, or about to be.
-  await until(() => existsSync(room.at('stage', 'home', 'owner')), 'the stage to be set');
-  await child.line((line) => line.startsWith('1. '));
-  child.kill('SIGINT');
-  expect(await child.ended).toEqual({ code: 1, signal: null });
-  expect(existsSync(room.at('stage'))).toBe(false);
-});
+/** Processes that were started with a path, by /proc where there is one. */
+function processesWith(path: string): string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && commandLine(name).includes(path));
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+test.runIf(existsSync('/proc/self/cmdline'))(
+  'Ctrl+C takes everything with it, a daemon that is only starting too',
+  async () => {
+    const home = room.at('stage', 'home');
+    await using child = startNode([LAUNCHER, 'demo', 'ceiling', '--home', room.at('stage')], { env });
+    await until(() => processesWith(home).length > 0, 'the daemon to be started');
+    child.kill('SIGINT');
+    expect(await child.ended).toEqual({ code: 1, signal: null });
+    await until(() => processesWith(home).length === 0, 'the daemon to be gone');
+    expect(existsSync(room.at('stage'))).toBe(false);
+  },
+);

@@ -50,7 +50,9 @@ export async function setStage(config: Config, given: string | undefined): Promi
     folder,
     home,
     start: async () => {
-      child = await startDaemon(home);
+      // Known from its first moment, so that whoever leaves while it starts takes it along.
+      child = spawnDaemon(home);
+      await untilReady(child);
     },
     ask: async <T>(tool: string, input: object = {}) =>
       (await callOwnerDoor(ownerSocketOf(own), { tool, input }, () => {}, { home })) as T,
@@ -67,19 +69,22 @@ export async function setStage(config: Config, given: string | undefined): Promi
 }
 
 /** The same daemon that `seed up` is. */
-async function startDaemon(home: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [LAUNCHER, 'up', '--json', '--no-detect', '--home', home], {
+function spawnDaemon(home: string): ChildProcess {
+  return spawn(process.execPath, [LAUNCHER, 'up', '--json', '--no-detect', '--home', home], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+}
+
+async function untilReady(child: ChildProcess): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const failed = (): void => reject(cannotStart());
     child.once('error', failed);
     child.once('exit', failed);
+    if (child.stdout === null) return failed();
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (line.includes('"ready": true')) resolve();
     });
   });
-  return child;
 }
 
 function cannotStart(): SeedError {
