@@ -51,6 +51,7 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_memory_index: ['operation'],
   // What the index is made of; written by SQLite alone, when the index is.
   substrate_memory_index_config: ['schema'],
+  substrate_memory_index_content: ['schema'],
   substrate_memory_index_data: ['schema'],
   substrate_memory_index_docsize: ['schema'],
   substrate_memory_index_idx: ['schema'],

@@ -28,7 +28,7 @@ export async function forget(substrate: Substrate, actor: Actor, nr: number): Pr
 }
 
 async function hide(op: Operation, memory: MemoryRow): Promise<void> {
-  await takeFromIndex(op, memory);
+  await takeFromIndex(op, memory.nr);
   if (memory.supersedes !== null) await markSuperseded(op, memory.supersedes, null);
   await op.run('UPDATE substrate_memories SET forgotten_at = ? WHERE nr = ?', op.now, memory.nr);
 }

@@ -53,7 +53,7 @@ const MATCHED_ROWS_MAX = 3_000;
 /** Candidates of each space whose score counts. */
 const CANDIDATES_MAX = 300;
 /** How deep a search goes; a page never goes beyond. */
-export const RANKED_MAX = 200;
+const RANKED_MAX = 200;
 /** What the last comparison reads of a text. */
 const COMPARED_CHARS = 2_000;
 
@@ -70,7 +70,7 @@ interface Candidate extends Row {
   readonly place: number;
 }
 
-/** Memories in the order in which they answer the question, the best first; at most {@link RANKED_MAX}. */
+/** Memories in the order in which they answer the question, the best first; at most 200. */
 export async function rank(
   db: ReadHandle,
   reach: Reach,

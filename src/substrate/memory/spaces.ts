@@ -91,7 +91,7 @@ function rowsOf(id: number): { from: number; to: number } {
 }
 
 /** The spaces that an actor may read or write, as it calls them, whether or not anything is in them. */
-export async function namesOf(db: ReadHandle, actor: Actor, verb: Verb): Promise<string[]> {
+async function namesOf(db: ReadHandle, actor: Actor, verb: Verb): Promise<string[]> {
   const prefix = `memory.${verb}:`;
   const named = [...actor.scopes]
     .filter((scope) => scope.startsWith(prefix))

@@ -38,7 +38,7 @@ function pairs(run: string): string {
   return ` ${[...twos, characters.at(-1) ?? ''].join(' ')} `;
 }
 
-/** A text as it goes into the index; the same for the same text, always: that is how it is taken out again. */
+/** A text as it goes into the index. */
 export function indexText(text: string): string {
   if (!FOREIGN.test(text)) return text.replaceAll('\0', ' ');
   return text.normalize('NFKC').replaceAll('\0', ' ').replace(SYMBOL, numbered).replace(UNSPACED, pairs);

@@ -209,28 +209,21 @@ export async function markSuperseded(tx: WriteHandle, nr: number, by: number | n
   await tx.run('UPDATE substrate_memories SET superseded_by = ? WHERE nr = ?', by, nr);
 }
 
-type Indexed = Pick<MemoryRow, 'nr' | 'text' | 'subject' | 'at'>;
-
-function indexColumns({ text, subject, at }: Indexed): [string, string, string] {
-  return [indexText(text), indexText(subject), dayWords(at)];
-}
-
-export async function putIntoIndex(tx: WriteHandle, memory: Indexed): Promise<void> {
+export async function putIntoIndex(
+  tx: WriteHandle,
+  { nr, text, subject, at }: Pick<MemoryRow, 'nr' | 'text' | 'subject' | 'at'>,
+): Promise<void> {
   await tx.run(
     'INSERT INTO substrate_memory_index (rowid, text, subject, day) VALUES (?, ?, ?, ?)',
-    memory.nr,
-    ...indexColumns(memory),
+    nr,
+    indexText(text),
+    indexText(subject),
+    dayWords(at),
   );
 }
 
-/** Takes a memory out of the index, which has to be told the very words that were put in. */
-export async function takeFromIndex(tx: WriteHandle, memory: Indexed): Promise<void> {
-  await tx.run(
-    `INSERT INTO substrate_memory_index (substrate_memory_index, rowid, text, subject, day)
-     VALUES ('delete', ?, ?, ?, ?)`,
-    memory.nr,
-    ...indexColumns(memory),
-  );
+export async function takeFromIndex(tx: WriteHandle, nr: number): Promise<void> {
+  await tx.run('DELETE FROM substrate_memory_index WHERE rowid = ?', nr);
 }
 
 interface KeyRow extends Row {

@@ -327,6 +327,27 @@ describe.each(DRIVERS)('memory on %s', (driver: SqliteDriver) => {
     expect(await codeOf(again.substrate.read((db) => getMemory(db, OWNER, nr)))).toBe('store_corrupt');
   });
 
+  it('can be forgotten and erased though its row was altered in the database', async () => {
+    const { substrate } = seed;
+    const written = await Promise.all(
+      ['first pelican', 'second pelican', 'third pelican'].map((text) => note(substrate, OWNER, text)),
+    );
+    await substrate.operate({ action: 'test.alter', actor: OWNER }, (op) =>
+      op.run(
+        'UPDATE substrate_memories SET text = ?, subject = ?, at = 5 WHERE nr = ?',
+        'other words',
+        'x',
+        written[1]!.nr,
+      ),
+    );
+    await forget(substrate, OWNER, written[1]!.nr);
+    await eraseNow(substrate, OWNER, written[1]!.nr);
+    expect(await substrate.check()).toEqual([]);
+    expect((await find(substrate, OWNER, 'pelican')).toSorted()).toEqual(['first pelican', 'third pelican']);
+    await note(substrate, OWNER, 'fourth pelican');
+    expect((await find(substrate, OWNER, 'pelican')).length).toBe(3);
+  });
+
   it('is read by no statement without the filter, or with two', async () => {
     const { substrate } = seed;
     const ann = await agent(substrate, 'ann');

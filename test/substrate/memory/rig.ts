@@ -8,10 +8,10 @@ import { remember } from '../../../src/substrate/memory/memory.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
 import { letIn } from '../bus/rig.ts';
 
-export { letIn, OWNER };
+export { OWNER };
 
 /** What a local agent may do with memories from the start. */
-export const DAILY = ['memory.read:private', 'memory.write:private', 'memory.read:shared', 'memory.write:shared'];
+const DAILY = ['memory.read:private', 'memory.write:private', 'memory.read:shared', 'memory.write:shared'];
 
 export function agent(substrate: Substrate, name: string, scopes: readonly string[] = DAILY): Promise<Actor> {
   return letIn(substrate, name, { scopes });

@@ -4,8 +4,9 @@ import type { Migration } from './migration.ts';
  * What is remembered, by space, with its full-text index.
  *
  * A memory's row number is its space's number times 2^32 plus its place there, so a space is one range
- * of rows in the table and in the index alike. The index holds no text; what is taken out of it is
- * overwritten at once (sqlite.org/fts5.html, "secure-delete"). `text` stands last: what looks at the
+ * of rows in the table and in the index alike. The index has a copy of what went in, by which it takes it
+ * out again, whatever became of the row since; that is overwritten at once (sqlite.org/fts5.html,
+ * "secure-delete"). `text` stands last: what looks at the
  * other columns does not read its pages.
  */
 export const memory: Migration = {
@@ -59,7 +60,7 @@ export const memory: Migration = {
     CREATE INDEX substrate_memories_forgotten ON substrate_memories (forgotten_at) WHERE forgotten_at IS NOT NULL;
 
     CREATE VIRTUAL TABLE substrate_memory_index USING fts5(
-      text, subject, day, content = '',
+      text, subject, day,
       tokenize = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
     );
     INSERT INTO substrate_memory_index (substrate_memory_index, rank) VALUES ('secure-delete', 1);
