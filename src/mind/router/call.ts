@@ -117,21 +117,26 @@ export class RunningCall {
     }
   }
 
-  async #admit(): Promise<Receipted<Admitted | Refused>> {
+  async #admit(): Promise<Pick<Receipted<Admitted | Refused>, 'value' | 'seq'>> {
     const { substrate, provider } = this.#parts;
     const { sources } = substrate;
     await noteOutsideEdits(substrate);
+    let decided: { value: Admitted | Refused; seq: number } | null = null;
     try {
       return await substrate.operate({ action: 'route.attempt', actor: this.asker.actor }, async (op) => {
         const decision = await admitAttempt(op, this.#facts(), { sources, provider });
+        decided = { value: decision, seq: op.seq };
         if (decision.kind === 'refused' && decision.last && this.#input !== null) {
           await closeCall(op, this.id, this.#outcomeOfRefusal(decision, op.seq), this.#kept.output);
         }
         return decision;
       });
-    } catch (error) {
-      await this.#closeBroken(toSeedError(error));
-      throw error;
+    } catch (thrown) {
+      const error = toSeedError(thrown);
+      // The commit was in doubt and turned out to hold: the intent is on record, and its money is held.
+      if (holdsAfterAll(error) && decided !== null) return decided;
+      await this.#closeBroken(error);
+      throw thrown;
     }
   }
 
@@ -235,7 +240,7 @@ export class RunningCall {
         return value;
       } catch (thrown) {
         const error = toSeedError(thrown);
-        if (error.code === 'commit_unknown' && error.data['holds'] === 'yes' && booked !== null) return booked;
+        if (holdsAfterAll(error) && booked !== null) return booked;
         if (tries === SETTLE_TRIES_MAX || !TRY_AGAIN.has(error.code)) throw error;
       }
     }
@@ -314,6 +319,11 @@ function sayLosses(losses: readonly Loss[]): string[] {
     .slice(0, LOSSES_MAX)
     .map(({ message, what }) => (message === null ? what : `message ${message + 1}: ${what}`));
   return losses.length > LOSSES_MAX ? [...said, `and ${losses.length - LOSSES_MAX} more`] : said;
+}
+
+/** Whether a failed commit was found to have been kept whole (`Writer`, `data.holds`). */
+function holdsAfterAll({ code, data }: SeedError): boolean {
+  return code === 'commit_unknown' && data['holds'] === 'yes';
 }
 
 function refusedView({ refused }: Refused, error: SeedError, seq: number): AttemptView {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import BetterSqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
+import { SeedError } from '../../../src/errors.ts';
 import { createDrainDispatch, ON_DEMAND } from '../../../src/mind/router/dispatch.ts';
 import type { FaultKind, ProviderEvent } from '../../../src/mind/router/provider.ts';
 import { ProviderFault } from '../../../src/mind/router/provider.ts';
@@ -289,6 +290,24 @@ test('[LOCK-RUNTIME-5] tier 1 is out of reach on demand, whatever a caller says,
   const again = await seed.router.enqueue(work, asker());
   const [report] = await seed.router.drain(createDrainDispatch(), drain);
   expect(report).toMatchObject({ id: again.id, text: 'Deep.', outcome: { tier: 1, status: 'complete' } });
+});
+
+test('a commit that was in doubt and holds is gone on with: nothing stays held', async () => {
+  using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': says('Here.') } });
+  const operate = seed.substrate.operate.bind(seed.substrate);
+  let doubts = 0;
+  // What the writer answers when COMMIT failed and the head read again shows that it was kept.
+  seed.substrate.operate = async (options, fn) => {
+    const done = await operate(options, fn);
+    if (options.action !== 'route.attempt' || doubts++ >= 2) return done;
+    throw new SeedError('commit_unknown', 'The commit failed.', { hint: '', data: { holds: 'yes' } });
+  };
+  const { outcome } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(outcome).toMatchObject({ status: 'complete', cost_micro_usd: 20 });
+  expect(doubts).toBe(2);
+  expect(await moneyOf(seed.substrate)).toEqual({ spent: 20, held: 0 });
+  expect(seed.calls).toHaveLength(1);
 });
 
 test('an idempotency key: one chain of calls, the same answer, another request is a conflict', async () => {
