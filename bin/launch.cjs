@@ -69,8 +69,8 @@ launch().then(
   },
   (/** @type {unknown} */ error) => {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const [first = ''] = (error instanceof Error ? error.message : text).split('\n');
-    if (text.includes('node_modules') || first.startsWith('Cannot find package')) tellBroken(first);
+    const [said = ''] = (error instanceof Error ? error.message : text).split('\n');
+    if (text.includes('node_modules') || said.startsWith('Cannot find package')) tellBroken(said);
     else process.stderr.write(`seed could not start: ${text}\n`);
     process.exitCode = 1;
   },

@@ -44,13 +44,14 @@ export function indexText(text: string): string {
   return text.normalize('NFKC').replaceAll('\0', ' ').replace(SYMBOL, numbered).replace(UNSPACED, pairs);
 }
 
-const DAY_PARTS = new Intl.DateTimeFormat('en', {
-  timeZone: 'UTC',
-  weekday: 'long',
-  day: 'numeric',
-  month: 'long',
-  year: 'numeric',
-});
+const WEEKDAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
+const MONTHS = 'January February March April May June July August September October November December'.split(' ');
+
+/** Written out here: what the platform says dates with takes 7 MB of memory. */
+function sayDay(date: Date): string {
+  const [weekday = '', month = ''] = [WEEKDAYS[date.getUTCDay()], MONTHS[date.getUTCMonth()]];
+  return `${weekday}, ${month} ${date.getUTCDate()}, ${date.getUTCFullYear()}`;
+}
 
 const DAY_MS = 86_400_000;
 let known = { day: Number.NaN, words: '' };
@@ -59,7 +60,7 @@ let known = { day: Number.NaN, words: '' };
 export function dayWords(ms: number): string {
   // Many memories that are looked at together are of one day.
   const day = Math.floor(ms / DAY_MS);
-  if (day !== known.day) known = { day, words: DAY_PARTS.format(ms) };
+  if (day !== known.day) known = { day, words: sayDay(new Date(ms)) };
   return known.words;
 }
 
