@@ -2,12 +2,8 @@
  * A provider for demonstrations, on loopback: OpenAI's Chat Completions, streamed. It says that each
  * answer had as many tokens as were allowed, and holds its answers back until it is told to give them.
  */
-import type { Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createServer } from '../../doors/node-http.ts';
-
-/** Of a request; a demonstration's are far smaller. */
-const BODY_BYTES_MAX = 1_000_000;
+import type { ServerResponse } from 'node:http';
+import { serveLoopback } from './loopback.ts';
 
 export interface SimulatedProvider {
   readonly url: string;
@@ -34,28 +30,15 @@ export async function startSimulatedProvider(): Promise<SimulatedProvider> {
   const look = (): void => {
     for (const { holds, resolve } of waiting) if (holds()) resolve();
   };
-  const server: Server = createServer((request, response) => {
-    let body = '';
-    request.setEncoding('utf8');
-    request.on('data', (chunk: string) => {
-      body += chunk;
-      if (body.length > BODY_BYTES_MAX) request.destroy();
-    });
-    request.on('end', () => {
-      seen += 1;
-      const asked = JSON.parse(body) as Asked;
-      if (isAnswering) say(response, asked);
-      else held.push(() => say(response, asked));
-      look();
-    });
+  const { url, close } = await serveLoopback(({ body, response }) => {
+    seen += 1;
+    const asked = JSON.parse(body) as Asked;
+    if (isAnswering) say(response, asked);
+    else held.push(() => say(response, asked));
+    look();
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}/v1`,
+    url: `${url}/v1`,
     seen: () => seen,
     look,
     until: (holds) =>
@@ -67,11 +50,7 @@ export async function startSimulatedProvider(): Promise<SimulatedProvider> {
       isAnswering = all;
       for (const give of held.splice(0)) give();
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close,
   };
 }
 
