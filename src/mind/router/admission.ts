@@ -238,7 +238,7 @@ async function offerNext(
 }
 
 /** Attempts are numbered within their call, so that one range of the ledger holds them all. */
-export function attemptId(call: string, attempt: number): string {
+function attemptId(call: string, attempt: number): string {
   return `${call}.${String(attempt).padStart(3, '0')}`;
 }
 

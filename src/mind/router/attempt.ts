@@ -11,7 +11,7 @@ import type { ModelRequest, Provider, ProviderContext, ProviderEvent, StopReason
 import { ProviderFault } from './provider.ts';
 
 /** UTF-16 units of an answer, at most: what a message can keep with room for its frame. */
-export const ANSWER_UNITS_MAX = 1_000_000;
+const ANSWER_UNITS_MAX = 1_000_000;
 
 /** What a stream has said so far. */
 export class Gathered {
