@@ -109,8 +109,8 @@ function leaves(command: Command, names: readonly string[]): { command: Command;
   return command.commands.flatMap((child) => leaves(child, [...names, child.name()]));
 }
 
-function cliPage(): string {
-  const program = buildProgram('');
+async function cliPage(): Promise<string> {
+  const program = await buildProgram('');
   const all = leaves(program, ['seed']);
   const index = all.map(({ command, names }) => {
     const anchor = names.join('-');
@@ -245,15 +245,15 @@ function homePage(): string {
 }
 
 /** Every page of the reference by its file name. */
-export function referencePages(): Readonly<Record<string, string>> {
+export async function referencePages(): Promise<Readonly<Record<string, string>>> {
   // The reference speaks of `seed`, whatever this process was started as.
   delete process.env['SEED_COMMAND'];
-  return { 'cli.md': cliPage(), 'tools.md': toolsPage(), 'errors.md': errorsPage(), 'home.md': homePage() };
+  return { 'cli.md': await cliPage(), 'tools.md': toolsPage(), 'errors.md': errorsPage(), 'home.md': homePage() };
 }
 
 /** The pages that are missing or are not what the code says. */
-export function drift(folder: string = FOLDER): string[] {
-  return Object.entries(referencePages()).flatMap(([name, wanted]) => {
+export async function drift(folder: string = FOLDER): Promise<string[]> {
+  return Object.entries(await referencePages()).flatMap(([name, wanted]) => {
     try {
       return readFileSync(path.join(folder, name), 'utf8') === wanted ? [] : [name];
     } catch {
@@ -262,16 +262,16 @@ export function drift(folder: string = FOLDER): string[] {
   });
 }
 
-function main(argv: readonly string[]): number {
+async function main(argv: readonly string[]): Promise<number> {
   if (argv.includes('--check')) {
-    const stale = drift();
+    const stale = await drift();
     if (stale.length === 0) return 0;
     process.stderr.write(`docs/reference: ${stale.join(', ')} not what the code says; run node scripts/reference.ts\n`);
     return 1;
   }
   mkdirSync(FOLDER, { recursive: true });
-  for (const [name, text] of Object.entries(referencePages())) writeFileSync(path.join(FOLDER, name), text);
+  for (const [name, text] of Object.entries(await referencePages())) writeFileSync(path.join(FOLDER, name), text);
   return 0;
 }
 
-if (import.meta.main) process.exitCode = main(process.argv.slice(2));
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

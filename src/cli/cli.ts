@@ -5,39 +5,56 @@
 import { Command, CommanderError } from 'commander';
 import { readCommand, readConfig } from '../config.ts';
 import { SeedError, toSeedError } from '../errors.ts';
-import { addAgents } from './commands/agents.ts';
-import { addBus } from './commands/bus.ts';
-import { addConfig } from './commands/config.ts';
-import { addConnect } from './commands/connect.ts';
-import { addCredential } from './commands/credential.ts';
-import { addDemo } from './commands/demo.ts';
-import { addDisconnect } from './commands/disconnect.ts';
-import { addDown } from './commands/down.ts';
-import { addDoctor } from './commands/doctor.ts';
-import { addHandoff } from './commands/handoff.ts';
-import { addHalt } from './commands/halt.ts';
-import { addHook } from './commands/hook.ts';
-import { addInit } from './commands/init.ts';
-import { addKey } from './commands/key.ts';
-import { addMcp } from './commands/mcp.ts';
-import { addMemory } from './commands/memory.ts';
-import { addPolicy } from './commands/policy.ts';
-import { addReceipts } from './commands/receipts.ts';
-import { addRequests } from './commands/requests.ts';
-import { addRoute } from './commands/route.ts';
-import { addSession } from './commands/session.ts';
-import { addStatus } from './commands/status.ts';
-import { addTarget } from './commands/target.ts';
-import { addTask } from './commands/task.ts';
-import { addToday } from './commands/today.ts';
-import { addTodo } from './commands/todo.ts';
-import { addUp, isServing } from './commands/up.ts';
-import { addUsage } from './commands/usage.ts';
-import { addWatch } from './commands/watch.ts';
+import { isServing } from './serving.ts';
 import { EXIT, EXIT_MEANINGS, exitLines, printError, watchOutput } from './output.ts';
 
-/** Builds the whole command; the reference is generated from it. */
-export function buildProgram(version: string): Command {
+/** One file of commands: the verbs that it brings, and how it is loaded. */
+interface CommandFile {
+  readonly verbs: readonly string[];
+  readonly load: () => Promise<(program: Command) => void>;
+}
+
+/** Every command, in the order of the help. */
+const COMMANDS: readonly CommandFile[] = [
+  { verbs: ['up'], load: async () => (await import('./commands/up.ts')).addUp },
+  { verbs: ['down'], load: async () => (await import('./commands/down.ts')).addDown },
+  { verbs: ['status'], load: async () => (await import('./commands/status.ts')).addStatus },
+  { verbs: ['today'], load: async () => (await import('./commands/today.ts')).addToday },
+  { verbs: ['todo'], load: async () => (await import('./commands/todo.ts')).addTodo },
+  { verbs: ['watch'], load: async () => (await import('./commands/watch.ts')).addWatch },
+  { verbs: ['init'], load: async () => (await import('./commands/init.ts')).addInit },
+  { verbs: ['demo'], load: async () => (await import('./commands/demo.ts')).addDemo },
+  { verbs: ['doctor'], load: async () => (await import('./commands/doctor.ts')).addDoctor },
+  { verbs: ['receipts'], load: async () => (await import('./commands/receipts.ts')).addReceipts },
+  { verbs: ['key'], load: async () => (await import('./commands/key.ts')).addKey },
+  { verbs: ['requests'], load: async () => (await import('./commands/requests.ts')).addRequests },
+  { verbs: ['agents'], load: async () => (await import('./commands/agents.ts')).addAgents },
+  { verbs: ['bus'], load: async () => (await import('./commands/bus.ts')).addBus },
+  { verbs: ['memory'], load: async () => (await import('./commands/memory.ts')).addMemory },
+  { verbs: ['task'], load: async () => (await import('./commands/task.ts')).addTask },
+  { verbs: ['target'], load: async () => (await import('./commands/target.ts')).addTarget },
+  { verbs: ['credential'], load: async () => (await import('./commands/credential.ts')).addCredential },
+  { verbs: ['halt', 'resume'], load: async () => (await import('./commands/halt.ts')).addHalt },
+  { verbs: ['config'], load: async () => (await import('./commands/config.ts')).addConfig },
+  { verbs: ['policy'], load: async () => (await import('./commands/policy.ts')).addPolicy },
+  { verbs: ['route', 'trace'], load: async () => (await import('./commands/route.ts')).addRoute },
+  { verbs: ['usage'], load: async () => (await import('./commands/usage.ts')).addUsage },
+  { verbs: ['session'], load: async () => (await import('./commands/session.ts')).addSession },
+  { verbs: ['handoff'], load: async () => (await import('./commands/handoff.ts')).addHandoff },
+  { verbs: ['connect'], load: async () => (await import('./commands/connect.ts')).addConnect },
+  { verbs: ['disconnect'], load: async () => (await import('./commands/disconnect.ts')).addDisconnect },
+  { verbs: ['hook'], load: async () => (await import('./commands/hook.ts')).addHook },
+  { verbs: ['mcp'], load: async () => (await import('./commands/mcp.ts')).addMcp },
+];
+
+/** The names of all of them. */
+export const VERBS: readonly string[] = COMMANDS.flatMap(({ verbs }) => verbs);
+
+/**
+ * Builds the command, with these verbs or with all; the reference is generated from it. Whoever asks for one
+ * verb does not wait for the others to be loaded, and a daemon does not keep them in memory.
+ */
+export async function buildProgram(version: string, files: readonly CommandFile[] = COMMANDS): Promise<Command> {
   const program = new Command(readCommand())
     .description('Your agents’ home: memory, messages, policy, keys and receipts on a box that you own.')
     .version(version, '-V, --version', 'print the version')
@@ -50,38 +67,7 @@ export function buildProgram(version: string): Command {
     // Errors are printed by `main`, in the form of all others.
     .configureOutput({ outputError: () => {} })
     .exitOverride();
-  const commands = [
-    addUp,
-    addDown,
-    addStatus,
-    addToday,
-    addTodo,
-    addWatch,
-    addInit,
-    addDemo,
-    addDoctor,
-    addReceipts,
-    addKey,
-    addRequests,
-    addAgents,
-    addBus,
-    addMemory,
-    addTask,
-    addTarget,
-    addCredential,
-    addHalt,
-    addConfig,
-    addPolicy,
-    addRoute,
-    addUsage,
-    addSession,
-    addHandoff,
-    addConnect,
-    addDisconnect,
-    addHook,
-    addMcp,
-  ];
-  for (const add of commands) add(program);
+  for (const add of await Promise.all(files.map(({ load }) => load()))) add(program);
   return program;
 }
 
@@ -90,11 +76,18 @@ function wantsJson(argv: readonly string[]): boolean {
   return argv.includes('--json');
 }
 
+/** What a command line needs: its verb alone, nothing for the version, everything for help and for what is none. */
+function filesFor([first = '']: readonly string[]): readonly CommandFile[] {
+  if (first === '--version' || first === '-V') return [];
+  const asked = COMMANDS.filter(({ verbs }) => verbs.includes(first));
+  return asked.length > 0 ? asked : COMMANDS;
+}
+
 /** Runs one command line (without node and script); resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   watchOutput({ endWithReader: () => !isServing() });
   try {
-    const program = buildProgram(readConfig().version);
+    const program = await buildProgram(readConfig().version, filesFor(argv));
     try {
       await program.parseAsync([...argv], { from: 'user' });
     } catch (thrown) {

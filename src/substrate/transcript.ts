@@ -22,9 +22,9 @@ const ILL_FORMED = 'text without lone surrogates';
 const Text = z.string().refine(wellFormed, ILL_FORMED);
 
 /** Our own id of a tool call: short, and acceptable to every provider (they allow 40–64 of these). */
-export const ToolCallId = z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, '1 to 40 of A-Z a-z 0-9 _ -');
+const ToolCallId = z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, '1 to 40 of A-Z a-z 0-9 _ -');
 
-export const ToolName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ -');
+const ToolName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ -');
 
 function isJsonObject(text: string): boolean {
   try {

@@ -63,11 +63,11 @@ export const routeUsage = defineTool({
     const { timezone, only, told } = await substrate.read(async (db) => {
       const zone = await readTimezone(db);
       const ceilings = await readCeilings(db);
-      const only = actor.kind === 'helper' ? await payerOf(db, actor) : null;
+      const onlyAgent = actor.kind === 'helper' ? await payerOf(db, actor) : null;
       return {
         timezone: zone,
-        only,
-        told: await usage(db, { ceilings, timezone: zone, now, period, onlyAgent: only, limit }),
+        only: onlyAgent,
+        told: await usage(db, { ceilings, timezone: zone, now, period, onlyAgent, limit }),
       };
     });
     const { day, days, total, ceilings, roles, models, labels, agents } = told;

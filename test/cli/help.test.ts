@@ -1,7 +1,7 @@
 /** What every command says of itself, and how it answers what it was asked wrongly. */
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
-import { buildProgram } from '../../src/cli/cli.ts';
+import { buildProgram, VERBS } from '../../src/cli/cli.ts';
 import { spoken, spokenExample } from '../../src/cli/output.ts';
 import type { ErrorAnswer } from './seed.ts';
 import { seed, seedJson } from './seed.ts';
@@ -25,7 +25,12 @@ function helpOf(command: Command): string {
   return text;
 }
 
-const COMMANDS = leaves(buildProgram('0.0.0'));
+const PROGRAM = await buildProgram('0.0.0');
+const COMMANDS = leaves(PROGRAM);
+
+test('each verb is found by its name alone', () => {
+  expect(PROGRAM.commands.map((command) => command.name()).toSorted()).toEqual([...VERBS].toSorted());
+});
 
 test('there are commands to look at', () => {
   expect(COMMANDS.map(({ path }) => path)).toEqual(

@@ -115,7 +115,7 @@ const HAPPY: Readonly<Record<string, (before: Readonly<Record<string, Record<str
   bus_follow: () => ({ topic: 'surface' }),
   bus_send: () => ({ to: 'happy', data: { ok: true } }),
   bus_receive: () => ({ limit: 1 }),
-  bus_ack: ({ bus_receive: got }) => ({ ids: (got?.['messages'] as { id: string }[]).map(({ id }) => id) }),
+  bus_ack: ({ bus_receive: got }) => ({ ids: ((got?.['messages'] ?? []) as { id: string }[]).map(({ id }) => id) }),
   bus_history: () => ({}),
   bus_peers: () => ({}),
   task_update: () => ({ do: 'add', title: 'try every tool', acceptance: ['each was tried'], priority: 1 }),

@@ -6,6 +6,7 @@ import type { Serving } from '../../daemon.ts';
 import { firstRunLines, lookForModels } from '../first-run.ts';
 import { EXIT, printJson, printLine, spoken } from '../output.ts';
 import { serviceUnit } from '../unit.ts';
+import { noteServing } from '../serving.ts';
 import type { CommonOptions } from './shared.ts';
 import { common } from './shared.ts';
 
@@ -14,14 +15,6 @@ interface UpOptions extends CommonOptions {
   readonly behindProxy?: boolean;
   readonly detect: boolean;
 }
-
-let serving = false;
-
-/** Whether this process is a daemon, which goes on when nobody reads its output any more. */
-export function isServing(): boolean {
-  return serving;
-}
-
 export function addUp(program: Command): void {
   const command = program
     .command('up')
@@ -58,7 +51,7 @@ async function up(options: UpOptions): Promise<void> {
   const created = await initHome(config, null);
   const models = created && options.detect ? await lookForModels(config, null) : null;
   const daemon = await serve(config);
-  serving = true;
+  noteServing();
   stopOnSignals(daemon);
   if (options.json === true) printJson(readyFacts(config, daemon, created));
   else {

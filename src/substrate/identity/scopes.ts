@@ -81,7 +81,7 @@ export const Scope: z.ZodType<Scope, string> = z.union([
     .max(QUALIFIED_CHARS_MAX)
     .refine(isQualified, `a scope such as ${Object.keys(QUALIFIED_SCOPES)[0]}`)
     .describe(Object.keys(QUALIFIED_SCOPES).join(', ')),
-]) as z.ZodType<Scope, string>;
+]);
 
 /** Whether there is such a scope. */
 export function isScope(text: string): text is Scope {

@@ -150,7 +150,9 @@ test('[LOCK-HANDOFF-2] whatever the order of providers, three cuts and an end ar
       const input = { session_id: seed.session, offset: 0, limit: 9, detail: 'full' };
       const read = await sessionGet.handler(input, reader);
       const { hash, hops: seen } = read as { hash: string; hops: HopView[] };
-      expect(seen.map(({ why, receipts }) => [why, receipts.length])).toEqual(Array(3).fill(['cut', 2]));
+      expect(seen.map(({ why, receipts }) => [why, receipts.length])).toEqual(
+        Array.from({ length: 3 }, () => ['cut', 2]),
+      );
       // Nothing was added on the way: the hash of what was asked, before and after each hop.
       expect(new Set(seen.flatMap(({ hash: was, hash_after: then }) => [was, then])).size).toBe(1);
       expect(seen[0]?.hash).not.toBe(hash);

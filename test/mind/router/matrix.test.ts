@@ -68,7 +68,7 @@ roles:
   worker:
     dispatch: any
     max_output_tokens: 500
-    timeouts_ms: { first_token: 250, idle: 250, total: 5000 }
+    timeouts_ms: { first_token: 1000, idle: 1000, total: 20000 }
     candidates:
       - { target: first, model: m, tier: 2 }
 ${second ? '      - { target: second, model: m, tier: 2 }' : ''}
