@@ -97,6 +97,14 @@ test('Ctrl+C in the middle takes everything with it, the clients too', async () 
   expect(existsSync(room.at('stage'))).toBe(false);
 });
 
+test('Ctrl+C while the stage is set leaves nothing of it', async () => {
+  await using child = startNode([LAUNCHER, 'demo', 'handoff', '--home', room.at('stage')], { env });
+  await until(() => existsSync(room.at('stage')), 'the stage to be begun');
+  child.kill('SIGINT');
+  expect(await child.ended).toEqual({ code: 1, signal: null });
+  expect(existsSync(room.at('stage'))).toBe(false);
+});
+
 function isGone(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -14,7 +14,11 @@ import { callOwnerDoor } from '../owner-client.ts';
 export interface Stage {
   readonly folder: string;
   readonly home: string;
-  /** Starts the daemon, and resolves when its doors are open. @throws SeedError `daemon_failed` */
+  /**
+   * Starts the daemon, over a home that is made the first time, and resolves when its doors are open.
+   *
+   * @throws SeedError `daemon_failed`, and what making a home throws
+   */
   readonly start: () => Promise<void>;
   /** Asks a tool at the owner's door. @throws SeedError */
   readonly ask: <T>(tool: string, input?: object) => Promise<T>;
@@ -31,25 +35,23 @@ export async function setStage(config: Config, given: string | undefined): Promi
       hint: 'Name a folder that is not there yet, or none.',
     });
   }
+  const { initHome, ownerSocketOf } = await import('../../main.ts');
   const folder = given ?? mkdtempSync(join(tmpdir(), 'seed-demo-'));
   const home = join(folder, 'home');
-  const { initHome, ownerSocketOf } = await import('../../main.ts');
   let child: ChildProcess | null = null;
+  let isMade = false;
   const own = { ...config, home, port: 0 };
   const clear = (): void => {
     child?.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
   };
-  try {
-    await initHome(own, null);
-  } catch (error) {
-    clear();
-    throw error;
-  }
   return {
     folder,
     home,
     start: async () => {
+      // Not before somebody has the stage and can clear it.
+      if (!isMade) await initHome(own, null);
+      isMade = true;
       // Known from its first moment, so that whoever leaves while it starts takes it along.
       child = spawnDaemon(home);
       await untilReady(child);
