@@ -226,5 +226,6 @@ function callsOf(text: string): ToolCall[] {
     .map(({ id, name, arguments: given }) => ({ id, name, arguments: JSON.parse(given) as unknown }));
 }
 
-// This file is the whole program; of it others import types alone.
-await runClient();
+// This file is the whole program; of it others import types alone. Nothing is awaited at this level, because a
+// bundler puts every module that such a file shares with others elsewhere than where it was.
+void runClient();
