@@ -14,7 +14,6 @@ import { KeyService } from './membrane/keys.ts';
 import { OpenWork } from './membrane/streams.ts';
 import type { Mind } from './mind/mind.ts';
 import { createDrainDispatch } from './mind/router/dispatch.ts';
-import { PROVIDER_MODULES } from './mind/router/providers/index.ts';
 import { Router } from './mind/router/router.ts';
 import { Steps } from './mind/sessions/steps.ts';
 import { assertUsable, createHome, homeState } from './substrate/home/create.ts';
@@ -153,9 +152,17 @@ export function mindOf(
 ): OpenMind {
   const { substrate, egress, work, onDefect } = parts;
   const dispatch = createDrainDispatch();
+  // Loaded with the first call to a model: most of an idle daemon's homes have none under way.
+  let modules: Awaited<typeof import('./mind/router/providers/index.ts')> | null = null;
   const router = new Router({
     substrate,
-    provider: (name) => PROVIDER_MODULES[name],
+    prepare: async () => {
+      modules ??= await import('./mind/router/providers/index.ts');
+    },
+    provider: (name) => {
+      if (modules === null) throw new Error('The providers were not prepared.');
+      return modules.PROVIDER_MODULES[name];
+    },
     open: (target) => egress.open(target),
     register: (grant, cut) => work.register(grant, cut),
     onDefect,

@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import { consider } from '../mind/router/choose.ts';
 import type { Choice } from '../mind/router/choose.ts';
-import { PROVIDER_MODULES } from '../mind/router/providers/index.ts';
 import type { CompletionRequest } from '../mind/router/request.ts';
 import { listBenched } from '../substrate/benched.ts';
 import { payerOf } from '../substrate/identity/grants.ts';
@@ -82,6 +81,7 @@ export const routeResolve = defineTool({
       session: input.session_id ?? null,
     };
     const now = substrate.sources.now();
+    const { PROVIDER_MODULES } = await import('../mind/router/providers/index.ts');
     return substrate.read(async (db) => {
       const routing = await resolveRouting(db, role, dispatch);
       if (routing === null) return noRoute(role, dispatch);

@@ -32,6 +32,8 @@ import { closeCall, outcomeOf, settleAttempt, usageView } from './settlement.ts'
 export interface RouterParts {
   readonly substrate: Substrate;
   readonly provider: (name: ProviderName) => Provider;
+  /** Loads what `provider` gives, where that waits for the first call; before any transaction. */
+  readonly prepare?: () => Promise<void>;
   /** The way out to one target, with the secret it is called with. @throws SeedError */
   readonly open: (target: Target) => Promise<Pick<ProviderContext, 'fetch' | 'credential'>>;
   /** Told of what goes wrong where nobody waits for an answer. */
@@ -120,6 +122,7 @@ export class RunningCall {
   async #admit(): Promise<Pick<Receipted<Admitted | Refused>, 'value' | 'seq'>> {
     const { substrate, provider } = this.#parts;
     const { sources } = substrate;
+    await this.#parts.prepare?.();
     await noteOutsideEdits(substrate);
     let decided: { value: Admitted | Refused; seq: number } | null = null;
     try {
