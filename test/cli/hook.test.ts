@@ -133,7 +133,7 @@ describe('seed hook', () => {
     expect(shown.hooks.config.hooks).toEqual(hooks);
     for (const [group] of Object.values(hooks)) {
       expect(group?.hooks[0]?.command).toMatch(
-        /^\/\S+ \/\S+\/seed\.cjs hook (session-start|stop) --as claude-code --home \//,
+        /^'?\/.+\/node'? '?\/.+\/seed\.cjs'? hook (session-start|stop) --as claude-code --home '?\//,
       );
     }
     const gone = JSON.parse((await seed(['disconnect', 'claude-code', ...files, '--json'])).stdout) as {
