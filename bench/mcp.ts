@@ -27,7 +27,7 @@ const RECEIPTED_RATIO_MIN = 0.7;
 const TEXT = 'x'.repeat(100);
 const BARE: ToolCall = { name: 'trivial', input: { text: TEXT } };
 /** Free of receipts on the socket; over HTTP helpers read on record, so there it costs a commit as well. */
-const READ: ToolCall = { name: 'seed_start', input: {} };
+const READ: ToolCall = { name: 'receipt_get', input: { seq: 0 } };
 const RECEIPTED: ToolCall = { name: 'receipt_note', input: { text: TEXT } };
 
 type Door = 'HTTP' | 'socket';
