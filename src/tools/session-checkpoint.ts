@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { beginSession, noteCheckpoint, pickHeld } from '../substrate/sessions/work.ts';
+import { assertNotSuperseded, beginSession, noteCheckpoint, pickHeld } from '../substrate/sessions/work.ts';
 import { defineTool } from './define.ts';
 import { CHECKPOINT_FIELDS, checkpointOf } from './session-schema.ts';
 
@@ -26,6 +26,9 @@ export const sessionCheckpoint = defineTool({
   handler: async ({ session_id: named, ...input }, { actor, substrate }) => {
     const checkpoint = checkpointOf(input);
     const id = named === 'new' ? null : await substrate.read((db) => pickHeld(db, actor, named));
+    if (id === null && named !== 'new' && checkpoint.goal === undefined) {
+      await substrate.read((db) => assertNotSuperseded(db, actor));
+    }
     const { value, seq } =
       id === null
         ? await beginSession(substrate, actor, { checkpoint, budgetMicroUsd: null, deadline: null })

@@ -50,6 +50,20 @@ async function gone(who: Agent): Promise<void> {
   await until(() => !rig.doors.connectedAgents().includes(who.as), `${who.as} to go`);
 }
 
+test('[LOCK-HANDOFF-1] whoever lost its session is told so by its daily call, and opens another only with a goal', async () => {
+  const ann = await agent();
+  const bob = await agent();
+  const opened = said<{ session_id: string }>(await ann.call('session_checkpoint', { goal: 'Paint the fence' }));
+  const { token } = said<{ token: string }>(await ann.call('handoff_offer', { to: bob.as }));
+  expect(outcome(await bob.call('handoff_accept', { token }))).toBe('ok');
+  const late = await ann.call('session_checkpoint', { done: ['painted'] });
+  expect(outcome(late)).toBe('superseded');
+  expect(text(late)).toContain(opened.session_id);
+  expect(said(await ann.call('session_checkpoint', { goal: 'Mow the lawn' }))).toMatchObject({ opened: true });
+  ann.close();
+  bob.close();
+});
+
 test('one short call opens a session, and the next ones add to it', async () => {
   const ann = await agent();
   const first = said(await ann.call('session_checkpoint', { goal: 'Paint the fence', next: 'buy paint' }));

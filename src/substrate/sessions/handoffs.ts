@@ -115,8 +115,12 @@ export interface Offer {
 
 /** Makes an offer; the session stays with its holder. @throws SeedError `forbidden` for more than there is */
 export async function offerHandoff(op: Operation, actor: Actor, session: Session, offer: Offer): Promise<Handoff> {
-  assertNarrower(offer.scopes, session);
   await assertFewOffers(op, session);
+  return writeOffer(op, actor, session, offer);
+}
+
+async function writeOffer(op: Operation, actor: Actor, session: Session, offer: Offer): Promise<Handoff> {
+  assertNarrower(offer.scopes, session);
   const budget = moved(session, offer);
   const lineage = [...(await lineageOf(op, session)), { epoch: session.epoch, holder: session.holderName }];
   const { seed, checkpoint, note } = offer;
@@ -205,12 +209,17 @@ export async function findHandoffByToken(db: ReadHandle, token: string): Promise
   return row === undefined ? null : toHandoff(row);
 }
 
-/** Open offers that a name may redeem, newest first. */
+/** Offers that a name can redeem now, newest first; what became of their sessions and offerers has not undone them. */
 export async function listOffersFor(db: ReadHandle, name: string, now: number, limit: number): Promise<Handoff[]> {
   const rows = await db.all<HandoffRow>(
     `SELECT h.* FROM substrate_handoffs h JOIN substrate_sessions s ON s.id = h.session AND s.epoch = h.epoch
-      WHERE h.audience = ? AND h.status = 'offered' AND h.expires_at > ? ORDER BY h.offered_at DESC LIMIT ?`,
+      WHERE h.audience = ? AND h.status = 'offered' AND h.expires_at > ? AND s.status = 'open'
+        AND (h.offerer IS NULL OR EXISTS (
+          SELECT 1 FROM substrate_grants g
+            WHERE g.id = h.offerer AND (g.expires_at IS NULL OR g.expires_at > ?)))
+      ORDER BY h.offered_at DESC LIMIT ?`,
     name,
+    now,
     now,
     limit,
   );
@@ -374,7 +383,8 @@ export async function takeOver(op: Operation, session: Session, takeover: Takeov
     });
   }
   const holder: Actor = { ...actor, id: session.holderName, grant: session.holder };
-  const handoff = await offerHandoff(op, holder, session, {
+  // Whatever the one who went silent had offered: it must not keep others from going on.
+  const handoff = await writeOffer(op, holder, session, {
     ...takeover,
     token: null,
     audience: actor.id,

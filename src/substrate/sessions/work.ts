@@ -79,6 +79,37 @@ export async function pickHeld(db: ReadHandle, actor: Actor, named: string | und
   });
 }
 
+interface LostRow extends Row {
+  readonly id: string;
+  readonly holder_name: string;
+  readonly epoch: number;
+}
+
+/**
+ * Stops whoever lost its session and says more of it: what it holds nothing of any more must not begin anew
+ * behind its back. Whoever means new work says its goal.
+ *
+ * @throws SeedError `superseded` where somebody else holds what this actor held last
+ */
+export async function assertNotSuperseded(db: ReadHandle, actor: Actor): Promise<void> {
+  const lost = await db.get<LostRow>(
+    `SELECT s.id, s.holder_name, s.epoch FROM substrate_handoffs h JOIN substrate_sessions s ON s.id = h.session
+      WHERE h.offerer IS ? AND h.status = 'redeemed' AND s.status = 'open' AND s.holder IS NOT ?
+      ORDER BY h.settled_at DESC LIMIT 1`,
+    actor.grant,
+    actor.grant,
+  );
+  if (lost === undefined) return;
+  throw new SeedError(
+    'superseded',
+    `Your session ${lost.id} is held by ${lost.holder_name} now (epoch ${lost.epoch}).`,
+    {
+      hint: 'Stop working on it, or take it over with handoff_accept; for other work, say its goal.',
+      data: { session: lost.id, epoch: lost.epoch },
+    },
+  );
+}
+
 /** As {@link pickHeld}. @throws SeedError `not_found` where it holds none */
 export async function pickOne(db: ReadHandle, actor: Actor, named: string | undefined): Promise<string> {
   const id = await pickHeld(db, actor, named);

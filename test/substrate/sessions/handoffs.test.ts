@@ -286,6 +286,36 @@ test('latest leaves the sessions of helpers alone, and redeems an offer by name 
   expect(got).toMatchObject({ handoff: { id: handoff.id, status: 'redeemed' }, session: { holderName: 'carl' } });
 });
 
+test('an offer whose session was closed, or whose offerer is gone, keeps nobody from going on with another', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir);
+  const { substrate, sources, ann, bob, carl, session } = seed;
+  const good = await offer(substrate, ann, session, { audience: 'carl' });
+  const closed = await open(substrate, bob);
+  await offer(substrate, bob, closed.id, { audience: 'carl' });
+  await endSession(substrate, bob, closed.id);
+  const dave = await letIn(substrate, 'dave', SCOPES);
+  const orphan = await open(substrate, dave);
+  await offer(substrate, dave, orphan.id, { audience: 'carl' });
+  await substrate.operate({ action: 'key.revoke', actor: OWNER }, (op) => deleteGrantFamily(op, dave.grant ?? ''));
+  expect((await latest(substrate, carl)).handoff.id).toBe(good.handoff.id);
+  // What the one who was removed held is taken over as what it is: left behind.
+  sources.time += LEASE_MS;
+  const got = await latest(substrate, carl, { redeemId: 'other', session: orphan.id });
+  expect(got.session).toMatchObject({ id: orphan.id, holderName: 'carl' });
+});
+
+test('the open offers of one who went silent keep nobody from taking over', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir);
+  const { substrate, sources, ann, bob, session } = seed;
+  let code = 'none';
+  while (code === 'none') code = await codeOf(offer(substrate, ann, session, { audience: 'carl' }));
+  expect(code).toBe('too_many');
+  sources.time += LEASE_MS;
+  expect((await latest(substrate, bob, { session })).session.holderName).toBe('bob');
+});
+
 test('a package stays small, whatever the transcript, and says what it left out', async () => {
   using dir = scratch();
   await using seed = await scene(dir);
