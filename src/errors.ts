@@ -62,6 +62,7 @@ export const ERROR_CODES = {
   // sessions and their handing over
   superseded: { kind: 'refused', status: 409, meaning: 'Somebody else holds the session by now.' },
   session_closed: { kind: 'refused', status: 409, meaning: 'The session is closed.' },
+  deadline_passed: { kind: 'refused', status: 409, meaning: 'The session’s deadline has passed.' },
   handoff_unknown: { kind: 'refused', status: 404, meaning: 'No handoff has that token.' },
   handoff_audience: { kind: 'refused', status: 403, meaning: 'The handoff is for somebody else.' },
   handoff_expired: { kind: 'refused', status: 410, meaning: 'The handoff has expired.' },

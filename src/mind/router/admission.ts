@@ -22,6 +22,7 @@ import { offerHop, openHop, redeemHop } from '../../substrate/sessions/hops.ts';
 import type { Session } from '../../substrate/sessions/model.ts';
 import { heldSession } from '../../substrate/sessions/sessions.ts';
 import type { Sources } from '../../substrate/sources.ts';
+import { isoTime } from '../../substrate/sources.ts';
 import type { Operation } from '../../substrate/substrate.ts';
 import type { Part } from '../../substrate/transcript.ts';
 import type { Choice } from './choose.ts';
@@ -216,6 +217,7 @@ async function sessionOf(op: Operation, { id, request, asker, epoch }: CallFacts
   if (request.session === null) return null;
   try {
     const session = await heldSession(op, request.session, { actor: asker.actor, epoch });
+    if (session.deadline !== null && op.now >= session.deadline) return deadlinePassed(session.id, session.deadline);
     const hop = await openHop(op, { session: session.id, call: id });
     if (session.scopes.includes('route.complete')) return { session, hop };
     return new SeedError('forbidden', 'Asking models was not handed over with that session.', {
@@ -226,6 +228,14 @@ async function sessionOf(op: Operation, { id, request, asker, epoch }: CallFacts
     if (thrown instanceof SeedError && thrown.kind === 'refused') return thrown;
     throw thrown;
   }
+}
+
+/** Work that is late is noted and handed on, but no model is paid for it any more. */
+function deadlinePassed(session: string, deadline: number): SeedError {
+  return new SeedError('deadline_passed', `The deadline of the session ${session} was ${isoTime(deadline)}.`, {
+    hint: 'Say where it stands with session_checkpoint, or go on in a new session.',
+    data: { session },
+  });
 }
 
 /** A candidate cannot go on; whoever is next may. One that was refused before it began leaves an open hop open. */

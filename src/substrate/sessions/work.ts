@@ -42,11 +42,19 @@ export interface Opening {
   readonly deadline: number | null;
 }
 
-/** Opens a session that its opener holds, with all that the opener may do. @throws SeedError `too_large`, `too_many` */
+function deadlineBehind(): SeedError {
+  return new SeedError('invalid_input', 'deadline must be in the future.', {
+    hint: 'Leave it out where there is none.',
+    data: { argument: 'deadline' },
+  });
+}
+
+/** Opens a session that its opener holds, with all that the opener may do. @throws SeedError `too_large`, `too_many`, `invalid_input` for a deadline that has passed */
 export async function beginSession(substrate: Substrate, actor: Actor, opening: Opening): Promise<Receipted<Session>> {
   const id = newId(substrate.sources);
   const begun = await substrate.operate({ action: 'session.open', actor }, async (op) => {
     op.receipt({ subject: { type: 'session', id } });
+    if (opening.deadline !== null && opening.deadline <= op.now) throw deadlineBehind();
     return openSession(op, actor, { id, scopes: scopesOf(actor), ...opening });
   });
   substrate.sessions.changed(id, [actor.grant]);

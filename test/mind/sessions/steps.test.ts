@@ -161,6 +161,22 @@ test('a refused step leaves the transcript to go on from, and is no step', async
   expect((await seed.step(seed.ann, [say('go')], { key: 'k' })).session.length).toBe(1);
 });
 
+test('after its deadline no model is asked in a session’s name; a deadline behind is none', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir, says('Done.'));
+  const deadline = seed.sources.time + 60_000;
+  const { id } = await open(seed.substrate, seed.ann, { deadline });
+  const ask = async (): Promise<string | null> => {
+    const { outcome } = await seed.router.complete(asks('Hi', { session: id }), asker({}, seed.ann), PATIENT);
+    return outcome.code;
+  };
+  expect(await ask()).toBeNull();
+  seed.sources.time = deadline;
+  expect(await ask()).toBe('deadline_passed');
+  expect(seed.calls).toHaveLength(1);
+  expect(await codeOf(open(seed.substrate, seed.ann, { deadline }))).toBe('invalid_input');
+});
+
 test('the session’s budget holds in the admitting transaction, however many ask at once', async () => {
   using dir = scratch();
   const { script, release } = gated();
