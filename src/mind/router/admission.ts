@@ -7,7 +7,7 @@ import type { ErrorCode } from '../../errors.ts';
 import { SeedError } from '../../errors.ts';
 import type { Benched } from '../../substrate/benched.ts';
 import { listBenched } from '../../substrate/benched.ts';
-import { findCall, insertCall, updateCall } from '../../substrate/calls.ts';
+import { findCallByKey, findCall, insertCall, updateCall } from '../../substrate/calls.ts';
 import { putContent } from '../../substrate/content.ts';
 import { admit } from '../../substrate/ledger/ledger.ts';
 import type { Hold } from '../../substrate/ledger/model.ts';
@@ -157,6 +157,9 @@ function narrowed(routing: Routing, { only }: Asker): Routing {
 
 /** The first attempt of a call brings the call's own row, and keeps what was asked. */
 async function begin(op: Operation, { id, request, asker }: CallFacts, sources: Sources): Promise<string> {
+  const { actor, idempotencyKey: key } = asker;
+  // Looked up before it was admitted, too; only here nobody can come in between.
+  if (key !== null && (await findCallByKey(op, actor.grant, key)) !== null) throw keyTaken();
   const eraseAt = op.now + CALL_CONTENT_MS;
   const input = await putContent(op, Buffer.from(requestText(request)), { sources, eraseAt });
   await insertCall(op, {
@@ -171,6 +174,13 @@ async function begin(op: Operation, { id, request, asker }: CallFacts, sources: 
     createdAt: op.now,
   });
   return input;
+}
+
+function keyTaken(): SeedError {
+  return new SeedError('conflict', 'Another call came by that idempotency key at this very moment.', {
+    hint: 'Ask again with the same key: it leads to that call.',
+    data: { argument: 'idempotency_key' },
+  });
 }
 
 /** Holds the money; the ceiling's refusal comes back as a value, and then nothing was written. */

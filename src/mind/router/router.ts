@@ -82,7 +82,7 @@ export class Router {
    */
   async complete(request: CompletionRequest, asker: Asker, waiting: Waiting): Promise<CallReport> {
     const started = await this.start(request, asker);
-    return started instanceof RunningCall ? this.#wait(started, waiting) : started;
+    return started instanceof RunningCall ? this.wait(started, waiting) : started;
   }
 
   /** The same without waiting: the call under way, or the report of one that has ended. */
@@ -100,11 +100,6 @@ export class Router {
     return this.#run({ id: asker.callId ?? newId(this.#options.substrate.sources), request, asker, input: null });
   }
 
-  /** Waits for a call that was started. */
-  wait(call: RunningCall, waiting: Waiting): Promise<CallReport> {
-    return this.#wait(call, waiting);
-  }
-
   /**
    * A call by its id; only whoever made it sees it, and the owner. `cancel` ends it where it runs, and takes
    * it off the drain's list where it waits.
@@ -119,7 +114,7 @@ export class Router {
     const running = this.#running.get(id);
     if (running !== undefined && isOwn(running.asker.actor.grant, actor)) {
       if (cancel) running.cancel('Whoever asked for it cancelled it.');
-      return this.#wait(running, waiting);
+      return this.wait(running, waiting);
     }
     const { substrate } = this.#options;
     const found = await substrate.read(async (db) => {
@@ -192,11 +187,6 @@ export class Router {
     await ended;
   }
 
-  /** How many calls run now. */
-  running(): number {
-    return this.#running.size;
-  }
-
   #run(options: { id: string; request: CompletionRequest; asker: Asker; input: string | null }): RunningCall {
     const { actor, idempotencyKey } = options.asker;
     if (this.#closed) throw stopping();
@@ -218,7 +208,8 @@ export class Router {
     return call;
   }
 
-  async #wait(call: RunningCall, { waitMs, signal }: Waiting): Promise<CallReport> {
+  /** Waits for a call that was started. */
+  async wait(call: RunningCall, { waitMs, signal }: Waiting): Promise<CallReport> {
     const enough = Promise.withResolvers<null>();
     const stop = (): void => enough.resolve(null);
     const timer = setTimeout(stop, waitMs);

@@ -380,6 +380,27 @@ test('work that waits for the drain can be cancelled, and is then not done, whoe
   expect(seed.defects).toEqual([]);
 });
 
+test('a key that another call took between the look and the admission is a conflict, and nobody is asked', async () => {
+  using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': says('Once.') } });
+  const work = asks('Think', { role: 'synthesizer' });
+  const keyed = asker({ idempotencyKey: 'k' });
+  // The first read is the look for the key; the other call comes right after it.
+  const read = seed.substrate.read.bind(seed.substrate);
+  let taken = false;
+  seed.substrate.read = async (fn) => {
+    const value = await read(fn);
+    if (!taken) {
+      taken = true;
+      await seed.router.enqueue(work, keyed);
+    }
+    return value;
+  };
+  expect(await codeOf(seed.router.complete(asks('Hi'), keyed, PATIENT))).toBe('conflict');
+  expect(seed.calls).toEqual([]);
+  expect(await moneyOf(seed.substrate)).toEqual({ spent: 0, held: 0 });
+});
+
 test('a key belongs to its grant', async () => {
   using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': says('Yours.') } });
