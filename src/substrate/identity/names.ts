@@ -6,14 +6,16 @@ export const GRANT_NAME_RULE = '1 to 64 lower-case letters, digits, dots, dashes
 
 /** Receipts name these actors by these words, so nobody else may have them. */
 const RESERVED: readonly string[] = ['owner', 'seed'];
-export const RESERVED_RULE = 'owner and seed are the names of the owner and of the seed itself';
+/** What the seed does by itself it does under names that begin so; see `service.ts`. */
+const SERVICE = /^seed-/;
+export const RESERVED_RULE = 'owner, seed and what begins with seed- are names of the owner and of the seed itself';
 
 /** Leaves room for the number of a second window. */
 export const AGENT_NAME_CHARS_MAX = 60;
 const SLUG_CHARS_MAX = 32;
 
 export function isReserved(name: string): boolean {
-  return RESERVED.includes(name);
+  return RESERVED.includes(name) || SERVICE.test(name);
 }
 
 /** Whether an agent can go by that name as it is. */

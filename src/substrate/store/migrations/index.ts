@@ -9,6 +9,13 @@ import { memory } from './0007-memory.ts';
 import { sessions } from './0008-sessions.ts';
 import { tasks } from './0009-tasks.ts';
 import { imports } from './0010-imports.ts';
+import { content } from './0011-content.ts';
+import { gateway } from './0012-gateway.ts';
+import { schedules } from './0013-schedules.ts';
+import { mind } from './0014-mind.ts';
+import { coherence } from './0015-coherence.ts';
+import { notices } from './0016-notices.ts';
+import { worker } from './0017-worker.ts';
 import type { Migration } from './migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -22,4 +29,11 @@ export const MIGRATIONS: readonly Migration[] = [
   sessions,
   tasks,
   imports,
+  content,
+  gateway,
+  schedules,
+  mind,
+  coherence,
+  notices,
+  worker,
 ];
