@@ -31,6 +31,7 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_routing_config: ['operation'],
   substrate_prices: ['operation'],
   substrate_ceilings: ['operation'],
+  substrate_notices: ['operation'],
   substrate_policy_versions: ['operation'],
   policy_change: ['operation'],
   substrate_ledger: ['operation'],
@@ -68,6 +69,8 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_staged_messages: ['maintenance'],
   substrate_staged_tools: ['maintenance'],
   substrate_tasks: ['operation'],
+  // What the owner was told, with the receipt of the telling; what is long past is dropped.
+  substrate_told: ['operation', 'maintenance'],
   substrate_task_needs: ['operation'],
   substrate_task_events: ['operation'],
 };

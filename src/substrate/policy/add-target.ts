@@ -21,6 +21,7 @@ export function withTarget(present: PolicyRows, { row, models }: NewTarget): str
     targets: [...present.targets.filter(({ name }) => name !== row.name), row],
     routing: isNamed ? present.routing : [...present.routing, ...newCandidates(present.routing, start?.routing ?? [])],
     prices: present.prices,
+    notices: present.notices,
     // The first role to spend money brings the ceiling over it.
     ceilings: isFirst && !hasCeiling ? [...present.ceilings, ...(start?.ceilings ?? [])] : present.ceilings,
   });

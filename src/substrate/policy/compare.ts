@@ -38,6 +38,7 @@ function linesOf(rows: PolicyRows): Map<string, string> {
   for (const { scope, window, limit_micro_usd: limit } of rows.ceilings) {
     lines.set(`ceiling ${scope}/${window}`, `$${formatUsd(limit)}`);
   }
+  for (const { event, notifier } of rows.notices) lines.set(`notice ${event} to ${notifier}`, 'told');
   for (const price of rows.prices)
     lines.set(`price ${price.target} ${price.model} (${price.source})`, priceLine(price));
   return lines;

@@ -17,6 +17,7 @@ import {
   LimitMicroUsd,
   Model,
   Name,
+  NoticeEventField,
   POLICY_LIMITS,
   PriceMicroUsd,
   Provider,
@@ -90,6 +91,10 @@ const DocumentFields = z.strictObject({
       }),
     )
     .max(POLICY_LIMITS.prices)
+    .optional(),
+  notices: z
+    .array(z.strictObject({ when: NoticeEventField, to: Name }))
+    .max(POLICY_LIMITS.notices)
     .optional(),
 });
 type DocumentFields = z.infer<typeof DocumentFields>;
@@ -270,7 +275,7 @@ function where(path: Path): string {
 }
 
 /** What each field alone cannot show. */
-function contradictions({ targets, roles, ceilings = [], prices = [] }: DocumentFields): Remark[] {
+function contradictions({ targets, roles, ceilings = [], prices = [], notices = [] }: DocumentFields): Remark[] {
   const found: Remark[] = [];
   const say = (path: Path, message: string): number => found.push({ path, message });
   if (Object.keys(targets).length > POLICY_LIMITS.targets)
@@ -293,6 +298,9 @@ function contradictions({ targets, roles, ceilings = [], prices = [] }: Document
   }
   for (const index of repeated(prices, ({ target, model }) => `${target} ${model}`)) {
     say(['prices', index], 'This model of this target has a price already.');
+  }
+  for (const index of repeated(notices, ({ when, to }) => `${when} ${to}`)) {
+    say(['notices', index], 'This is told by that notifier already.');
   }
   return found;
 }
@@ -322,7 +330,7 @@ function doubts({ targets, roles, ceilings = [], prices = [] }: DocumentFields):
 // ---------------------------------------------------------------------------------------------
 // Rows
 
-function toRows({ timezone, targets, roles, ceilings = [], prices = [] }: DocumentFields): PolicyRows {
+function toRows({ timezone, targets, roles, ceilings = [], prices = [], notices = [] }: DocumentFields): PolicyRows {
   return {
     timezone: timezone ?? null,
     targets: Object.entries(targets).map(([name, { provider, base_url, credential = null }]) => ({
@@ -356,5 +364,6 @@ function toRows({ timezone, targets, roles, ceilings = [], prices = [] }: Docume
       }),
     ),
     ceilings: ceilings.map(({ scope, window, usd }) => ({ scope, window, limit_micro_usd: usd })),
+    notices: notices.map(({ when, to }) => ({ event: when, notifier: to })),
   };
 }

@@ -4,10 +4,18 @@
  */
 import * as z from 'zod';
 import { parseBaseUrl } from '../origins.ts';
-import { PROVIDERS } from './model.ts';
+import type { NoticeEvent } from './model.ts';
+import { NOTICE_EVENTS, PROVIDERS } from './model.ts';
 
 /** Sizes of a policy; each is far above honest use. */
-export const POLICY_LIMITS = { targets: 64, roles: 128, candidatesPerRole: 32, ceilings: 256, prices: 1_024 } as const;
+export const POLICY_LIMITS = {
+  targets: 64,
+  roles: 128,
+  candidatesPerRole: 32,
+  ceilings: 256,
+  prices: 1_024,
+  notices: 64,
+} as const;
 
 /** The largest policy file, in characters. */
 export const DOCUMENT_CHARS_MAX: number = 128 * 1024;
@@ -54,6 +62,7 @@ export const TierField = z.union([z.literal(1), z.literal(2), z.literal(3)]);
 export const Timezone = z.string().refine(isTimezone);
 export const ScopeField = z.string().regex(SCOPE);
 export const Window = z.enum(WINDOWS);
+export const NoticeEventField = z.enum(Object.keys(NOTICE_EVENTS) as [NoticeEvent, ...NoticeEvent[]]);
 /** Which version of its source a price is from. */
 export const Edition = z.string().regex(/^[A-Za-z0-9][\w.:+-]{0,63}$/);
 /** The largest limit: a billion dollars. */
@@ -111,6 +120,11 @@ const WORDS: Readonly<Record<string, string>> = {
   candidates: `a list of 1 to ${POLICY_LIMITS.candidatesPerRole} candidates`,
   ceilings: `a list of at most ${POLICY_LIMITS.ceilings} ceilings`,
   prices: `a list of at most ${POLICY_LIMITS.prices} prices`,
+  notices: `a list of at most ${POLICY_LIMITS.notices} notices`,
+  when: Object.keys(NOTICE_EVENTS).join(', '),
+  event: Object.keys(NOTICE_EVENTS).join(', '),
+  to: 'desktop, or the name of a notifier (`seed notify list`)',
+  notifier: 'desktop, or the name of a notifier (`seed notify list`)',
   name: NAME_WORDS,
   role: NAME_WORDS,
   target: 'the name of a target',

@@ -66,6 +66,27 @@ export interface Routing {
 
 export type CeilingWindow = 'call' | 'day' | 'week' | 'month' | 'life';
 
+/** What the owner can be told of, each in the words that a person would look it up by. */
+export const NOTICE_EVENTS = {
+  ceiling: 'half, four fifths or all of a ceiling is used',
+  request: 'somebody asks for what only you can give',
+  key: 'an access key is about to expire',
+  stall: 'work of a subsystem has stopped, or drifts',
+  dead_letter: 'a message could not be delivered',
+  alert: 'a message to the seed was sorted as an alert',
+  log: 'the log does not verify',
+  disk: 'the disk is nearly full',
+  mind: 'a part of the mind fails again and again',
+} as const;
+export type NoticeEvent = keyof typeof NOTICE_EVENTS;
+
+/** Of what, and by which notifier, the owner wants to be told. */
+export interface Notice {
+  readonly event: NoticeEvent;
+  /** A command of the home's configuration, or `desktop`. */
+  readonly notifier: string;
+}
+
 /** A limit on money. */
 export interface Ceiling {
   /** As the owner calls it in answers: its scope and window, such as `role:worker/day`. */

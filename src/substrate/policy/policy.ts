@@ -7,6 +7,7 @@
  */
 import { SeedError } from '../../errors.ts';
 import { POLICY_SEALS, POLICY_TRIGGERS } from '../store/migrations/0003-policy.ts';
+import { NOTICE_TRIGGERS } from '../store/migrations/0016-notices.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
 import type { Ceiling, Routing } from './model.ts';
 import { readPolicyRows } from './rows.ts';
@@ -153,5 +154,6 @@ interface TriggerRow extends Row {
 async function isGuarded(db: ReadHandle): Promise<boolean> {
   const rows = await db.all<TriggerRow>("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'");
   const found = new Map(rows.map(({ name, sql }) => [name, sql]));
-  return Object.entries(POLICY_TRIGGERS).every(([name, sql]) => found.get(name) === sql);
+  const wanted = { ...POLICY_TRIGGERS, ...NOTICE_TRIGGERS };
+  return Object.entries(wanted).every(([name, sql]) => found.get(name) === sql);
 }

@@ -1,7 +1,7 @@
 /** The policy as its owner reads it: the file that its rows amount to. */
 import { stringify } from 'yaml';
 import { formatUsd } from './money.ts';
-import type { CeilingRow, PolicyRows, PriceRow, RoutingRow, TargetRow } from './rows.ts';
+import type { CeilingRow, NoticeRow, PolicyRows, PriceRow, RoutingRow, TargetRow } from './rows.ts';
 
 /**
  * The YAML that {@link readDocument} reads as these rows. Rows that make no sense are written as they
@@ -17,6 +17,7 @@ export function renderPolicy(rows: PolicyRows): string {
     roles: Object.fromEntries([...roles].map(([role, candidates]) => [role, roleOf(candidates)])),
     ceilings: rows.ceilings.map(ceilingOf),
     prices: prices.map(priceOf),
+    ...(rows.notices.length === 0 ? {} : { notices: rows.notices.map(noticeOf) }),
   };
   return stringify(whole, { lineWidth: 0, defaultStringType: 'PLAIN', aliasDuplicateObjects: false });
 }
@@ -47,6 +48,10 @@ function readObject(text: string): object {
 
 function ceilingOf({ scope, window, limit_micro_usd: limit }: CeilingRow): object {
   return { scope, window, usd: formatUsd(limit) };
+}
+
+function noticeOf({ event, notifier }: NoticeRow): object {
+  return { when: event, to: notifier };
 }
 
 function priceOf({ target, model, input, output, cached_input, cache_write }: PriceRow): object {

@@ -13,6 +13,7 @@ import {
   LimitMicroUsd,
   Model,
   Name,
+  NoticeEventField,
   POLICY_LIMITS,
   PriceMicroUsd,
   Provider,
@@ -60,6 +61,11 @@ export interface CeilingRow extends Row {
   readonly limit_micro_usd: number;
 }
 
+export interface NoticeRow extends Row {
+  readonly event: string;
+  readonly notifier: string;
+}
+
 interface TimezoneRow extends Row {
   readonly timezone: string;
 }
@@ -72,6 +78,7 @@ export interface PolicyRows {
   readonly routing: readonly RoutingRow[];
   readonly prices: readonly PriceRow[];
   readonly ceilings: readonly CeilingRow[];
+  readonly notices: readonly NoticeRow[];
 }
 
 export const TargetFields = z.object({
@@ -101,6 +108,7 @@ export const PriceFields = z.object({
   cache_write: PriceMicroUsd.nullable(),
 });
 export const CeilingFields = z.object({ scope: ScopeField, window: Window, limit_micro_usd: LimitMicroUsd });
+export const NoticeFields = z.object({ event: NoticeEventField, notifier: Name });
 export const TimezoneFields = z.object({ timezone: Timezone });
 
 /** Rows of one table that are read at most; more of them make the whole policy unreadable. */
@@ -130,6 +138,10 @@ export async function readPolicyRows(db: ReadHandle): Promise<PolicyRows> {
       'SELECT scope, window, limit_micro_usd FROM substrate_ceilings ORDER BY scope, window LIMIT ?',
       limit,
     ),
+    notices: await db.all<NoticeRow>(
+      'SELECT event, notifier FROM substrate_notices ORDER BY event, notifier LIMIT ?',
+      limit,
+    ),
   };
 }
 
@@ -154,6 +166,7 @@ const SHAPES = {
     rest: ['edition', 'input', 'output', 'cached_input', 'cache_write'],
   },
   ceilings: { table: 'substrate_ceilings', key: ['scope', 'window'], rest: ['limit_micro_usd'] },
+  notices: { table: 'substrate_notices', key: ['event', 'notifier'], rest: [] },
 } as const satisfies Record<string, Shape>;
 
 /** Brings every table to these rows; a row that is right already is left alone. */
@@ -164,6 +177,7 @@ export async function writePolicyRows(op: Operation, rows: PolicyRows): Promise<
   await sync(op, SHAPES.routing, rows.routing);
   await sync(op, SHAPES.prices, rows.prices);
   await sync(op, SHAPES.ceilings, rows.ceilings);
+  await sync(op, SHAPES.notices, rows.notices);
 }
 
 /** Brings the prices alone to these rows. */

@@ -18,10 +18,12 @@ export interface Seal {
   readonly last_change: number;
 }
 
-const NOTHING: PolicyRows = { timezone: null, targets: [], routing: [], prices: [], ceilings: [] };
+const NOTHING: PolicyRows = { timezone: null, targets: [], routing: [], prices: [], ceilings: [], notices: [] };
 
-function digest(rows: PolicyRows): string {
-  return createHash('sha256').update(JSON.stringify(rows)).digest('hex');
+/** Without notices it is what it was before there were any, so that the owner's word of then still holds. */
+function digest({ notices, ...rest }: PolicyRows): string {
+  const sealed = notices.length === 0 ? rest : { ...rest, notices };
+  return createHash('sha256').update(JSON.stringify(sealed)).digest('hex');
 }
 
 interface NewestRow extends Row {

@@ -6,9 +6,17 @@
  */
 import type { z } from 'zod';
 import { isFloorAboveMax, LIMIT_DEFAULTS, Limits, POLICY_LIMITS, sayIssue } from './fields.ts';
-import type { Candidate, Ceiling, CeilingWindow, Price, Routing, Target } from './model.ts';
+import type { Candidate, Ceiling, CeilingWindow, Notice, Price, Routing, Target } from './model.ts';
 import type { CeilingRow, PolicyRows, PriceRow, RoutingRow, TargetRow } from './rows.ts';
-import { CeilingFields, PriceFields, ROWS_MAX, RoutingFields, TargetFields, TimezoneFields } from './rows.ts';
+import {
+  CeilingFields,
+  NoticeFields,
+  PriceFields,
+  ROWS_MAX,
+  RoutingFields,
+  TargetFields,
+  TimezoneFields,
+} from './rows.ts';
 
 /** Why a role resolves to null, for a person. */
 export interface PolicyProblem {
@@ -66,6 +74,8 @@ export class PolicySnapshot {
   readonly ceilings: readonly Ceiling[] | null;
   /** Null where it cannot be read. */
   readonly timezone: string | null;
+  /** What the owner wants to be told; null where that cannot be read, or waits for the owner's word. */
+  readonly notices: readonly Notice[] | null;
   readonly #targets: ReadonlyMap<string, TargetRow>;
   readonly #resolved = new Map<string, Resolution>();
   readonly #roles: ReadonlyMap<string, readonly RoutingRow[]>;
@@ -78,6 +88,7 @@ export class PolicySnapshot {
     const zoneFaults = zoneProblems(rows);
     this.ceilings = ceilingFaults.length === 0 ? rows.ceilings.map(toCeiling) : null;
     this.timezone = zoneFaults.length === 0 ? (rows.timezone ?? LIMIT_DEFAULTS.timezone) : null;
+    this.notices = noticesOf(facts);
     this.common = [
       ...(facts.isGuarded ? [] : [unguarded()]),
       ...(facts.isWhole ? [] : [unaccounted()]),
@@ -205,6 +216,16 @@ export function choosePrice(rows: readonly PriceRow[]): Price | null {
     version: `${PRICE_NAMES[row.source]}:${row.edition}`,
   };
 }
+
+/** Nobody's call hangs on them: what is wrong with them makes nothing else resolve to null. */
+function noticesOf({ rows: { notices }, pending, isGuarded, isWhole }: SnapshotFacts): readonly Notice[] | null {
+  const parsed = NoticeFields.array().max(POLICY_LIMITS.notices).safeParse(notices);
+  const isConfirmed = isGuarded && isWhole && !pending.some(({ table }) => NOTICE_TABLES.has(table));
+  return parsed.success && isConfirmed ? parsed.data : null;
+}
+
+/** `the policy` stands for too many edits to be looked at one by one. */
+const NOTICE_TABLES: ReadonlySet<string> = new Set(['substrate_notices', 'the policy']);
 
 // ---------------------------------------------------------------------------------------------
 // What is wrong
@@ -353,6 +374,8 @@ function rolesTouched({ table, before, after }: PendingChange, { routing }: Poli
       return rolesWith(({ target }) => named('name').has(target));
     case 'substrate_prices':
       return rolesWith(({ target, model }) => named('target').has(target) && named('model').has(model));
+    case 'substrate_notices':
+      return new Set();
     default:
       return 'all';
   }

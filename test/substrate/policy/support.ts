@@ -154,9 +154,13 @@ export const policyRows: fc.Arbitrary<PolicyRows> = fc
         }),
         { maxLength: 4, selector: (row) => `${row.scope} ${row.window}` },
       ),
+      notices: fc.uniqueArray(
+        fc.record({ event: fc.constantFrom('ceiling', 'request', 'stall', 'disk'), notifier: name }),
+        { maxLength: 3, selector: (row) => `${row.event} ${row.notifier}` },
+      ),
     });
   })
-  .map(({ timezone, targets, roles, prices, ceilings }) => {
+  .map(({ timezone, targets, roles, prices, ceilings, notices }) => {
     const routing = roles.flatMap(({ role, dispatch, limits: said, candidates }) =>
       candidates.map((candidate, index) => ({
         role,
@@ -167,11 +171,11 @@ export const policyRows: fc.Arbitrary<PolicyRows> = fc
       })),
     );
     const owners = prices.map((price) => ({ ...price, source: 'owner', edition: '' }));
-    return sorted({ timezone, targets, routing, prices: owners, ceilings });
+    return sorted({ timezone, targets, routing, prices: owners, ceilings, notices });
   });
 
 /** In the order of the database: by key, by bytes. */
-export function sorted({ timezone, targets, routing, prices, ceilings }: PolicyRows): PolicyRows {
+export function sorted({ timezone, targets, routing, prices, ceilings, notices }: PolicyRows): PolicyRows {
   const by = <T>(rows: readonly T[], ...keys: readonly (keyof T)[]): T[] =>
     rows.toSorted((a, b) => {
       for (const key of keys) if (a[key] !== b[key]) return a[key] < b[key] ? -1 : 1;
@@ -183,5 +187,6 @@ export function sorted({ timezone, targets, routing, prices, ceilings }: PolicyR
     routing: by(routing, 'role', 'position'),
     prices: by(prices, 'target', 'model'),
     ceilings: by(ceilings, 'scope', 'window'),
+    notices: by(notices, 'event', 'notifier'),
   };
 }

@@ -17,9 +17,9 @@ function rowOf(alias: 'old' | 'new', columns: readonly string[]): string {
  * Every edit is recorded in the editor's own transaction, whoever the editor is. The mark is random,
  * so that the newest one stands for one state of the policy and for no other.
  */
-function triggerTexts(): Record<string, string> {
+export function triggerTexts(tables: Readonly<Record<string, readonly string[]>>): Readonly<Record<string, string>> {
   const texts: Record<string, string> = {};
-  for (const [table, columns] of Object.entries(POLICY_TABLES)) {
+  for (const [table, columns] of Object.entries(tables)) {
     for (const [verb, before, after] of [
       ['INSERT', 'NULL', rowOf('new', columns)],
       ['UPDATE', rowOf('old', columns), rowOf('new', columns)],
@@ -36,7 +36,7 @@ function triggerTexts(): Record<string, string> {
 }
 
 /** The triggers by name, as SQLite keeps their text: without them an edit could go unseen. */
-export const POLICY_TRIGGERS: Readonly<Record<string, string>> = triggerTexts();
+export const POLICY_TRIGGERS: Readonly<Record<string, string>> = triggerTexts(POLICY_TABLES);
 
 /** Receipts by which the owner, or the seed for the owner, has confirmed every row of the policy. */
 export const POLICY_SEALS =
