@@ -127,6 +127,7 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
     return refuse(op, call, { error: held, last, routing, refused: choice, skipped });
   }
   const input = call.input ?? (await begin(op, call, parts.sources));
+  if (call.input === null && within !== null) await asker.turn?.begin(op, within.session, call.id);
   // It was on the drain's list until now.
   if (call.input !== null && call.attempts === 0) await updateCall(op, call.id, { status: 'running' });
   const hop = within?.hop ?? null;
@@ -161,7 +162,8 @@ async function begin(op: Operation, { id, request, asker }: CallFacts, sources: 
   // Looked up before it was admitted, too; only here nobody can come in between.
   if (key !== null && (await findCallByKey(op, actor.grant, key)) !== null) throw keyTaken();
   const eraseAt = op.now + CALL_CONTENT_MS;
-  const input = await putContent(op, Buffer.from(requestText(request)), { sources, eraseAt });
+  const text = asker.turn?.text ?? requestText(request);
+  const input = await putContent(op, Buffer.from(text), { sources, eraseAt });
   await insertCall(op, {
     id,
     grant: asker.actor.grant,
@@ -223,10 +225,16 @@ interface Within {
  * The session that a call is made for: whoever asks must hold it, at this moment, and may ask models in its
  * name; and while the call runs nobody else may have held it. A refusal comes back as a value.
  */
-async function sessionOf(op: Operation, { id, request, asker, epoch }: CallFacts): Promise<Within | SeedError | null> {
+async function sessionOf(
+  op: Operation,
+  { id, request, asker, epoch, input }: CallFacts,
+): Promise<Within | SeedError | null> {
   if (request.session === null) return null;
   try {
-    const session = await heldSession(op, request.session, { actor: asker.actor, epoch });
+    const session =
+      asker.turn !== undefined && input === null
+        ? await asker.turn.find(op)
+        : await heldSession(op, request.session, { actor: asker.actor, epoch });
     if (session.deadline !== null && op.now >= session.deadline) return deadlinePassed(session.id, session.deadline);
     const hop = await openHop(op, { session: session.id, call: id });
     if (session.scopes.includes('route.complete')) return { session, hop };

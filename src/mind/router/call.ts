@@ -131,6 +131,7 @@ export class RunningCall {
         decided = { value: decision, seq: op.seq };
         if (decision.kind === 'refused' && decision.last && this.#input !== null) {
           await closeCall(op, this.id, this.#outcomeOfRefusal(decision, op.seq), this.#kept.output);
+          await this.asker.turn?.end(op, this.id, null);
         }
         return decision;
       });
@@ -150,6 +151,7 @@ export class RunningCall {
       op.receipt({ outcome: 'failed', code: error.code, subject: { type: 'call', id: this.id }, input: this.#input });
       const outcome = this.#outcome(this.#unlessPart('failed'), { receipt: op.seq, error });
       await closeCall(op, this.id, outcome, this.#kept.output);
+      await this.asker.turn?.end(op, this.id, null);
     });
   }
 
@@ -235,8 +237,10 @@ export class RunningCall {
         const { value } = await substrate.operate({ action: 'route.attempt', actor: SEED }, async (op) => {
           const settled = await settleAttempt(op, attempted, { callId: this.id, sources });
           const outcome = this.#outcomeOfLast(attempted, settled, op.seq);
-          if (isLast) await closeCall(op, this.id, outcome, settled.output ?? this.#kept.output);
-          else await this.#offerHop(op, settled.view);
+          if (isLast) {
+            await closeCall(op, this.id, outcome, settled.output ?? this.#kept.output);
+            await this.asker.turn?.end(op, this.id, outcome.status === 'complete' ? attempted.said : null);
+          } else await this.#offerHop(op, settled.view);
           booked = { settled, outcome };
           return booked;
         });

@@ -21,7 +21,7 @@ import { RunningCall } from './call.ts';
 import type { Dispatch } from './dispatch.ts';
 import { CallOutcome, RUNNING } from './outcome.ts';
 import type { Asker, CompletionRequest } from './request.ts';
-import { parseRequestText, requestText } from './request.ts';
+import { isTextOf, parseRequestText, requestText } from './request.ts';
 import { closeCall } from './settlement.ts';
 
 export type { CallEnd, RouterParts } from './call.ts';
@@ -367,7 +367,7 @@ function assertSame(call: RunningCall, request: CompletionRequest): RunningCall 
 async function assertSameStored(db: ReadHandle, { input }: StoredCall, request: CompletionRequest): Promise<void> {
   const before = await getContent(db, input);
   if (before === null) throw erased();
-  if (Buffer.from(before).toString() !== requestText(request)) throw otherRequest();
+  if (!isTextOf(Buffer.from(before).toString(), request)) throw otherRequest();
 }
 
 function otherRequest(): SeedError {
