@@ -68,11 +68,27 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   // What an import has read so far; it counts for nothing before the operation that copies it over.
   substrate_staged_messages: ['maintenance'],
   substrate_staged_tools: ['maintenance'],
+  substrate_gateway_models: ['operation'],
+  substrate_conversations: ['operation'],
   substrate_tasks: ['operation'],
   // What the owner was told, with the receipt of the telling; what is long past is dropped.
   substrate_told: ['operation', 'maintenance'],
   substrate_task_needs: ['operation'],
   substrate_task_events: ['operation'],
+  substrate_subsystems: ['operation'],
+  // What probes saw outside: observations, which can be read again where they were made; an operation that
+  // takes a probe away drops them.
+  substrate_completions: ['operation', 'maintenance'],
+  // Where coherence only watches, an alarm changes nothing; where it may act, it is raised by an operation.
+  substrate_alarms: ['operation', 'maintenance'],
+  // What was found, for whoever looks back; nothing is decided by it.
+  substrate_coherence_history: ['operation', 'maintenance'],
+  substrate_mind_organs: ['operation'],
+  substrate_mind_sorted: ['operation'],
+  substrate_mind_syntheses: ['operation'],
+  // How far the loop has looked at the receipts, and why it did what it did; nothing is decided by either.
+  substrate_mind_cursor: ['maintenance'],
+  substrate_mind_log: ['maintenance'],
 };
 
 // OR ROLLBACK would end the transaction of the whole group; only one driver refuses a second statement.
