@@ -75,6 +75,10 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_told: ['operation', 'maintenance'],
   substrate_task_needs: ['operation'],
   substrate_task_events: ['operation'],
+  substrate_schedules: ['operation'],
+  substrate_occurrences: ['operation'],
+  // Added and removed by operations; how far it has read, and what was in its way, is an observation.
+  substrate_probes: ['operation', 'maintenance'],
   substrate_subsystems: ['operation'],
   // What probes saw outside: observations, which can be read again where they were made; an operation that
   // takes a probe away drops them.

@@ -99,6 +99,19 @@ export function messageHash(text: string): Uint8Array {
   return fastSha256(Buffer.from(text));
 }
 
+/** A message with the bytes that are kept of it, and their hash: made once, and outside a transaction where that can be. */
+export interface PreparedMessage {
+  readonly message: Message;
+  readonly body: string;
+  readonly hash: Uint8Array;
+}
+
+/** @throws FormatError over {@link MESSAGE_BYTES_MAX} */
+export function prepareMessage(message: Message): PreparedMessage {
+  const body = messageText(message);
+  return { message, body, hash: messageHash(body) };
+}
+
 /** The running hash before the first message. */
 export const EMPTY_TRANSCRIPT: Uint8Array = new Uint8Array(32);
 

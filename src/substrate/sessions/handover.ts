@@ -24,7 +24,7 @@ import {
   withdrawHandoff,
 } from './handoffs.ts';
 import type { Session } from './model.ts';
-import { controlledSession, findSession, heldSession, leaseUntil, listLast, sessionOf } from './sessions.ts';
+import { controlledSession, findSession, GATEWAY, heldSession, leaseUntil, listLast, sessionOf } from './sessions.ts';
 
 const TOKEN_BYTES = 32;
 /** Sessions that `latest` looks at. */
@@ -293,15 +293,19 @@ async function namedSession(db: ReadHandle, id: string): Promise<Session[]> {
   return session === null ? [] : [session];
 }
 
-/** Since when the holder is gone; a helper's session is handed on by a token alone, as long as its key is good. */
+/**
+ * Since when the holder is gone; a helper's session is handed on by a token alone, as long as its key is good.
+ * A client of the gateway cannot offer: that its conversations may be taken over once it is silent, its key says.
+ */
 function goneOf(
-  { holder }: Session,
+  { holder, origin }: Session,
   { grant, goneSince, now }: { grant: Grant | null; goneSince: Latest['goneSince']; now: number },
 ): number | null | 'not ours' {
   if (holder === null) return null;
   // Whose grant is gone cannot come back to it.
   if (grant === null || !isInForce(grant, now)) return 0;
-  return grant.door === 'agent' ? goneSince(grant.id) : 'not ours';
+  if (grant.door === 'agent') return goneSince(grant.id);
+  return origin === GATEWAY && grant.scopes.includes('handoff.offer') ? null : 'not ours';
 }
 
 async function isSilent(

@@ -5,8 +5,8 @@
 import { SeedError } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
-import type { Message } from '../transcript.ts';
-import { EMPTY_TRANSCRIPT, extendTranscript, messageHash, messageText } from '../transcript.ts';
+import type { Message, PreparedMessage } from '../transcript.ts';
+import { EMPTY_TRANSCRIPT, extendTranscript, prepareMessage } from '../transcript.ts';
 import type { Operation } from '../writer.ts';
 import type { Checkpoint, CheckpointInput, Session, StoredMessage, ToolState } from './model.ts';
 import { CHECKPOINT_BYTES_MAX, NO_CHECKPOINT } from './model.ts';
@@ -14,9 +14,12 @@ import { CHECKPOINT_BYTES_MAX, NO_CHECKPOINT } from './model.ts';
 /** What the origin of a session begins with that came from elsewhere. */
 export const IMPORTED = 'imported:';
 
+/** The origin of a session that a client's calls through the gateway became. */
+export const GATEWAY = 'gateway';
+
 /** Whether it is a client's conversation still, which nobody has handed over. */
 export function isConversation({ origin, epoch }: Session): boolean {
-  return origin.startsWith(IMPORTED) && epoch === 1;
+  return (origin.startsWith(IMPORTED) || origin === GATEWAY) && epoch === 1;
 }
 
 /** How long a holder that says nothing keeps its session from being taken over, in milliseconds. */
@@ -72,12 +75,14 @@ export interface NewSession {
   readonly budgetMicroUsd: number | null;
   readonly deadline: number | null;
   readonly origin?: string;
+  /** How many open sessions its opener may have with it, where that is not the usual number. */
+  readonly openMax?: number;
 }
 
 /** Opens a session that its opener holds. @throws SeedError `too_large`, `too_many` */
 export async function openSession(op: Operation, actor: Actor, session: NewSession): Promise<Session> {
   const checkpoint = merged(NO_CHECKPOINT, session.checkpoint);
-  await assertRoom(op, actor);
+  await assertRoom(op, actor, session.openMax ?? OPEN_MAX);
   await op.run(
     `INSERT INTO substrate_sessions (id, holder, holder_name, epoch, status, origin, scopes, budget_micro_usd,
        deadline, checkpoint, length, running_hash, created_at, changed_at)
@@ -99,13 +104,13 @@ export async function openSession(op: Operation, actor: Actor, session: NewSessi
 }
 
 /** Whoever never closes anything must not fill every list with it. */
-async function assertRoom(db: ReadHandle, { grant }: Actor): Promise<void> {
+async function assertRoom(db: ReadHandle, { grant }: Actor, openMax: number): Promise<void> {
   const row = await db.get<{ open: number } & Row>(
     "SELECT count(*) AS open FROM substrate_sessions WHERE holder IS ? AND status = 'open'",
     grant,
   );
-  if ((row?.open ?? 0) < OPEN_MAX) return;
-  throw new SeedError('too_many', `You hold ${OPEN_MAX} open sessions already.`, {
+  if ((row?.open ?? 0) < openMax) return;
+  throw new SeedError('too_many', `You hold ${openMax} open sessions already.`, {
     hint: 'Close those that are done with session_close.',
   });
 }
@@ -217,11 +222,18 @@ function superseded({ id, holderName, epoch }: Session): SeedError {
 
 /** Adds messages to the end of the transcript; the running hash goes with them. */
 export async function appendMessages(op: Operation, session: Session, messages: readonly Message[]): Promise<Session> {
+  return appendPrepared(op, session, messages.map(prepareMessage));
+}
+
+/** The same, and puts on record which call's answer comes next: the one that `session` says. */
+export async function appendPrepared(
+  op: Operation,
+  session: Session,
+  messages: readonly PreparedMessage[],
+): Promise<Session> {
   let running = new Uint8Array(Buffer.from(session.runningHash, 'hex'));
   let index = session.length;
-  for (const message of messages) {
-    const body = messageText(message);
-    const hash = messageHash(body);
+  for (const { message, body, hash } of messages) {
     running = new Uint8Array(extendTranscript(running, hash));
     await op.run(
       'INSERT INTO substrate_session_messages (session, idx, epoch, body, hash, at) VALUES (?, ?, ?, ?, ?, ?)',
@@ -236,9 +248,10 @@ export async function appendMessages(op: Operation, session: Session, messages: 
     index += 1;
   }
   await op.run(
-    'UPDATE substrate_sessions SET length = ?, running_hash = ?, changed_at = ? WHERE id = ?',
+    'UPDATE substrate_sessions SET length = ?, running_hash = ?, step_call = ?, changed_at = ? WHERE id = ?',
     index,
     running,
+    session.stepCall,
     op.now,
     session.id,
   );
