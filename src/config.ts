@@ -135,3 +135,23 @@ export function readClientFolders(env: Environment = process.env): { readonly cl
     told !== undefined && isAbsolute(told) ? told : join(homedir(), usual);
   return { claude: folder(env['CLAUDE_CONFIG_DIR'], '.claude'), codex: folder(env['CODEX_HOME'], '.codex') };
 }
+
+/** What a program that tells the owner needs to find its way: no credential is among them. */
+const NOTIFIER_VARIABLES = [
+  'PATH',
+  'HOME',
+  'USER',
+  'LANG',
+  'TMPDIR',
+  'DISPLAY',
+  'WAYLAND_DISPLAY',
+  'XAUTHORITY',
+  'XDG_RUNTIME_DIR',
+  'DBUS_SESSION_BUS_ADDRESS',
+] as const;
+
+/** The environment of notifiers. */
+export function readNotifierEnvironment(env: Environment = process.env): Readonly<Record<string, string>> {
+  const set = NOTIFIER_VARIABLES.map((name) => [name, env[name] ?? ''] as const);
+  return Object.fromEntries(set.filter(([, value]) => value !== ''));
+}

@@ -12,7 +12,17 @@ import { openDoors } from './doors/open.ts';
 import type { SeedError } from './errors.ts';
 import { toSeedError } from './errors.ts';
 import { originOf } from './formats/checkpoint.ts';
-import { assertHome, audienceOf, COMMAND_WAIT_MS, egressOf, faultOf, keysOf, loopbackUrl, mindOf } from './main.ts';
+import {
+  assertHome,
+  audienceOf,
+  COMMAND_WAIT_MS,
+  egressOf,
+  faultOf,
+  keysOf,
+  loopbackUrl,
+  mindOf,
+  notifiersOf,
+} from './main.ts';
 import type { OpenAccessKey } from './membrane/access-key.ts';
 import { createAccessKeyOpener } from './membrane/access-key.ts';
 import { Membrane } from './membrane/membrane.ts';
@@ -210,7 +220,7 @@ async function openSeed(
   opened.add(() => egress.close());
   const mind = mindOf(config, { substrate, egress, work: membrane.work, onDefect: tell });
   opened.add(() => mind.close(DRAIN_MS));
-  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, mind });
+  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, notifiers: notifiersOf(config), mind });
   doors = await openDoors({
     port,
     publicUrl,

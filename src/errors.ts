@@ -73,6 +73,7 @@ export const ERROR_CODES = {
   },
   handoff_redeemed: { kind: 'refused', status: 409, meaning: 'The handoff was redeemed already.' },
   holder_alive: { kind: 'refused', status: 409, meaning: 'Whoever holds the session is still there.' },
+  notifier_failed: { kind: 'failed', status: 502, meaning: 'A notifier could not be run, or ended with an error.' },
   // the home
   home_missing: { kind: 'failed', status: 500, meaning: 'There is no seed in that folder.' },
   home_foreign: { kind: 'failed', status: 500, meaning: 'That folder holds something that is not a seed.' },

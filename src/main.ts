@@ -4,13 +4,14 @@
  */
 import { createServer } from 'node:net';
 import type { Config } from './config.ts';
-import { readSecrets } from './config.ts';
+import { readNotifierEnvironment, readSecrets } from './config.ts';
 import type { Call } from './doors/call.ts';
 import { createCall } from './doors/call.ts';
 import { SeedError } from './errors.ts';
 import { originOf } from './formats/checkpoint.ts';
 import { Egress } from './membrane/egress.ts';
 import { KeyService } from './membrane/keys.ts';
+import { Notifiers } from './membrane/notify.ts';
 import { OpenWork } from './membrane/streams.ts';
 import type { Mind } from './mind/mind.ts';
 import { createDrainDispatch } from './mind/router/dispatch.ts';
@@ -140,6 +141,11 @@ function openEgress(home: string, { halted }: { halted: boolean }): Egress {
   return new Egress({ credentials: new Credentials(home, readSecrets()), now: systemSources.now, halted });
 }
 
+/** How the owner of a home is told. */
+export function notifiersOf({ home }: Config): Notifiers {
+  return new Notifiers({ home, environment: readNotifierEnvironment(), platform: process.platform });
+}
+
 /** What decides and calls models in this process. The drain's dispatch is made here and stays in here. */
 export interface OpenMind extends Mind {
   /** Lets calls under way end for `graceMs`, then cancels them; resolves when all of them are settled. */
@@ -205,6 +211,7 @@ export async function openLocally(config: Config): Promise<LocalSeed> {
         daemon: commandDaemon(config),
         keys: await keysOf(config, substrate, work),
         egress,
+        notifiers: notifiersOf(config),
         mind,
       }),
       close: async () => {
@@ -235,6 +242,7 @@ export function openReading(config: Config): LocalSeed {
       daemon: commandDaemon(config),
       // Whoever may only read sends nothing either.
       egress: openEgress(config.home, { halted: true }),
+      notifiers: notifiersOf(config),
     }),
     close: () => substrate.close(),
   };

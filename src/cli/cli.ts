@@ -34,6 +34,7 @@ const COMMANDS: readonly CommandFile[] = [
   { verbs: ['task'], load: async () => (await import('./commands/task.ts')).addTask },
   { verbs: ['target'], load: async () => (await import('./commands/target.ts')).addTarget },
   { verbs: ['credential'], load: async () => (await import('./commands/credential.ts')).addCredential },
+  { verbs: ['notify'], load: async () => (await import('./commands/notify.ts')).addNotify },
   { verbs: ['halt', 'resume'], load: async () => (await import('./commands/halt.ts')).addHalt },
   { verbs: ['config'], load: async () => (await import('./commands/config.ts')).addConfig },
   { verbs: ['policy'], load: async () => (await import('./commands/policy.ts')).addPolicy },

@@ -10,6 +10,7 @@ import { SeedError, toSeedError } from '../errors.ts';
 import type { Actor } from '../substrate/actor.ts';
 import type { Egress } from '../membrane/egress.ts';
 import type { KeyService } from '../membrane/keys.ts';
+import type { Notifiers } from '../membrane/notify.ts';
 import type { Cut } from '../membrane/streams.ts';
 import type { Mind } from '../mind/mind.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
@@ -53,6 +54,7 @@ export interface PipelineOptions {
   /** Absent where this process may only read. */
   readonly mind?: Mind | undefined;
   readonly egress: Egress;
+  readonly notifiers: Notifiers;
 }
 
 const NEVER = new AbortController().signal;
@@ -73,7 +75,8 @@ function canWrite(substrate: Substrate | SubstrateReader): substrate is Substrat
 }
 
 /** Builds the pipeline over one substrate. */
-export function createCall({ tools, substrate, daemon, keys, egress, mind = NO_MIND }: PipelineOptions): Call {
+export function createCall(options: PipelineOptions): Call {
+  const { tools, substrate, daemon, keys, egress, notifiers, mind = NO_MIND } = options;
   const byName = new Map(tools.map((tool) => [tool.name, tool]));
   const refusals = canWrite(substrate) ? new RefusalReceipts(substrate) : null;
 
@@ -105,7 +108,7 @@ export function createCall({ tools, substrate, daemon, keys, egress, mind = NO_M
 
   function run(tool: Tool, input: unknown, request: CallRequest): Promise<unknown> {
     const { actor, grant = null, own = null, onProgress: progress = () => {}, signal = NEVER } = request;
-    const context = { actor, grant, daemon, signal, progress, mind, egress };
+    const context = { actor, grant, daemon, signal, progress, mind, egress, notifiers };
     if (tool.access === 'read') return tool.handler(input, { ...context, substrate });
     if (!canWrite(substrate) || keys === undefined) throw readOnly();
     return tool.handler(input, { ...context, substrate, keys, own });

@@ -10,6 +10,7 @@ import type { Substrate, SubstrateReader } from '../substrate/substrate.ts';
 import type { ReceiptSubject } from '../formats/receipt.ts';
 import type { Egress } from '../membrane/egress.ts';
 import type { KeyService } from '../membrane/keys.ts';
+import type { Notifiers } from '../membrane/notify.ts';
 import type { Cut } from '../membrane/streams.ts';
 import type { Mind } from '../mind/mind.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
@@ -35,6 +36,8 @@ interface BaseContext {
   readonly mind: Mind;
   /** The way out, and the credentials that may go out by it. */
   readonly egress: Egress;
+  /** How the owner is told. */
+  readonly notifiers: Notifiers;
 }
 
 export interface ReadContext extends BaseContext {

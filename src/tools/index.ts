@@ -41,6 +41,10 @@ import { memoryList } from './memory-list.ts';
 import { memoryRestore } from './memory-restore.ts';
 import { memorySearch } from './memory-search.ts';
 import { memoryWrite } from './memory-write.ts';
+import { notifierList } from './notifier-list.ts';
+import { notifierRemove } from './notifier-remove.ts';
+import { notifierSet } from './notifier-set.ts';
+import { notifierTest } from './notifier-test.ts';
 import { policyAck } from './policy-ack.ts';
 import { policyApply } from './policy-apply.ts';
 import { policyCheck } from './policy-check.ts';
@@ -180,6 +184,10 @@ export const TOOLS: readonly Tool[] = [
   targetList,
   targetTest,
   targetDetect,
+  notifierSet,
+  notifierList,
+  notifierRemove,
+  notifierTest,
   seedToday,
   seedWatch,
   seedTodo,

@@ -16,6 +16,7 @@ import type { Receipt } from '../../src/formats/receipt.ts';
 import { createAccessKeyOpener } from '../../src/membrane/access-key.ts';
 import { Egress } from '../../src/membrane/egress.ts';
 import { KeyService } from '../../src/membrane/keys.ts';
+import { Notifiers } from '../../src/membrane/notify.ts';
 import { Membrane } from '../../src/membrane/membrane.ts';
 import type { Mind } from '../../src/mind/mind.ts';
 import { createDrainDispatch } from '../../src/mind/router/dispatch.ts';
@@ -105,6 +106,7 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     },
   };
   const sockets = socketPaths(home, null);
+  const notifiers = new Notifiers({ home, environment: {}, platform: 'linux' });
   const egress = new Egress({ credentials: new Credentials(home, secrets), now: sources.now, halted: false });
   const router = new Router({
     substrate,
@@ -116,7 +118,7 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
   const dispatch = createDrainDispatch();
   const steps = new Steps({ substrate, router, onDefect });
   const mind: Mind = { router, steps, drain: (drainOptions) => router.drain(dispatch, drainOptions) };
-  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, mind });
+  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, notifiers, mind });
   const shared = { port, publicUrl: null, sockets, substrate, membrane, keys, tools: TOOLS, call, onDefect };
   const doors = await openDoors({ ...shared, version: VERSION, stop: daemon.stop });
   open.doors = doors;

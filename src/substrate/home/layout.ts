@@ -45,6 +45,12 @@ const ENTRIES = {
     meaning: 'Credentials for model targets, one file each (mode 0600): the one origin it goes to, and the secret.',
     owner: 'substrate/home/credentials',
   },
+  notifiers: {
+    path: 'notifiers.json',
+    kind: 'file',
+    meaning: 'The commands by which the owner is told of things (mode 0600); there once one is set.',
+    owner: 'substrate/home/notifiers',
+  },
   log: { path: 'log', kind: 'folder', meaning: 'What the daemon said.', owner: 'substrate/home/log-file' },
   logFile: {
     path: 'log/seed.log',

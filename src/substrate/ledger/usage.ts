@@ -115,10 +115,19 @@ function afterPrefix(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }
 
+/** What each ceiling has left in its present window, the most used first, and the local day of now. */
+export async function ceilingUses(
+  db: ReadHandle,
+  question: Omit<UsageQuestion, 'period' | 'onlyAgent'>,
+): Promise<{ readonly day: string; readonly uses: Listed<CeilingUse> }> {
+  const present = presentDay(await readNewestDay(db), question.now, question.timezone);
+  return { day: present.day, uses: await listCeilings(db, { ...question, onlyAgent: null }, present) };
+}
+
 /** Every ceiling with each value that its `*` stands for and that spent anything. */
 async function listCeilings(
   db: ReadHandle,
-  { ceilings, timezone, onlyAgent, limit }: UsageQuestion,
+  { ceilings, timezone, onlyAgent, limit }: Omit<UsageQuestion, 'period'>,
   present: LedgerDay,
 ): Promise<Listed<CeilingUse>> {
   const uses: CeilingUse[] = [];
