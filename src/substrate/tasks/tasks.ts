@@ -12,6 +12,7 @@ import { SEED } from '../actor.ts';
 import { holderOf } from '../bus/model.ts';
 import { putContent } from '../content.ts';
 import type { Row, Substrate } from '../substrate.ts';
+import type { Sources } from '../sources.ts';
 import type { Operation, Receipted } from '../writer.ts';
 import { assertStatable, holds, lookOutside, readCheck } from './check.ts';
 import { bodyOf, getTask, listLapsed, unmetNeeds } from './look.ts';
@@ -53,17 +54,29 @@ export interface TaskChange {
 export async function addTask(substrate: Substrate, actor: Actor, draft: TaskDraft): Promise<Receipted<TaskChange>> {
   const { sources } = substrate;
   if (draft.check !== null) await assertStatable(draft.check, actor);
-  return substrate.operate({ action: 'task.add', actor }, async (op) => {
-    const id = `t${op.seq}`;
-    op.receipt({ subject: { type: 'task', id }, detail: { subsystem: draft.subsystem } });
-    const principal = await principalOf(op, actor);
-    await assertRoomFor(op, principal);
-    const body = await putContent(op, Buffer.from(JSON.stringify(draft.body)), { sources });
-    await dependOn(op, id, draft.needs);
-    await insertTask(op, { id, draft, body, adder: { who: holderOf(actor), name: actor.id, principal } });
-    op.receipt({ input: body });
-    return { ...NOTHING, id, title: draft.body.title, state: 'open' };
-  });
+  return substrate.operate({ action: 'task.add', actor }, (op) => insertAddedTask(op, { adder: actor, draft, sources }));
+}
+
+/**
+ * Adds a task within an operation of somebody else's, which adds no other: the task is named after its receipt.
+ * `adder` is whose it is, whoever acts: the one for whom the seed's own organs add it. A stated check has
+ * been looked at before ({@link assertStatable}).
+ *
+ * @throws SeedError `not_found` for what it needs, `too_many`
+ */
+export async function insertAddedTask(
+  op: Operation,
+  { adder, draft, sources }: { adder: Actor; draft: TaskDraft; sources: Sources },
+): Promise<TaskChange> {
+  const id = `t${op.seq}`;
+  op.receipt({ subject: { type: 'task', id }, detail: { subsystem: draft.subsystem } });
+  const principal = await principalOf(op, adder);
+  await assertRoomFor(op, principal);
+  const body = await putContent(op, Buffer.from(JSON.stringify(draft.body)), { sources });
+  await dependOn(op, id, draft.needs);
+  await insertTask(op, { id, draft, body, adder: { who: holderOf(adder), name: adder.id, principal } });
+  op.receipt({ input: body });
+  return { ...NOTHING, id, title: draft.body.title, state: 'open' };
 }
 
 const NOTHING = { lease: 0, leaseUntil: null, repeated: false, checkHolds: null } as const;
