@@ -12,7 +12,7 @@ import { countQueued, findCall, findCallByKey, insertCall, listQueued } from '..
 import { getContent, putContent } from '../../substrate/content.ts';
 import { findGrant } from '../../substrate/identity/grants.ts';
 import { resolveRouting } from '../../substrate/policy/policy.ts';
-import { newId } from '../../substrate/sources.ts';
+import { newTimedId } from '../../substrate/sources.ts';
 import type { ReadHandle } from '../../substrate/substrate.ts';
 import { Message } from '../../substrate/transcript.ts';
 import { CALL_CONTENT_MS, CANCELLED_WHILE_QUEUED } from './admission.ts';
@@ -97,7 +97,7 @@ export class Router {
       const begun = this.#byKey.get(keyOf(actor, idempotencyKey));
       if (begun !== undefined) return assertSame(begun, request);
     }
-    return this.#run({ id: asker.callId ?? newId(this.#options.substrate.sources), request, asker, input: null });
+    return this.#run({ id: asker.callId ?? newTimedId(this.#options.substrate.sources), request, asker, input: null });
   }
 
   /**
@@ -137,7 +137,7 @@ export class Router {
   async enqueue(request: CompletionRequest, asker: Asker): Promise<{ id: string; receipt: number; waiting: number }> {
     const { substrate } = this.#options;
     const { sources } = substrate;
-    const id = newId(sources);
+    const id = newTimedId(sources);
     const { actor } = asker;
     const { value, seq } = await substrate.operate({ action: 'route.enqueue', actor }, async (op) => {
       const { total, own } = await countQueued(op, actor.grant);

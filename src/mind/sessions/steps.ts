@@ -15,7 +15,7 @@ import type { Session } from '../../substrate/sessions/model.ts';
 import { heldSession } from '../../substrate/sessions/sessions.ts';
 import type { StepBegin } from '../../substrate/sessions/work.ts';
 import { beginStep, endStep, findKey, readTranscript } from '../../substrate/sessions/work.ts';
-import { newId } from '../../substrate/sources.ts';
+import { newTimedId } from '../../substrate/sources.ts';
 import type { Substrate } from '../../substrate/substrate.ts';
 import { findCall } from '../../substrate/calls.ts';
 import { ON_DEMAND } from '../router/dispatch.ts';
@@ -131,7 +131,7 @@ export class Steps {
     // The same request again gets what it got, also while another step is under way.
     const made = [own, stepCall].find((one) => one !== null && (known.includes(one) || this.#running.has(one)));
     if (made !== undefined && made !== null) return this.#joined(session, made);
-    const call = newId(substrate.sources);
+    const call = newTimedId(substrate.sources);
     const begun = await beginStep(substrate, id, { actor, epoch, messages, key, call, instead: stepCall ?? own });
     this.#parts.fault?.('session.step.begun');
     if (!begun.fresh) return this.#joined(begun.session, begun.call);
