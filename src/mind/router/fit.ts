@@ -15,9 +15,9 @@ import type { Loss, ModelRequest, Provider } from './provider.ts';
 import { ProviderFault } from './provider.ts';
 import { carriedImages, distinct } from './transcript/prepare.ts';
 
-const BYTES_PER_TOKEN = 2;
+export const BYTES_PER_TOKEN = 2;
 /** What an image counts where its provider documents no maximum. */
-const IMAGE_TOKENS = 4_096;
+export const IMAGE_TOKENS = 4_096;
 
 export interface FitOptions {
   readonly provider: Provider;

@@ -93,7 +93,7 @@ export function imageOfUrl(url: string, tally: Tally): ImagePart | null {
 const OWN_ID = /^[A-Za-z0-9_-]{1,40}$/;
 
 /** Our own id of a call: the client's where it will do, else one that is made from it, always the same. */
-function callId(id: string): string {
+export function callId(id: string): string {
   return OWN_ID.test(id) ? id : `i_${createHash('sha256').update(id).digest('base64url').slice(0, 32)}`;
 }
 

@@ -1,0 +1,189 @@
+/** Neutral parts out of what clients write, within the limits of a transcript. What does not fit is refused. */
+import { createHash } from 'node:crypto';
+import * as z from 'zod';
+import { SeedError } from '../../errors.ts';
+import { callId } from '../../mind/sessions/import/parts.ts';
+import { LABEL_KEY, LABELS_MAX } from '../../substrate/ledger/model.ts';
+import type { Message, Part, ToolCall, ToolDefinition } from '../../substrate/transcript.ts';
+import { MESSAGE_BYTES_MAX } from '../../substrate/transcript.ts';
+import { refusal } from './sifting.ts';
+
+export type TextPart = Extract<Part, { type: 'text' }>;
+export type ImagePart = Extract<Part, { type: 'image' }>;
+
+/** Parts of one message, at most: as many as a transcript's message has. */
+export const PARTS_MAX = 1_000;
+/** Tools of one request, at most. */
+export const TOOLS_MAX = 1_024;
+
+export const ModelName = z
+  .string()
+  .min(1)
+  .max(256)
+  .refine((name) => name.isWellFormed(), 'text without lone surrogates');
+/** Sequences that end an answer. */
+export const Stop = z
+  .string()
+  .min(1)
+  .max(256)
+  .refine((text) => text.isWellFormed(), 'text without lone surrogates');
+export const STOPS_MAX = 16;
+export const MaxTokens = z.int().min(1);
+/** Something with a type or a role that is looked at later. */
+export const Typed = z.looseObject({ type: z.string().max(100) });
+
+/** UTF-16 units of a tool's description and of its schema. */
+const TOOL_UNITS_MAX = 65_536;
+
+/** The part, or nothing for an empty text: no API has a use for one. */
+export function textParts(text: unknown, path: string): TextPart[] {
+  if (typeof text !== 'string') throw refusal(path, 'must be text');
+  if (!text.isWellFormed()) throw refusal(path, 'has half a character in it (a lone surrogate)');
+  return text === '' ? [] : [{ type: 'text', text }];
+}
+
+const MediaType = z.enum(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
+const Base64 = z.base64().min(1);
+
+export function imagePart({ mediaType, data }: { mediaType: unknown; data: unknown }, path: string): ImagePart {
+  const media = MediaType.safeParse(mediaType);
+  if (!media.success) throw refusal(path, 'must be a PNG, JPEG, GIF or WebP');
+  const base64 = Base64.safeParse(data);
+  if (!base64.success) throw refusal(path, 'is not an image in base64');
+  return { type: 'image', media_type: media.data, data: base64.data };
+}
+
+/** What an image is that is only named by its address. */
+export const NOT_FETCHED = 'is an address: the seed fetches nothing for a client; send the image itself, in base64';
+
+const DATA_URL = /^data:([\w.+/-]{1,60});base64,/i;
+
+export function imageOfUrl(url: unknown, path: string): ImagePart {
+  if (typeof url !== 'string') throw refusal(path, 'must be a data URL');
+  const head = DATA_URL.exec(url.slice(0, 100));
+  if (head === null) throw refusal(path, NOT_FETCHED);
+  return imagePart({ mediaType: head[1]?.toLowerCase(), data: url.slice(head[0].length) }, path);
+}
+
+const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+
+function assertToolName(name: string, path: string): void {
+  if (!TOOL_NAME.test(name)) throw refusal(path, 'must be 1 to 64 of A-Z a-z 0-9 _ -, as all providers take it');
+}
+
+/**
+ * A call as the transcript has it. Its id is the client's own where that will do, and every id of ours will; any
+ * other becomes the one that follows from it, so that calls and results find each other in every request.
+ *
+ * @param call `arguments` is the JSON text of an object, or empty
+ */
+export function toolCall(
+  call: { id: string; name: string; arguments: string },
+  path: { name: string; arguments: string },
+): ToolCall {
+  assertToolName(call.name, path.name);
+  const text = call.arguments.trim() === '' ? '{}' : call.arguments;
+  if (!text.isWellFormed() || !isObjectText(text)) throw refusal(path.arguments, 'must be the JSON text of an object');
+  return { type: 'tool_call', id: callId(call.id), name: call.name, arguments: text };
+}
+
+export { callId };
+
+function isObjectText(text: string): boolean {
+  try {
+    return isObject(JSON.parse(text));
+  } catch {
+    return false;
+  }
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A tool that a model may ask for; `schema` is a JSON Schema of an object, or nothing. */
+export function toolDefinition(
+  tool: { name: string; description: string | null | undefined; schema: unknown },
+  path: { name: string; description: string; schema: string },
+): ToolDefinition {
+  const { name, schema } = tool;
+  assertToolName(name, path.name);
+  const description = tool.description ?? '';
+  if (description.length > TOOL_UNITS_MAX) throw tooLarge(path.description, `${TOOL_UNITS_MAX} characters`);
+  if (!description.isWellFormed()) throw refusal(path.description, 'has half a character in it (a lone surrogate)');
+  if (schema !== undefined && schema !== null && !isObject(schema)) throw refusal(path.schema, 'must be a JSON Schema');
+  const parameters = JSON.stringify(schema ?? { type: 'object', properties: {} });
+  if (parameters.length > TOOL_UNITS_MAX) throw tooLarge(path.schema, `${TOOL_UNITS_MAX} characters`);
+  return { name, description, parameters };
+}
+
+/** Each name once, as every provider wants it. @throws SeedError `invalid_input` */
+export function assertDistinct(tools: readonly ToolDefinition[]): void {
+  const names = new Set<string>();
+  for (const [index, { name }] of tools.entries()) {
+    if (names.has(name)) throw refusal(`tools.${index}`, `has the name of another tool, ${name}`);
+    names.add(name);
+  }
+}
+
+/** Bytes that one UTF-16 unit has in a canonical text, at most: an escape. */
+const BYTES_PER_UNIT_MAX = 6;
+/** What stands around the texts of a part. */
+const PART_BYTES = 256;
+
+/** A message within the limits of a transcript. @throws SeedError `too_large`, `invalid_input` */
+export function assertFits({ parts }: Message, path: string): void {
+  if (parts.length > PARTS_MAX) throw refusal(path, `has more than ${PARTS_MAX} parts`);
+  const units = parts.reduce((sum, part) => sum + unitsOf(part) + PART_BYTES, 0);
+  if (units * BYTES_PER_UNIT_MAX <= MESSAGE_BYTES_MAX) return;
+  // Few come near the limit; those are measured.
+  if (Buffer.byteLength(JSON.stringify(parts)) + PART_BYTES > MESSAGE_BYTES_MAX) {
+    throw tooLarge(path, `${MESSAGE_BYTES_MAX} bytes`);
+  }
+}
+
+function unitsOf(part: Part): number {
+  switch (part.type) {
+    case 'text':
+      return part.text.length;
+    case 'image':
+    case 'opaque':
+      return part.data.length;
+    case 'tool_call':
+      return part.arguments.length;
+    case 'tool_result':
+      return part.content.reduce((sum, each) => sum + unitsOf(each) + PART_BYTES, 0);
+  }
+}
+
+function tooLarge(argument: string, max: string): SeedError {
+  return new SeedError('too_large', `${argument} is larger than ${max}.`, {
+    hint: 'Send less of it, or split it.',
+    data: { argument },
+  });
+}
+
+/** UTF-16 units of a label's value. */
+const LABEL_UNITS_MAX = 128;
+
+/**
+ * Labels out of what a client says of a request. A value that is too long for one becomes its hash: it still tells
+ * customers apart, and no ceiling is missed because a name is long.
+ */
+export function labelsOf(entries: readonly { key: string; value: unknown; path: string }[]): Record<string, string> {
+  const labels = new Map<string, string>();
+  for (const { key, value, path } of entries) {
+    if (typeof value !== 'string' || !value.isWellFormed()) throw refusal(path, 'must be text');
+    if (!LABEL_KEY.test(key)) {
+      throw refusal(path, 'cannot be a label: its name must be 1 to 64 letters, digits, dots, dashes or underscores');
+    }
+    if (value === '') continue;
+    const label =
+      value.length <= LABEL_UNITS_MAX ? value : `sha256:${createHash('sha256').update(value).digest('hex')}`;
+    if ((labels.get(key) ?? label) !== label) throw refusal(path, 'says another value than the label of its name');
+    labels.set(key, label);
+  }
+  if (labels.size > LABELS_MAX)
+    throw refusal(entries.at(-1)?.path ?? 'metadata', `makes more than ${LABELS_MAX} labels`);
+  return Object.fromEntries(labels);
+}

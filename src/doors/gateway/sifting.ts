@@ -1,0 +1,69 @@
+/** Looks at what a client sent: reads it by schema, goes by the table of fields, and remembers what is not carried. */
+import type * as z from 'zod';
+import { SeedError } from '../../errors.ts';
+import type { FieldTable } from './fields.ts';
+
+/** Names that are listed, at most, and how long each may be: they stand in a header. */
+const LISTED_MAX = 32;
+const NAME_UNITS_MAX = 64;
+const REST = 'and-more';
+
+/** One request, while it is parsed. */
+export class Sifting {
+  readonly #listed = new Set<string>();
+
+  /** What is not carried, by name. */
+  get notCarried(): string[] {
+    return [...this.#listed];
+  }
+
+  /**
+   * Goes through the fields of an object by its table. `place` is where such objects stand (`tools`), `path` where
+   * this one does (`tools.3`); both are empty for the body.
+   *
+   * @throws SeedError `invalid_input` for a field that is refused
+   */
+  fields(object: object, table: FieldTable, { place, path }: { place: string; path: string }): void {
+    for (const [name, value] of Object.entries(object) as [string, unknown][]) {
+      if (value === null || value === undefined) continue;
+      const rule = Object.hasOwn(table, name) ? table[name] : undefined;
+      if (rule?.fate === 'carried' || (rule !== undefined && isIdle(value, rule.idle))) continue;
+      if (rule?.fate === 'refused') throw refusal(at(path, name), `is refused: ${rule.note}`);
+      this.list(at(place, name));
+    }
+  }
+
+  /** Remembers what is not carried. */
+  list(name: string): void {
+    const plain = name.replaceAll(/[^\w.-]/g, '?').slice(0, NAME_UNITS_MAX);
+    if (this.#listed.size < LISTED_MAX) this.#listed.add(plain);
+    else if (!this.#listed.has(plain)) this.#listed.add(REST);
+  }
+}
+
+function at(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`;
+}
+
+function isIdle(value: unknown, idle: readonly string[] = []): boolean {
+  return idle.length > 0 && idle.includes(JSON.stringify(value));
+}
+
+/** A value by its schema. @throws SeedError `invalid_input` that names the field */
+export function read<T extends z.ZodType>(schema: T, value: unknown, path: string): z.infer<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = [path, ...(issue?.path ?? [])].filter((step) => step !== '').join('.');
+  throw refusal(where === '' ? 'body' : where, `is not acceptable: ${issue?.message ?? 'it has the wrong form'}`);
+}
+
+const HINT = 'docs/gateway.md says what becomes of each field.';
+/** UTF-16 units of a field's name in an error: names may come from the client. */
+const PATH_UNITS_MAX = 200;
+
+/** @param what what is wrong with the field, without a full stop */
+export function refusal(path: string, what: string): SeedError {
+  const argument = path.toWellFormed().slice(0, PATH_UNITS_MAX).toWellFormed();
+  return new SeedError('invalid_input', `${argument} ${what}.`, { hint: HINT, data: { argument } });
+}
