@@ -65,8 +65,8 @@ async function examineRoot(home: string): Promise<{ chain: RootChain | null; fin
   return { chain, finding };
 }
 
-/** What a check throws is what it found. */
-async function examine(check: string, fn: () => Finding | Promise<Finding>): Promise<Finding> {
+/** What a check throws is what it found. @throws SeedError `interrupted` */
+export async function examine(check: string, fn: () => Finding | Promise<Finding>): Promise<Finding> {
   try {
     return await fn();
   } catch (thrown) {

@@ -1,7 +1,9 @@
 import * as z from 'zod';
 import type { Finding } from '../substrate/health.ts';
-import { examineHome, worstOf } from '../substrate/health.ts';
+import { examine, examineHome, worstOf } from '../substrate/health.ts';
 import { defineTool } from './define.ts';
+import { examineBus, examineMembrane, examineNotices } from './doctor-life.ts';
+import { examineModels } from './doctor-models.ts';
 
 const FindingView = z.object({
   check: z.string(),
@@ -13,13 +15,14 @@ const FindingView = z.object({
 export const seedDoctor = defineTool({
   name: 'seed_doctor',
   title: 'Examine the seed',
-  description: 'Use when something seems wrong, or to be sure that nothing is.',
+  description:
+    'Use when something seems wrong, or to be sure that nothing is: the home, keys, log, models and all that lives in it.',
   scope: 'seed.doctor',
   surface: 'owner',
   access: 'read',
   input: z.strictObject({}),
   output: z.object({ findings: z.array(FindingView), worst: z.enum(['good', 'warning', 'bad']) }),
-  handler: async (_input, { substrate, daemon, signal, progress }) => {
+  handler: async (_input, { substrate, daemon, egress, notifiers, signal, progress }) => {
     const findings: Finding[] = [
       checkDaemon(daemon),
       ...(await examineHome({
@@ -29,6 +32,10 @@ export const seedDoctor = defineTool({
         signal,
         onProgress: (done, total) => progress({ done, total, what: 'receipts' }),
       })),
+      ...(await examineModels({ substrate, egress, signal })),
+      await examine('membrane', () => examineMembrane(substrate)),
+      await examine('bus', () => examineBus(substrate)),
+      await examine('notices', () => examineNotices(substrate, notifiers)),
     ];
     return { findings, worst: worstOf(findings) };
   },

@@ -91,7 +91,7 @@ export const ceilingFacts: FactSource = async ({ db, policy, now }) => {
   const { day, uses } = await ceilingUses(db, { ceilings, timezone, now, limit: FACTS_MAX });
   const stopped = await refusedToday(db, (time) => dayOf(time, timezone) === day);
   return uses.entries.flatMap((use) => {
-    const level = stopped.has(`${use.ceiling} ${use.scope}`) ? 100 : levelOf(use);
+    const level = stopped.has(ceilingKey(use.ceiling, use.scope)) ? 100 : levelOf(use);
     return level === null ? [] : [ceilingFact(use, level)];
   });
 };
@@ -121,5 +121,9 @@ function ceilingFact({ ceiling, scope, spentMicroUsd, limitMicroUsd, resetsAt }:
 async function refusedToday(db: ReadHandle, isToday: (time: number) => boolean): Promise<ReadonlySet<string>> {
   const { receipts } = await listReceipts(db, { outcome: 'refused' }, { limit: REFUSALS_LOOKED_AT });
   const today = receipts.filter(({ code, time }) => code === 'over_ceiling' && isToday(Date.parse(time)));
-  return new Set(today.map(({ detail }) => `${String(detail['ceiling'])} ${String(detail['scope'])}`));
+  return new Set(today.map(({ detail }) => ceilingKey(detail['ceiling'], detail['scope'])));
+}
+
+function ceilingKey(ceiling: unknown, scope: unknown): string {
+  return JSON.stringify([ceiling, scope]);
 }
