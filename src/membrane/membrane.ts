@@ -16,6 +16,7 @@ import {
 import type { Substrate } from '../substrate/substrate.ts';
 import { readSwitch } from '../substrate/switches.ts';
 import type { OpenAccessKey } from './access-key.ts';
+import { actorOf, GrantLookup } from './lookup.ts';
 import type { Cut } from './streams.ts';
 import { OpenWork } from './streams.ts';
 
@@ -38,10 +39,6 @@ export interface Admitted {
   readonly own?: Cut;
 }
 
-export function actorOf(grant: Grant): Actor {
-  return { id: grant.name, kind: grant.kind, grant: grant.id, scopes: new Set(grant.scopes) };
-}
-
 /** How long the use of grants is gathered before it is written. */
 const USE_INTERVAL_MS = 15_000;
 
@@ -53,6 +50,7 @@ interface Use {
 export class Membrane {
   readonly #substrate: Substrate;
   readonly #open: OpenAccessKey;
+  readonly #grants: GrantLookup;
   #use = new Map<string, Use>();
   #useTimer: NodeJS.Timeout | null = null;
   #useWritten: Promise<void> = Promise.resolve();
@@ -62,6 +60,7 @@ export class Membrane {
   constructor(substrate: Substrate, open: OpenAccessKey) {
     this.#substrate = substrate;
     this.#open = open;
+    this.#grants = new GrantLookup(substrate);
   }
 
   /**
@@ -94,15 +93,12 @@ export class Membrane {
   async #admit(id: string, door: Grant['door'], only: Only): Promise<Admitted> {
     // An older copy of the database may hold keys that were removed since.
     if (this.#substrate.distrust !== null) throw this.#substrate.distrust;
-    const now = this.#substrate.sources.now();
-    const { grant: found, halted } = await this.#substrate.read(async (db) => ({
-      grant: await findGrant(db, id),
-      halted: await readSwitch(db, 'halted'),
-    }));
-    if (found === null || found.door !== door) throw keyRevoked();
-    if (!isInForce(found, now)) throw keyExpired();
-    if (halted) throw seedHalted();
-    const grant = only === null ? found : { ...found, scopes: found.scopes.filter((scope) => only.has(scope)) };
+    const found = await this.#grants.find(id);
+    if (found === null || found.grant.door !== door) throw keyRevoked();
+    if (!isInForce(found.grant, this.#substrate.sources.now())) throw keyExpired();
+    if (found.halted) throw seedHalted();
+    if (only === null) return { grant: found.grant, actor: found.actor, only };
+    const grant = { ...found.grant, scopes: found.grant.scopes.filter((scope) => only.has(scope)) };
     return { grant, actor: actorOf(grant), only };
   }
 

@@ -11,7 +11,7 @@ import type { ReadHandle, Row, Substrate } from '../substrate/substrate.ts';
 import { readSwitch } from '../substrate/switches.ts';
 import { decodeSegment, TOKEN_CHARS_MAX } from './access-key.ts';
 import type { KeyService } from './keys.ts';
-import { actorOf } from './membrane.ts';
+import { actorOf } from './lookup.ts';
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const TOKEN_MS = 5 * 60_000;

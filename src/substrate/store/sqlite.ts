@@ -23,6 +23,8 @@ const APPLICATION_ID = 0x53_45_45_44;
 
 /** How long one transaction waits for another process's write lock before it gives up. */
 const LOCK_WAIT_MS_MAX = 30_000;
+/** More commits than a connection sees: SQLite counts them in 32 bits. */
+const COMMITS_MAX = 2 ** 32;
 
 /** How long a read waits for a lock; WAL readers meet one only while the log is recovered. */
 const READ_LOCK_WAIT_MS_MAX = 250;
@@ -144,6 +146,7 @@ class SqliteStore implements Store {
   #writer: Connection;
   #reader: Connection;
   #presence: Presence;
+  #reopened = 0;
   #closed = false;
 
   constructor(options: SqliteOptions) {
@@ -169,7 +172,13 @@ class SqliteStore implements Store {
   /** The writer's own commits leave it as it is (sqlite.org/pragma.html#pragma_data_version). */
   foreignVersion(): number {
     this.#assertOpen();
-    return (this.#writer.prepare('PRAGMA data_version').get() as { data_version: number }).data_version;
+    try {
+      const { data_version: commits } = this.#writer.prepare('PRAGMA data_version').get() as { data_version: number };
+      // A connection counts from its opening on, so the number of another one says nothing.
+      return this.#reopened * COMMITS_MAX + commits;
+    } catch (error) {
+      throw storeError(error, this.#options.path);
+    }
   }
 
   transaction<T>(fn: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -248,6 +257,7 @@ class SqliteStore implements Store {
         this.#assertOpen();
         this.#assertPresent();
         closeQuietly(this.#writer);
+        this.#reopened++;
         this.#writer = openWriter(this.#options);
         // The old reader serves until there is a new one, so that reads go on where opening fails.
         const reader = openReader(path, driver);

@@ -59,8 +59,8 @@ export interface Store {
   check(): Promise<string[]>;
   size(): StoreSize;
   /**
-   * A number that changes when a program other than this one has committed, at the latest with the next
-   * transaction. Costs no read.
+   * A number that changes when a program other than this one has committed: what was read while it was
+   * the same still holds but for our own commits. Costs no read of rows.
    */
   foreignVersion(): number;
   close(): Promise<void>;

@@ -1,0 +1,60 @@
+/**
+ * Grants as the doors look them up: each is read once for each state of the database.
+ *
+ * Every request looks, and nearly every one finds what the one before found. What can change it
+ * is a commit: our own, which each makes a new state of the log (grants and switches change in
+ * operations alone), or another program's, which SQLite counts. Neither can go by unseen, so what
+ * is kept is as good as what would be read. An operation reads the grant itself, in its transaction.
+ */
+import type { Actor } from '../substrate/actor.ts';
+import type { Grant } from '../substrate/identity/grants.ts';
+import { findGrant } from '../substrate/identity/grants.ts';
+import type { LogState } from '../substrate/receipts/log.ts';
+import type { Substrate } from '../substrate/substrate.ts';
+import { readSwitch } from '../substrate/switches.ts';
+
+/** A grant with its actor, and whether the owner has halted the seed: all as of one view. */
+export interface Found {
+  readonly grant: Grant;
+  readonly actor: Actor;
+  readonly halted: boolean;
+}
+
+/** Grants that are kept; past it, all are read anew. */
+const KEPT_MAX = 1_000;
+
+export function actorOf(grant: Grant): Actor {
+  return { id: grant.name, kind: grant.kind, grant: grant.id, scopes: new Set(grant.scopes) };
+}
+
+export class GrantLookup {
+  readonly #substrate: Substrate;
+  #log: LogState | null = null;
+  #foreign = -1;
+  #kept = new Map<string, Found>();
+
+  constructor(substrate: Substrate) {
+    this.#substrate = substrate;
+  }
+
+  /** The grant with that id as last committed, in force or not; null when there is none. */
+  async find(id: string): Promise<Found | null> {
+    const log = await this.#substrate.log();
+    const foreign = this.#substrate.foreignVersion();
+    if (log !== this.#log || foreign !== this.#foreign || this.#kept.size >= KEPT_MAX) {
+      this.#log = log;
+      this.#foreign = foreign;
+      this.#kept = new Map();
+    }
+    const kept = this.#kept;
+    const known = kept.get(id);
+    if (known !== undefined) return known;
+    // Kept under the state of before the read: what is read can only be of that state or a later one.
+    const found = await this.#substrate.read(async (db) => {
+      const grant = await findGrant(db, id);
+      return grant === null ? null : { grant, actor: actorOf(grant), halted: await readSwitch(db, 'halted') };
+    });
+    if (found !== null) kept.set(id, found);
+    return found;
+  }
+}
