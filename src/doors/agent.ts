@@ -21,7 +21,7 @@ import { agentName, isNewer } from './hello.ts';
 import { HelloLine } from './hello-schema.ts';
 import * as limits from './limits.ts';
 import { listenOnSocket } from './listen.ts';
-import type { BuildServer } from './mcp.ts';
+import type { McpServing } from './mcp.ts';
 import type { Connection } from './mcp-socket.ts';
 import type { Door } from './owner.ts';
 
@@ -29,8 +29,8 @@ export interface AgentDoorOptions {
   readonly path: string;
   readonly substrate: Substrate;
   readonly membrane: Membrane;
-  /** What builds a server for a session; loaded with the first client. */
-  readonly servers: () => Promise<BuildServer>;
+  /** What serves a session; loaded with the first client. */
+  readonly servers: () => Promise<McpServing>;
   readonly version: string;
   /** Stops the daemon, so that a newer one can take over. */
   readonly stop: () => void;
@@ -158,13 +158,13 @@ async function welcome(options: WelcomeOptions, connections: Map<string, Connect
     if (connections.get(name) === connection) connections.delete(name);
     onGone(grant);
   });
-  const [{ serveConnection }, buildServer] = await Promise.all([import('./mcp-socket.ts'), servers()]);
+  const [{ serveConnection }, serving] = await Promise.all([import('./mcp-socket.ts'), servers()]);
   await membrane.readmit(grant);
   const renamed = name !== wanted;
   reply(socket, { seed_hello: 1, name, renamed, version, seed: substrate.seed });
   const surface = hello.tools === 'all' ? 'full' : grant.surface;
   const greeting = renamed ? `You are ${name} here: another window, or a key, goes by ${wanted}.` : '';
-  serveConnection({ membrane, buildServer, onDefect }, connection, { surface, greeting });
+  serveConnection({ membrane, serving, onDefect }, connection, { surface, greeting });
 }
 
 function parseHello(line: string): Hello {

@@ -5,7 +5,6 @@
  * registered under its grant before the grant is looked at, so a removal in between cuts it off.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AuthInfo } from '@modelcontextprotocol/server';
 import { ERROR_CODES, SeedError, toSeedError, toWire } from '../errors.ts';
 import type { Admitted, Membrane } from '../membrane/membrane.ts';
 import type { RefusalCounter } from '../membrane/refusals.ts';
@@ -19,7 +18,7 @@ import type { Lazy } from './lazy.ts';
 import { lazily } from './lazy.ts';
 import * as limits from './limits.ts';
 import { listenOnPort } from './listen.ts';
-import type { BuildServer } from './mcp.ts';
+import type { McpServing } from './mcp.ts';
 import type { HttpMcp } from './mcp-http.ts';
 import { discoveryDocument } from './oauth-metadata.ts';
 import type { Door } from './owner.ts';
@@ -32,8 +31,8 @@ export interface HttpDoorOptions extends Reach {
   readonly refusals: RefusalCounter;
   /** Puts on record what somebody who was let in was refused; resolves to the error as it is told. */
   readonly leaveRefusal: (action: string, actor: Actor, error: SeedError) => Promise<SeedError>;
-  /** What builds a server for a session; loaded with the first client. */
-  readonly servers: () => Promise<BuildServer>;
+  /** What serves a session; loaded with the first client. */
+  readonly servers: () => Promise<McpServing>;
   readonly token: (form: unknown) => Promise<TokenAnswer>;
   /** Whether the owner turned OAuth discovery on. */
   readonly oauth: () => Promise<boolean>;
@@ -249,10 +248,8 @@ class McpEndpoint {
     const stream = narrowListen(body, admitted);
     if (stream) this.#countStream(grant.id, response);
     limitTime(response, stream);
-    // The adapter reads the caller off the request; their optional fields differ in type alone.
-    const caller = Object.assign(request, { auth: describeCaller(admitted) }) as Parameters<HttpMcp['handle']>[0];
-    const { handle } = await this.#mcp.get();
-    await handle(caller, response, body);
+    const { serve } = await this.#mcp.get();
+    await serve({ request, response, admitted, body });
   }
 
   #countStream(grant: string, response: ServerResponse): void {
@@ -284,13 +281,6 @@ function bearer({ headers }: IncomingMessage): string {
   throw new SeedError('unauthenticated', 'An access key is needed.', {
     hint: 'Send the key that the owner gave you as "Authorization: Bearer …".',
   });
-}
-
-/** What the SDK is told of a caller; the key itself stays here. */
-function describeCaller(admitted: Admitted): AuthInfo {
-  const { grant } = admitted;
-  const expiresAt = grant.expiresAt === null ? {} : { expiresAt: Math.floor(grant.expiresAt / 1_000) };
-  return { token: '', clientId: grant.id, scopes: [...grant.scopes], ...expiresAt, extra: { admitted } };
 }
 
 interface ListenBody {

@@ -1,24 +1,37 @@
 /** The SDK's side of the HTTP door: streamable HTTP in every protocol revision it speaks. */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toNodeHandler } from '@modelcontextprotocol/node';
-import type { McpRequestContext, Server, ServerEvent, ServerEventBus } from '@modelcontextprotocol/server';
+import type { AuthInfo, ServerEvent, ServerEventBus } from '@modelcontextprotocol/server';
 import { createMcpHandler } from '@modelcontextprotocol/server';
 import type { Admitted } from '../membrane/membrane.ts';
 import * as limits from './limits.ts';
-import type { BuildServer, McpSession } from './mcp.ts';
+import type { McpServing, McpSession } from './mcp.ts';
+import type { Era } from './plain-call.ts';
+import { Envelopes, headersAgree, toPlainCall } from './plain-call.ts';
+
+/** A request that the door has let in, with its body. */
+export interface Incoming {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly admitted: Admitted;
+  /** The parsed body of a POST. */
+  readonly body: unknown;
+}
 
 export interface HttpMcp {
-  /** Serves a request whose caller the door has written into `auth.extra.admitted`. */
-  readonly handle: ReturnType<typeof toNodeHandler>;
+  /** Serves a request; resolves when it is answered. */
+  readonly serve: (incoming: Incoming) => Promise<void>;
   /** Tells open streams that a resource has changed; only those of the grant `holder`, if given. */
   readonly notify: (uri: string, holder?: string) => void;
-  /** Ends every stream. */
+  /** Ends every stream, and tells calls under way that they should end. */
   readonly close: () => Promise<void>;
 }
 
-export function createHttpMcp(buildServer: BuildServer): HttpMcp {
+export function createHttpMcp(serving: McpServing): HttpMcp {
   const listeners = new GrantListeners();
-  const handler = createMcpHandler((context) => serverFor(buildServer, context), {
+  const plain = new PlainCalls(serving);
+  const handler = createMcpHandler(({ era, authInfo }) => serving.build(sessionOf(admittedOf(authInfo), era)), {
     legacy: 'stateless',
     bus: listeners,
     maxRequestBodySize: limits.HTTP_BODY_BYTES_MAX,
@@ -28,13 +41,54 @@ export function createHttpMcp(buildServer: BuildServer): HttpMcp {
   });
   const handle = toNodeHandler(handler);
   return {
-    handle: (request, response, body) => {
-      const { auth } = request as { auth?: { clientId?: string } };
-      return listeners.within(auth?.clientId ?? '', () => handle(request, response, body));
+    serve: (incoming) => {
+      const answered = plain.serve(incoming);
+      if (answered !== null) return answered;
+      const { request, response, admitted, body } = incoming;
+      // The adapter reads the caller off the request; their optional fields differ in type alone.
+      const caller = Object.assign(request, { auth: describeCaller(admitted) }) as Parameters<typeof handle>[0];
+      return listeners.within(admitted.grant.id, () => handle(caller, response, body));
     },
     notify: (uri, holder) => listeners.tell({ kind: 'resource_updated', uri }, holder),
-    close: () => handler.close(),
+    close: () => {
+      plain.close();
+      return handler.close();
+    },
   };
+}
+
+/** Plain calls, each answered straight into its response. */
+class PlainCalls {
+  readonly #serving: McpServing;
+  readonly #envelopes = new Envelopes();
+  readonly #underWay = new Set<AbortController>();
+
+  constructor(serving: McpServing) {
+    this.#serving = serving;
+  }
+
+  /** Null where a request is none. */
+  serve({ request, response, admitted, body }: Incoming): Promise<void> | null {
+    const call = toPlainCall(body, this.#envelopes);
+    if (call === null || !headersAgree(request.headers, call)) return null;
+    const controller = new AbortController();
+    const answered = this.#serving.answer(sessionOf(admitted, call.era), call, controller.signal);
+    if (answered === null) return null;
+    this.#underWay.add(controller);
+    const hungUp = (): void => controller.abort();
+    response.once('close', hungUp);
+    return answered.then((text) => {
+      this.#underWay.delete(controller);
+      response.off('close', hungUp);
+      if (response.destroyed) return;
+      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+      response.writeHead(200, headers).end(text);
+    });
+  }
+
+  close(): void {
+    for (const controller of this.#underWay) controller.abort();
+  }
 }
 
 type Listener = (event: ServerEvent) => void;
@@ -66,10 +120,21 @@ class GrantListeners implements ServerEventBus {
   }
 }
 
-function serverFor(buildServer: BuildServer, { era, authInfo }: McpRequestContext): Server {
-  const admitted = authInfo?.extra?.['admitted'] as Admitted | undefined;
+/** What the SDK is told of a caller; the key itself stays with the door. */
+function describeCaller(admitted: Admitted): AuthInfo {
+  const { grant } = admitted;
+  const expiresAt = grant.expiresAt === null ? {} : { expiresAt: Math.floor(grant.expiresAt / 1_000) };
+  return { token: '', clientId: grant.id, scopes: [...grant.scopes], ...expiresAt, extra: { admitted } };
+}
+
+function admittedOf(caller: AuthInfo | undefined): Admitted {
+  const admitted = caller?.extra?.['admitted'] as Admitted | undefined;
   if (admitted === undefined) throw new Error('A request reached the server without passing the membrane.');
-  const session: McpSession = {
+  return admitted;
+}
+
+function sessionOf(admitted: Admitted, era: Era): McpSession {
+  return {
     surface: admitted.grant.surface,
     canNotify: era === 'modern',
     greeting: '',
@@ -77,5 +142,4 @@ function serverFor(buildServer: BuildServer, { era, authInfo }: McpRequestContex
     admit: () => Promise.resolve(admitted),
     subscriptions: new Set(),
   };
-  return buildServer(session);
 }

@@ -1,18 +1,21 @@
 /** The SDK's side of the local agents' door: MCP lines over one socket. */
 import type { Socket } from 'node:net';
 import type { Server } from '@modelcontextprotocol/server';
-import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio';
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { SeedError } from '../errors.ts';
 import { toSeedError } from '../errors.ts';
 import type { Membrane } from '../membrane/membrane.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
 import * as limits from './limits.ts';
-import type { BuildServer } from './mcp.ts';
+import type { McpServing, McpSession } from './mcp.ts';
+import { LineTransport } from './mcp-lines.ts';
+import type { Era, PlainCall } from './plain-call.ts';
+import { Envelopes, toPlainCall } from './plain-call.ts';
 import { mayRead } from './resources.ts';
 
 export interface SocketMcpOptions {
   readonly membrane: Membrane;
-  readonly buildServer: BuildServer;
+  readonly serving: McpServing;
   readonly onDefect: (error: SeedError) => void;
 }
 
@@ -28,7 +31,7 @@ export interface Connection {
 
 /** Serves a connection that was let in, until it closes. */
 export function serveConnection(
-  { membrane, buildServer, onDefect }: SocketMcpOptions,
+  { membrane, serving, onDefect }: SocketMcpOptions,
   connection: Connection,
   { surface, greeting }: { surface: 'daily' | 'full'; greeting: string },
 ): void {
@@ -40,17 +43,31 @@ export function serveConnection(
     membrane.noteUse(grant);
     return admitted;
   };
+  const plain = new PlainLine();
   const onCall = (call: Promise<unknown>): void => {
     calls.add(call);
     void call.finally(() => calls.delete(call));
   };
-  // Each answer that waits for the socket listens to it.
-  socket.setMaxListeners(0);
+  const session: McpSession = { surface, canNotify: true, greeting, admit, subscriptions, onCall };
   socket.on('data', () => cutUnread(socket));
-  const transport = new StdioServerTransport(socket, socket, { maxBufferSize: limits.SOCKET_MESSAGE_BYTES_MAX });
+  const transport = new LineTransport(socket, {
+    bytesMax: limits.SOCKET_MESSAGE_BYTES_MAX,
+    take: (message) =>
+      plain.take(message, {
+        answer: (call, signal) => serving.answer(session, call, signal),
+        write: (text) => transport.write(text),
+      }),
+  });
   const handle = serveStdio(
     ({ era }) => {
-      const server = buildServer({ surface, canNotify: true, greeting, admit, subscriptions, onCall });
+      // A call that reaches a server of the SDK's was the first: with it the era of a connection is settled.
+      const server = serving.build({
+        ...session,
+        onCall: (call) => {
+          plain.open(era);
+          onCall(call);
+        },
+      });
       connection.notify = (uri) => {
         if (era === 'legacy' && !subscriptions.has(uri)) return;
         cutUnread(socket);
@@ -63,8 +80,59 @@ export function serveConnection(
   // Held since the first line, so that nothing came before there was somebody to take it.
   socket.resume();
   socket.once('close', () => {
+    plain.close();
     handle.close().catch((error: unknown) => onDefect(toSeedError(error)));
   });
+}
+
+interface Answering {
+  readonly answer: (call: PlainCall, signal: AbortSignal) => Promise<string> | null;
+  readonly write: (text: string) => void;
+}
+
+/**
+ * The plain calls of one connection. It takes none before the SDK has served a call, since until then
+ * a client may still change its mind about the era it speaks.
+ */
+class PlainLine {
+  #era: Era | null = null;
+  readonly #envelopes = new Envelopes();
+  readonly #underWay = new Map<string | number, AbortController>();
+
+  open(era: Era): void {
+    this.#era = era;
+  }
+
+  /** Whether a message is a plain call, which will be answered, or takes one back. */
+  take(message: unknown, { answer, write }: Answering): boolean {
+    if (this.#era === null) return false;
+    const call = toPlainCall(message, this.#envelopes);
+    if (call === null) return this.#cancel(message);
+    if (call.era !== this.#era || this.#underWay.has(call.id)) return false;
+    const controller = new AbortController();
+    const answered = answer(call, controller.signal);
+    if (answered === null) return false;
+    this.#underWay.set(call.id, controller);
+    void answered.then((text) => {
+      this.#underWay.delete(call.id);
+      // Nobody waits for the answer to what was taken back (MCP, "Cancellation").
+      if (!controller.signal.aborted) write(text);
+    });
+    return true;
+  }
+
+  #cancel(message: unknown): boolean {
+    const { method, params } = (message ?? {}) as { method?: unknown; params?: { requestId?: unknown } | null };
+    if (method !== 'notifications/cancelled') return false;
+    const id = params?.requestId as string | number;
+    const controller = this.#underWay.get(id);
+    controller?.abort();
+    return controller !== undefined;
+  }
+
+  close(): void {
+    for (const controller of this.#underWay.values()) controller.abort();
+  }
 }
 
 /** A client that does not read what it asked for must not fill the memory. */

@@ -2,8 +2,8 @@
  * The seed as an MCP server, for one actor: the same for a connection on the local socket and for
  * one request over HTTP, in every protocol revision that the SDK speaks.
  */
-import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
-import { ProtocolError, ProtocolErrorCode, Server } from '@modelcontextprotocol/server';
+import type { CallToolResult, Implementation, ServerContext } from '@modelcontextprotocol/server';
+import { ProtocolError, ProtocolErrorCode, Server, SERVER_INFO_META_KEY } from '@modelcontextprotocol/server';
 import type { SeedError } from '../errors.ts';
 import { toSeedError, toWire } from '../errors.ts';
 import type { Admitted } from '../membrane/membrane.ts';
@@ -11,6 +11,7 @@ import type { Tool } from '../tools/define.ts';
 import type { ToolView } from '../tools/surface.ts';
 import { isShownTo, viewTool } from '../tools/surface.ts';
 import type { Call } from './call.ts';
+import type { PlainCall } from './plain-call.ts';
 import { mayRead, resolveResource, RESOURCES, TEMPLATES } from './resources.ts';
 
 /** One client, as its door knows it. */
@@ -38,8 +39,13 @@ export interface McpOptions {
   readonly onDefect: (error: SeedError) => void;
 }
 
-/** Builds servers for sessions; what does not depend on the session is made once. */
-export type BuildServer = (session: McpSession) => Server;
+/** What serves sessions; what does not depend on the session is made once. */
+export interface McpServing {
+  /** The SDK's server for one session. */
+  readonly build: (session: McpSession) => Server;
+  /** The answer to a plain call, as the text of its message; null where there is no such tool, which the SDK says. */
+  readonly answer: (session: McpSession, call: PlainCall, signal: AbortSignal) => Promise<string> | null;
+}
 
 const INSTRUCTIONS =
   'This is a seed: your agents’ home, on a box that its owner controls. It keeps what must outlive you (receipts, and as it grows messages, memory, tasks and handoffs) and it outlives the model you run on. Call seed_start first. Everything you change here leaves a signed receipt. If you may not do something, membrane_request asks the owner; nobody else can grant it.';
@@ -66,13 +72,13 @@ const PICKUP: Prompt = {
   description: 'Tells an agent what was offered to it, what a silent agent left, and how to go on with it.',
 };
 
-export function createServerBuilder(options: McpOptions): BuildServer {
+export function createServing(options: McpOptions): McpServing {
   const clientTools = options.tools.filter(({ surface }) => surface !== 'owner');
   const views = new Map(clientTools.map((tool) => [tool.name, viewTool(tool)]));
   const byName = new Map(clientTools.map((tool) => [tool.name, tool]));
   const info = { name: 'sovereign-seed', title: 'sovereign-seed', version: options.version };
 
-  return (session) => {
+  const build = (session: McpSession): Server => {
     const resources = session.canNotify ? { subscribe: true } : {};
     const server = new Server(info, {
       capabilities: { tools: {}, resources, prompts: {} },
@@ -86,7 +92,11 @@ export function createServerBuilder(options: McpOptions): BuildServer {
     server.setRequestHandler('tools/call', async ({ params }, context) => {
       const tool = byName.get(params.name);
       // What is no tool of theirs goes through the pipeline too, which refuses it on record.
-      const answer = callTool(options, session, { tool, name: params.name, input: params.arguments }, context);
+      const call = { tool, name: params.name, input: params.arguments };
+      const answer = callTool(options, session, call, {
+        signal: context.mcpReq.signal,
+        onProgress: progressTo(context),
+      });
       session.onCall?.(answer);
       if (tool !== undefined) return answer;
       await answer;
@@ -96,6 +106,23 @@ export function createServerBuilder(options: McpOptions): BuildServer {
     addPrompts(server, options, session);
     return server;
   };
+
+  const answer: McpServing['answer'] = (session, { id, name, input, era }, signal) => {
+    const tool = byName.get(name);
+    if (tool === undefined) return null;
+    const result = callTool(options, session, { tool, name, input }, { signal, onProgress: undefined });
+    session.onCall?.(result);
+    return result.then((plain) =>
+      JSON.stringify({ result: era === 'modern' ? asComplete(plain, info) : plain, jsonrpc: '2.0', id }),
+    );
+  };
+
+  return { build, answer };
+}
+
+/** What revision 2026-07-28 has in every result besides (MCP, "Result"). */
+function asComplete(result: CallToolResult, info: Implementation): CallToolResult & { resultType: 'complete' } {
+  return { ...result, resultType: 'complete', _meta: { ...result._meta, [SERVER_INFO_META_KEY]: info } };
 }
 
 /** The session's actor; a credential that no longer holds is a protocol error, as at any door. */
@@ -116,7 +143,7 @@ async function callTool(
   { call, checkpoint, onDefect }: McpOptions,
   session: McpSession,
   { tool, name, input }: { tool: Tool | undefined; name: string; input: unknown },
-  context: ServerContext,
+  { signal, onProgress }: { signal: AbortSignal; onProgress: ShowProgress | undefined },
 ): Promise<CallToolResult> {
   try {
     const { actor, grant, own } = await session.admit();
@@ -127,8 +154,8 @@ async function callTool(
       actor,
       grant,
       own,
-      signal: context.mcpReq.signal,
-      onProgress: progressTo(context),
+      signal,
+      onProgress,
       onRead: (receipt) => {
         read = receipt;
       },

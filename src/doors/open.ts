@@ -52,7 +52,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const { substrate, membrane, sockets, call, onDefect } = options;
   const refusals = new RefusalCounter(substrate, onDefect);
   const checkpoint = async (): Promise<string> => (await substrate.log()).checkpoint;
-  const servers = lazily(async () => (await import('./mcp.ts')).createServerBuilder({ ...options, checkpoint })).get;
+  const servers = lazily(async () => (await import('./mcp.ts')).createServing({ ...options, checkpoint })).get;
   const opened: Door[] = [];
   try {
     opened.push(await openOwnerDoor({ path: sockets.owner, call, onDefect }));
