@@ -37,7 +37,7 @@ export const coherence: Migration = {
       provisional INTEGER NOT NULL CHECK (provisional IN (0, 1)),
       since       INTEGER NOT NULL,
       reason      TEXT NOT NULL,
-      would       TEXT,
+      act         TEXT,
       raised_at   INTEGER NOT NULL,
       cleared_at  INTEGER,
       label       TEXT CHECK (label IN ('right', 'wrong')),

@@ -1,0 +1,138 @@
+/** How a subsystem is, out of its components. Pure: the same record gives the same verdict. */
+import type { AlarmKind } from '../../substrate/coherence/alarms.ts';
+import type { Status } from '../../substrate/coherence/history.ts';
+import type { Component, ComponentName, Stall, Watcher } from './measures.ts';
+import {
+  measureCompletion,
+  measureCycle,
+  measureFlow,
+  measureStall,
+  measureSteadiness,
+  measureSuccess,
+  measureWipAge,
+} from './measures.ts';
+import type { WorkRecord } from './record.ts';
+import { sayCount, sayDuration, sayMoment } from './words.ts';
+
+/** What is wrong, and since when (ms since the epoch). */
+export interface Finding {
+  readonly kind: AlarmKind;
+  readonly since: number;
+  readonly provisional: boolean;
+  /** In words, a sentence. */
+  readonly reason: string;
+}
+
+export interface Verdict {
+  readonly status: Status;
+  /** Found from less than it takes to be sure. */
+  readonly provisional: boolean;
+  /** In words, a sentence. */
+  readonly reason: string;
+  readonly findings: readonly Finding[];
+  /** ms since the epoch; null before the first completion. */
+  readonly lastDone: number | null;
+  /** How long a silence is no stall, while something is owed; null while unknown. */
+  readonly expectedWithinMs: number | null;
+  /** Open items; one more where a probe watches for the next completion. */
+  readonly owed: number;
+  /** The oldest of the open items, by id. */
+  readonly oldestOwed: readonly string[];
+  /** The vector: the worst known component first, the unknown ones last. */
+  readonly components: readonly Component[];
+  /** When time alone will change something, ms since the epoch; null where it will not. */
+  readonly due: number | null;
+}
+
+/** Ids of open items that are named. */
+const NAMED_MAX = 5;
+
+export function judge(record: WorkRecord): Verdict {
+  const { completions, open, watched, now } = record;
+  const stall = measureStall(record);
+  const completion = measureCompletion(record);
+  const success = measureSuccess(record);
+  const cycle = measureCycle(record);
+  const wipAge = measureWipAge(record);
+  const components = [stall, completion, success, cycle, measureFlow(record), wipAge, measureSteadiness(record)];
+  const oldestOwed = open.slice(0, NAMED_MAX).map(({ id }) => id);
+  const findings = [
+    ...find('stall', stall, () => stallReason(stall, record, oldestOwed)),
+    ...find('failing', completion, () => `More of its work fails than is done: ${completion.says}.`),
+    ...find('success', success, (since) => `Less of it succeeds since ${sayMoment(since)}: ${success.says}.`),
+    ...find('cycle', cycle, (since) => `It takes a different time since ${sayMoment(since)}: ${cycle.says}.`),
+  ];
+  const deadlines = open.flatMap(({ deadline }) => (deadline === null || deadline < now ? [] : [deadline + 1]));
+  const dues = [stall.due, wipAge.due, ...deadlines].filter((due) => due !== null);
+  return {
+    ...statusOf(findings, { stall, watchers: [stall, completion, success, cycle] }),
+    findings,
+    lastDone: completions.at(-1) ?? null,
+    expectedWithinMs: stall.thresholdMs,
+    owed: open.length + (watched ? 1 : 0),
+    oldestOwed,
+    components: worstFirst(components),
+    due: dues.length === 0 ? null : Math.min(...dues),
+  };
+}
+
+function find(kind: AlarmKind, watcher: Watcher, reason: (since: number) => string): Finding[] {
+  const { alarmSince: since, provisional } = watcher;
+  return since === null ? [] : [{ kind, since, provisional, reason: reason(since) }];
+}
+
+function stallReason(
+  { thresholdMs }: Stall,
+  { completions, open, now }: WorkRecord,
+  oldest: readonly string[],
+): string {
+  const last = completions.at(-1) ?? now;
+  const silent = `Nothing was completed since ${sayMoment(last)}, ${sayDuration(now - last)} ago`;
+  const expected = `up to ${sayDuration(thresholdMs ?? 0)} is usual`;
+  const more = open.length > oldest.length ? ' and more' : '';
+  const owed =
+    open.length === 0 ? 'The next one is owed' : `${sayCount(open.length, 'task')} owed: ${oldest.join(', ')}${more}`;
+  return `${silent}; ${expected}. ${owed}.`;
+}
+
+/** A stall hides everything else; what is unknown hides nothing that is known. */
+function statusOf(
+  findings: readonly Finding[],
+  { stall, watchers }: { stall: Stall; watchers: readonly Watcher[] },
+): Pick<Verdict, 'status' | 'provisional' | 'reason'> {
+  const [worst] = findings;
+  if (worst !== undefined) {
+    // One finding that is sure is enough.
+    const same = worst.kind === 'stall' ? [worst] : findings;
+    const reason = findings.map((finding) => finding.reason).join(' ');
+    return {
+      status: worst.kind === 'stall' ? 'stalled' : 'drifting',
+      provisional: same.every(({ provisional }) => provisional),
+      reason,
+    };
+  }
+  const known = watchers.filter(({ value }) => value !== null);
+  if (known.length === 0) {
+    return { status: 'unknown', provisional: false, reason: `Too little is known yet: ${stall.says}.` };
+  }
+  return {
+    status: 'healthy',
+    provisional: stall.value === null || stall.provisional,
+    reason: `${known.map(({ name, says }) => `${SPOKEN[name]}: ${says}`).join('; ')}.`,
+  };
+}
+
+/** Components by the names that a person is told. */
+export const SPOKEN: Readonly<Record<ComponentName, string>> = {
+  stall: 'Silence',
+  completion: 'completion',
+  success: 'success',
+  cycle: 'cycle time',
+  flow: 'flow',
+  wip_age: 'age of open work',
+  steadiness: 'steadiness',
+};
+
+function worstFirst(components: readonly Component[]): Component[] {
+  return components.toSorted((a, b) => (a.score ?? 2) - (b.score ?? 2));
+}
