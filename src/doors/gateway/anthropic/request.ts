@@ -31,7 +31,7 @@ const Body = Countable.extend({
 });
 
 /** What a model is shown: all that counts for its tokens. */
-export type Shown = Pick<GatewayRequest['request'], 'messages' | 'tools'>;
+type Shown = Pick<GatewayRequest['request'], 'messages' | 'tools'>;
 
 /** @throws SeedError `invalid_input` or `too_large`, with the field in `data.argument` */
 export function parseRequest(given: unknown, headers: IncomingHttpHeaders): GatewayRequest {
@@ -61,9 +61,8 @@ export function parseRequest(given: unknown, headers: IncomingHttpHeaders): Gate
 }
 
 /** The body of a count: as of a request, without what only an answer needs. @throws as {@link parseRequest} */
-export function parseCountable(given: unknown): { model: string; shown: Shown } {
-  const body = read(Countable, given, '');
-  return { model: body.model, shown: toShown(body, new Sifting()) };
+export function parseCountable(given: unknown): Shown {
+  return toShown(read(Countable, given, ''), new Sifting());
 }
 
 /** Those of the headers that ask for something. */

@@ -1,4 +1,5 @@
 /** Anthropic's API: Messages, the count of tokens, and the list of models. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { SeedError } from '../../../errors.ts';
 import { errorOf, reply, tell } from '../errors.ts';
 import { Encoder } from '../stream.ts';
@@ -9,12 +10,11 @@ import { parseCountable, parseRequest } from './request.ts';
 
 export interface AnthropicWire extends Wire {
   /**
-   * An estimate of what a request will count, made without a model; the body of an answer to `count_tokens`, and the
-   * model that was named.
+   * An estimate of what a request will count, made without a model: the answer to `count_tokens`.
    *
    * @throws SeedError as `parse`
    */
-  count(body: unknown): { readonly model: string; readonly reply: Reply };
+  countTokens(body: unknown, headers: IncomingHttpHeaders): Reply;
 }
 
 export const anthropic: AnthropicWire = {
@@ -31,10 +31,7 @@ export const anthropic: AnthropicWire = {
       last_id: models.at(-1)?.id ?? null,
     }),
   model: (model) => reply(200, modelOf(model)),
-  count: (body) => {
-    const { model, shown } = parseCountable(body);
-    return { model, reply: reply(200, { input_tokens: likelyTokens(shown) }) };
-  },
+  countTokens: (body) => reply(200, { input_tokens: likelyTokens(parseCountable(body)) }),
 };
 
 function failure(error: SeedError): Reply {

@@ -28,15 +28,15 @@ function usageOf({ usage }: Outcome): object | null {
   if (usage === null) return null;
   const {
     input_tokens: fresh,
-    output_tokens: completion,
+    output_tokens: completed,
     cached_input_tokens: cached,
     cache_write_tokens: written,
   } = usage;
   const prompt = fresh + cached + written;
   return {
     prompt_tokens: prompt,
-    completion_tokens: completion,
-    total_tokens: prompt + completion,
+    completion_tokens: completed,
+    total_tokens: prompt + completed,
     prompt_tokens_details: { cached_tokens: cached },
   };
 }
@@ -55,7 +55,7 @@ function callOf({ id, name, arguments: text }: ToolCall): object {
 }
 
 /** The body for a call that is complete. */
-export function completion({ outcome, message }: CallEnd, facts: AnswerFacts): object {
+export function completionOf({ outcome, message }: CallEnd, facts: AnswerFacts): object {
   const parts = message?.parts ?? [];
   const text = textOf(parts);
   const calls = parts.filter((part) => part.type === 'tool_call');

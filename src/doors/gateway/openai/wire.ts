@@ -2,14 +2,14 @@
 import { errorOf, reply, tell } from '../errors.ts';
 import { Encoder } from '../stream.ts';
 import type { ListedModel, Reply, Wire } from '../wire.ts';
-import { completion, errorBody, framing } from './answer.ts';
+import { completionOf, errorBody, framing } from './answer.ts';
 import { parseRequest } from './request.ts';
 
 export const openai: Wire = {
   name: 'openai',
   parse: (body) => parseRequest(body),
   answer: (end, facts) =>
-    end.outcome.status === 'complete' ? reply(200, completion(end, facts)) : failure(errorOf(end)),
+    end.outcome.status === 'complete' ? reply(200, completionOf(end, facts)) : failure(errorOf(end)),
   error: failure,
   stream: (facts) => new Encoder(framing(facts)),
   models: (models) => reply(200, { object: 'list', data: models.map(modelOf) }),
