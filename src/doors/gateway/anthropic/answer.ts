@@ -153,6 +153,6 @@ export function framing(facts: AnswerFacts): Framing {
   };
 }
 
-function event(value: { readonly type: string }): string {
+function event(value: Readonly<Record<string, unknown> & { type: string }>): string {
   return `event: ${value.type}\ndata: ${JSON.stringify(value)}\n\n`;
 }

@@ -61,8 +61,9 @@ export function parseRequest(given: unknown, headers: IncomingHttpHeaders): Gate
 }
 
 /** The body of a count: as of a request, without what only an answer needs. @throws as {@link parseRequest} */
-export function parseCountable(given: unknown): Shown {
-  return toShown(read(Countable, given, ''), new Sifting());
+export function parseCountable(given: unknown): { model: string; shown: Shown } {
+  const body = read(Countable, given, '');
+  return { model: body.model, shown: toShown(body, new Sifting()) };
 }
 
 /** Those of the headers that ask for something. */

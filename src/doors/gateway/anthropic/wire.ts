@@ -1,5 +1,4 @@
 /** Anthropic's API: Messages, the count of tokens, and the list of models. */
-import type { IncomingHttpHeaders } from 'node:http';
 import type { SeedError } from '../../../errors.ts';
 import { errorOf, reply, tell } from '../errors.ts';
 import { Encoder } from '../stream.ts';
@@ -10,11 +9,12 @@ import { parseCountable, parseRequest } from './request.ts';
 
 export interface AnthropicWire extends Wire {
   /**
-   * An estimate of what a request will count, made without a model: the answer to `count_tokens`.
+   * What `count_tokens` answers: an estimate of what a request counts, made without a model. `model` is the one that
+   * was named.
    *
    * @throws SeedError as `parse`
    */
-  countTokens(body: unknown, headers: IncomingHttpHeaders): Reply;
+  count(body: unknown): { readonly model: string; readonly reply: Reply };
 }
 
 export const anthropic: AnthropicWire = {
@@ -31,7 +31,10 @@ export const anthropic: AnthropicWire = {
       last_id: models.at(-1)?.id ?? null,
     }),
   model: (model) => reply(200, modelOf(model)),
-  countTokens: (body) => reply(200, { input_tokens: likelyTokens(parseCountable(body)) }),
+  count: (body) => {
+    const { model, shown } = parseCountable(body);
+    return { model, reply: reply(200, { input_tokens: likelyTokens(shown) }) };
+  },
 };
 
 function failure(error: SeedError): Reply {
