@@ -12,6 +12,7 @@ import { OWNER } from '../actor.ts';
 import { passphrasePath } from '../identity/keys.ts';
 import { assertPassphrase, createPassphrase } from '../identity/passphrase.ts';
 import { createIdentity } from '../identity/root.ts';
+import { plantSchedules, starterSchedules } from '../schedules/starter.ts';
 import type { Sources } from '../sources.ts';
 import type { SqliteDriver } from '../store/connection.ts';
 import { openSubstrate } from '../substrate.ts';
@@ -145,9 +146,11 @@ async function fill(home: string, options: CreateHomeOptions): Promise<void> {
   );
   if (options.passphrase !== null) await createPassphrase(passphrasePath(home), options.passphrase, sources);
   fault('home.keyed');
+  const schedules = await starterSchedules();
   const substrate = await openSubstrate({ home, driver, sources });
   try {
     await substrate.operate({ action: 'seed.init', actor: OWNER }, async (op) => {
+      await plantSchedules(op, schedules, sources);
       op.receipt({ detail: { version: options.version, passphrase: options.passphrase === null ? 'none' : 'set' } });
     });
     substrate.flushCheckpoint();
