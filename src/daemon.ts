@@ -41,6 +41,7 @@ import { sweep as sweepMemory } from './substrate/memory/memory.ts';
 import { refreshPrices } from './substrate/policy/apply.ts';
 import { noteOutsideEdits } from './substrate/policy/policy.ts';
 import { settleOpenIntents } from './substrate/receipts/open-intents.ts';
+import { closeIdle } from './substrate/sessions/conversations.ts';
 import { systemSources } from './substrate/sources.ts';
 import type { SqliteDriver } from './substrate/store/connection.ts';
 import { chooseDriver } from './substrate/store/connection.ts';
@@ -230,6 +231,7 @@ async function openSeed(
     keys,
     tools: TOOLS,
     call,
+    router: mind.router,
     version,
     stop,
     onDefect: tell,
@@ -297,6 +299,7 @@ function keepHouse(substrate: Substrate, onError: (error: SeedError) => void): N
     await freeLapsed(substrate);
     await sweepBus(substrate);
     await sweepMemory(substrate);
+    await closeIdle(substrate);
     let erased = 0;
     do {
       erased = await substrate.maintain((tx) => eraseDueContent(tx, now, ERASE_ROWS_MAX));

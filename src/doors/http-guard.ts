@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { SeedError } from '../errors.ts';
+import { pathOf } from './gateway/paths.ts';
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
@@ -35,7 +36,7 @@ export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessa
         hint: 'Use an MCP client, not a web page.',
       });
     }
-    if (url?.includes('?') === true) {
+    if (url !== undefined && pathOf(url).includes('?')) {
       throw new SeedError('invalid_input', 'Addresses of this door take no query.', {
         hint: 'A key goes into the Authorization header, never into an address.',
       });
@@ -44,7 +45,7 @@ export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessa
 }
 
 /** Node takes the first of two and says nothing; a proxy before it may have looked at the second. */
-const ONCE = new Set(['host', 'authorization', 'content-type', 'content-encoding', 'origin']);
+const ONCE = new Set(['host', 'authorization', 'x-api-key', 'content-type', 'content-encoding', 'origin']);
 
 function assertSaidOnce(rawHeaders: readonly string[]): void {
   const seen = new Set<string>();

@@ -1,5 +1,6 @@
 /**
- * The HTTP door: MCP over streamable HTTP at `/mcp`, tokens at `/oauth/token`, `/healthz`.
+ * The HTTP door: MCP over streamable HTTP at `/mcp`, tokens at `/oauth/token`, `/healthz`, and the gateway's
+ * addresses (`gateway/`).
  *
  * Every request passes the guard, then the membrane, then the SDK. What a request holds open is
  * registered under its grant before the grant is looked at, so a removal in between cuts it off.
@@ -13,6 +14,8 @@ import { TokenRefusal } from '../membrane/token-endpoint.ts';
 import type { Actor } from '../substrate/actor.ts';
 import { assertBodyType, readFormBody, readJsonBody } from './body.ts';
 import type { Reach } from './http-guard.ts';
+import type { Gateway } from './gateway/gateway.ts';
+import { isGatewayPath } from './gateway/paths.ts';
 import { createGuard } from './http-guard.ts';
 import type { Lazy } from './lazy.ts';
 import { lazily } from './lazy.ts';
@@ -34,6 +37,8 @@ export interface HttpDoorOptions extends Reach {
   /** What serves a session; loaded with the first client. */
   readonly servers: () => Promise<McpServing>;
   readonly token: (form: unknown) => Promise<TokenAnswer>;
+  /** What answers to `/v1/…` and `/metrics`; loaded with the first that asks. */
+  readonly gateway: () => Promise<Gateway>;
   /** Whether the owner turned OAuth discovery on. */
   readonly oauth: () => Promise<boolean>;
   /** Why the seed refuses to serve, if it does. */
@@ -97,14 +102,16 @@ async function answer(
   try {
     guard(request);
     if (path === '/mcp') await mcp.serve({ request, response });
+    else if (isGatewayPath(path)) await (await options.gateway()).serve({ request, response });
     else if (path === '/healthz') health(response, options);
     else if (path === '/oauth/token') await token({ request, response }, options);
     else await discovery({ request, response }, options);
   } catch (thrown) {
     const error = toSeedError(thrown);
-    if (error.code === 'internal') options.onDefect(error);
+    if (error.code === 'internal' && !isGatewayPath(path)) options.onDefect(error);
     if (error.kind === 'refused') options.refusals.count('http', error.code);
-    await refuse({ request, response }, error, options);
+    if (isGatewayPath(path)) (await options.gateway()).refuse({ request, response }, error);
+    else await refuse({ request, response }, error, options);
   }
 }
 

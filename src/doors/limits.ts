@@ -25,3 +25,12 @@ export const HELLO_BYTES_MAX = 4_096;
 export const HELLO_MS_MAX = 10_000;
 /** Windows of one client at once. */
 export const WINDOWS_PER_NAME_MAX = 99;
+/** A request to the gateway, which has a whole conversation in it, and all of them together. */
+export const GATEWAY_BODY_BYTES_MAX: number = 32 * 1024 * 1024;
+export const GATEWAY_BYTES_AT_ONCE_MAX: number = 128 * 1024 * 1024;
+/** Between signs of life in a stream that has nothing to say. */
+export const PING_MS = 10_000;
+/** What waits in memory for a client that does not read its stream. */
+export const STREAM_UNREAD_BYTES_MAX: number = 8 * 1024 * 1024;
+/** Time for a client to take the rest of an answer that is whole. */
+export const ANSWER_TAKEN_MS_MAX = 60_000;

@@ -5,6 +5,7 @@ import type { KeyService } from '../membrane/keys.ts';
 import type { Membrane } from '../membrane/membrane.ts';
 import { RefusalCounter } from '../membrane/refusals.ts';
 import { createTokenEndpoint } from '../membrane/token-endpoint.ts';
+import type { Router } from '../mind/router/router.ts';
 import type { SocketPaths } from '../substrate/home/sockets.ts';
 import type { Substrate } from '../substrate/substrate.ts';
 import { readSwitch } from '../substrate/switches.ts';
@@ -15,6 +16,7 @@ import type { Call } from './call.ts';
 import type { HttpDoor, HttpDoorOptions } from './http.ts';
 import { openHttpDoor } from './http.ts';
 import type { Reach } from './http-guard.ts';
+import { Metrics } from './gateway/metrics.ts';
 import { lazily } from './lazy.ts';
 import type { Door } from './owner.ts';
 import { openOwnerDoor } from './owner.ts';
@@ -33,6 +35,7 @@ export interface DoorsOptions extends Reach {
   readonly keys: KeyService;
   readonly tools: readonly Tool[];
   readonly call: Call;
+  readonly router: Router;
   readonly version: string;
   readonly stop: () => void;
   readonly onDefect: (error: SeedError) => void;
@@ -89,15 +92,22 @@ type HttpParts = DoorsOptions & Pick<HttpDoorOptions, 'refusals' | 'servers'>;
 
 /** A port that somebody else has shuts this one door, not the seed. */
 async function openHttp(parts: HttpParts): Promise<{ door: HttpDoor } | { problem: SeedError }> {
-  const { substrate, keys, port, publicUrl, onDefect } = parts;
+  const { substrate, keys, router, port, publicUrl, onDefect } = parts;
+  const metrics = new Metrics();
+  router.onEnd((end, facts) => metrics.ended(end, facts));
   const issuerUrls = [`http://127.0.0.1:${port}`, ...(publicUrl === null ? [] : [publicUrl.origin])];
   const resources = issuerUrls.map((url) => `${url}/mcp`);
   const onRecord = new RefusalReceipts(substrate);
+  const leaveRefusal: HttpDoorOptions['leaveRefusal'] = (action, actor, error) => onRecord.leave(action, actor, error);
   try {
     const door = await openHttpDoor({
       ...parts,
       token: createTokenEndpoint({ substrate, keys, issuerUrls, resources }),
-      leaveRefusal: (action, actor, error) => onRecord.leave(action, actor, error),
+      leaveRefusal,
+      gateway: lazily(async () => {
+        const { Gateway } = await import('./gateway/gateway.ts');
+        return new Gateway({ ...parts, metrics, leaveRefusal });
+      }).get,
       oauth: () => substrate.read((db) => readSwitch(db, 'oauth')),
       unhealthy: () => substrate.distrust?.code ?? null,
     });

@@ -61,6 +61,9 @@ export interface RouterOptions extends RouterParts {
   readonly register: (grant: string, cut: () => void) => () => void;
 }
 
+/** Told how a call ended, and how long it took from its beginning, in milliseconds. */
+export type EndListener = (end: CallEnd, facts: { readonly role: string; readonly tookMs: number }) => void;
+
 export class Router {
   readonly #options: RouterOptions;
   readonly #running = new Map<string, RunningCall>();
@@ -68,10 +71,17 @@ export class Router {
   readonly #byKey = new Map<string, RunningCall>();
   /** Resolves when the drain that came last is over. */
   #drains: Promise<void> = Promise.resolve();
+  readonly #onEnd = new Set<EndListener>();
   #closed = false;
 
   constructor(options: RouterOptions) {
     this.#options = options;
+  }
+
+  /** Calls `listener` with the end of each call that was made; the returned function takes it back. */
+  onEnd(listener: EndListener): () => void {
+    this.#onEnd.add(listener);
+    return () => this.#onEnd.delete(listener);
   }
 
   /**
@@ -204,7 +214,13 @@ export class Router {
       this.#running.delete(call.id);
       if (idempotencyKey !== null) this.#byKey.delete(keyOf(actor, idempotencyKey));
     };
-    call.done.then(ended, ended);
+    const { sources } = this.#options.substrate;
+    const beganAt = sources.now();
+    call.done.then((end) => {
+      ended();
+      const facts = { role: call.request.role, tookMs: Math.max(0, sources.now() - beganAt) };
+      for (const listener of this.#onEnd) listener(end, facts);
+    }, ended);
     return call;
   }
 

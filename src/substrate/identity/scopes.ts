@@ -21,6 +21,7 @@ export const SCOPES = {
   'task.read': 'see the tasks of all subsystems',
   'task.write': 'add tasks, claim them, and say what became of them',
   'task.verify': 'with task.write: say whether a task that somebody else did is done',
+  'metrics.read': 'read the figures of the whole seed at /metrics',
   'session.use': 'open sessions, and read and continue those it holds',
   'handoff.offer': 'offer a session that it holds to others',
   'handoff.accept': 'take over sessions: a local agent also from one that went silent, a helper by token alone',

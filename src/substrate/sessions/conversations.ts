@@ -10,7 +10,7 @@ import { SEED } from '../actor.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
 import type { Substrate } from '../substrate.ts';
 import type { Message, PreparedMessage } from '../transcript.ts';
-import { prepareMessage } from '../transcript.ts';
+import { EMPTY_TRANSCRIPT, prepareMessage } from '../transcript.ts';
 import type { Operation } from '../writer.ts';
 import type { Session } from './model.ts';
 import { NO_CHECKPOINT } from './model.ts';
@@ -114,7 +114,7 @@ export function draftSession({ id: holderName, grant: holder, scopes }: Actor, {
     deadline: null,
     checkpoint: { ...NO_CHECKPOINT, goal },
     length: 0,
-    runningHash: '',
+    runningHash: Buffer.from(EMPTY_TRANSCRIPT).toString('hex'),
     stepCall: null,
     createdAt: now,
     changedAt: now,

@@ -1,0 +1,231 @@
+/**
+ * Which session a request goes on in, and what of it is new there.
+ *
+ * A request is a conversation where somebody has answered in it already, where it brings tools (an agent at
+ * work), or where its client says so. A question by itself is none, and leaves no session.
+ */
+import { FormatError } from '../../formats/error.ts';
+import { SeedError } from '../../errors.ts';
+import { findCall } from '../../substrate/calls.ts';
+import type { CompletionRequest, Turn } from '../../mind/router/request.ts';
+import { turnText } from '../../mind/router/request.ts';
+import type { Actor } from '../../substrate/actor.ts';
+import type { Standing } from '../../substrate/sessions/conversations.ts';
+import {
+  beginTurn,
+  draftSession,
+  endTurn,
+  findStandings,
+  HEADS_MAX,
+  openConversation,
+  standingOf,
+} from '../../substrate/sessions/conversations.ts';
+import type { Session } from '../../substrate/sessions/model.ts';
+import { heldSession } from '../../substrate/sessions/sessions.ts';
+import { readTranscript } from '../../substrate/sessions/work.ts';
+import type { Operation, ReadHandle } from '../../substrate/substrate.ts';
+import type { Message, PreparedMessage } from '../../substrate/transcript.ts';
+import { prepareMessage } from '../../substrate/transcript.ts';
+import type { AskedSession } from './asked.ts';
+import { frameOf, goalOf, headAfter, headsOf, NO_HEAD } from './standing.ts';
+
+/** The session that a request goes on in. */
+export interface Plan {
+  readonly session: Session;
+  /** It is opened with this call. */
+  readonly isNew: boolean;
+  /** The first of the request's messages that the transcript does not have. */
+  readonly from: number;
+  /** The hash of the system prompt and tools of its last call; null where there was none. */
+  readonly frame: Uint8Array | null;
+  /** Where the conversation stands with the request. */
+  readonly head: Uint8Array;
+}
+
+export interface Planning {
+  readonly actor: Actor;
+  readonly asked: AskedSession;
+  readonly request: Pick<CompletionRequest, 'messages' | 'tools'>;
+  /** The id of a session that would be opened. */
+  readonly id: string;
+  readonly now: number;
+  /** Whether another request of this process goes on in a session at this moment. */
+  readonly isTaken: (session: string) => boolean;
+}
+
+/**
+ * Resolves to null where the request is no conversation, or its key may not have sessions.
+ *
+ * @throws SeedError `superseded` where somebody else has taken the conversation over, `forbidden`, `not_found`,
+ *   `session_closed`, and `conflict` for a named session that the request does not go on from
+ */
+export async function planTurn(db: ReadHandle, planning: Planning): Promise<Plan | null> {
+  const { actor, asked, request } = planning;
+  if (asked === 'none' || !mayHaveSessions(planning)) return null;
+  const heads = headsOf(request.messages);
+  if (typeof asked === 'object') return planNamed(db, planning, { id: asked.named, heads });
+  if (asked === 'any' && !isConversation(request)) return null;
+  const found = asked === 'new' ? null : await recognise(db, planning, heads);
+  if (found !== null) return found;
+  const goal = goalOf(request.messages);
+  const session = draftSession(actor, { id: planning.id, goal, now: planning.now });
+  return { session, isNew: true, from: 0, frame: null, head: heads.at(-1) ?? NO_HEAD };
+}
+
+/** @throws SeedError `forbidden` where one is asked for by name */
+function mayHaveSessions({ actor, asked }: Planning): boolean {
+  if (actor.scopes.has('session.use')) return true;
+  if (asked === 'any') return false;
+  throw new SeedError('forbidden', 'This key may not have sessions: it needs the scope session.use.', {
+    hint: 'Leave the header x-seed-session out, or ask the owner for a key with that scope.',
+    data: { scope: 'session.use' },
+  });
+}
+
+function isConversation({ messages, tools }: Planning['request']): boolean {
+  return tools.length > 0 || messages.some(({ role }) => role === 'assistant');
+}
+
+/** The conversation whose end is a beginning of the request; of several the one that reaches furthest. */
+async function recognise(db: ReadHandle, planning: Planning, heads: readonly Uint8Array[]): Promise<Plan | null> {
+  const grant = planning.actor.grant ?? '';
+  const ends = heads.map((head, index) => ({ head, from: index + 1 })).filter(({ head }) => head !== NO_HEAD);
+  const last = ends.slice(-HEADS_MAX).toReversed();
+  const standings = await findStandings(
+    db,
+    grant,
+    last.map(({ head }) => head),
+  );
+  for (const { head, from } of last) {
+    for (const standing of standings.filter((one) => Buffer.compare(one.head, head) === 0)) {
+      if (!(await goesOn(db, planning, { standing, from }))) continue;
+      return { session: standing.session, isNew: false, from, frame: standing.frame, head: heads.at(-1) ?? NO_HEAD };
+    }
+  }
+  return null;
+}
+
+/**
+ * Whether a client goes on in a conversation that it left there. One that went on without it, or goes on at this
+ * moment, is another by now: the request begins one of its own.
+ *
+ * @throws SeedError `superseded` where somebody else holds it
+ */
+async function goesOn(
+  db: ReadHandle,
+  { actor, request, isTaken }: Planning,
+  { standing: { session, length }, from }: { standing: Standing; from: number },
+): Promise<boolean> {
+  if (session.status === 'closed') return false;
+  if (session.holder !== actor.grant) {
+    const wasAnswered = request.messages.slice(0, from).some(({ role }) => role === 'assistant');
+    if (wasAnswered) throw takenOver(session);
+    return false;
+  }
+  return session.length === length && !isTaken(session.id) && !(await isUnderWay(db, session));
+}
+
+/** Whether an answer is still to come. A call that was cut off, by a crash say, brings none. */
+async function isUnderWay(db: ReadHandle, { stepCall }: Session): Promise<boolean> {
+  if (stepCall === null) return false;
+  const call = await findCall(db, stepCall);
+  return call === null || ['running', 'queued', 'complete'].includes(call.status);
+}
+
+function takenOver({ id, holderName, epoch }: Session): SeedError {
+  return new SeedError(
+    'superseded',
+    `This conversation, session ${id}, is held by ${holderName} now (epoch ${epoch}).`,
+    {
+      hint: 'Leave it to them, or begin a new conversation. To go on with it here, take it back with handoff_accept first.',
+      data: { session: id, epoch },
+    },
+  );
+}
+
+async function planNamed(
+  db: ReadHandle,
+  { actor, request, isTaken }: Planning,
+  { id, heads }: { id: string; heads: readonly Uint8Array[] },
+): Promise<Plan> {
+  const session = await heldSession(db, id, { actor, epoch: null });
+  if (isTaken(id) || (await isUnderWay(db, session))) {
+    throw new SeedError('conflict', `A call of the session ${id} is under way; its answer comes first.`, {
+      hint: 'Wait for it, or leave the header x-seed-session out.',
+      data: { session: id },
+    });
+  }
+  const standing = await standingOf(db, id);
+  const isAsLeft = standing !== null && standing.length === session.length;
+  const head = isAsLeft ? standing.head : (headsOf(await readTranscript(db, session)).at(-1) ?? NO_HEAD);
+  const from = head === NO_HEAD ? 0 : heads.findLastIndex((one) => Buffer.compare(one, head) === 0) + 1;
+  if (from > 0 || session.length === 0) {
+    return { session, isNew: false, from, frame: standing?.frame ?? null, head: heads.at(-1) ?? NO_HEAD };
+  }
+  throw new SeedError('conflict', `The messages do not begin with what was said in the session ${id} so far.`, {
+    hint: 'Send the whole conversation, as the API has it, with what is new at its end; session_get shows the transcript.',
+    data: { session: id, messages: request.messages.length },
+  });
+}
+
+/** What goes into the call's own transactions; the request is the whole one, with the plan's session in it. */
+export function turnOf(
+  { session, isNew, from, frame: before, head }: Plan,
+  actor: Actor,
+  request: CompletionRequest,
+): Turn {
+  const { messages, tools } = request;
+  const frame = frameOf(messages, tools);
+  const added = messages
+    .slice(from)
+    .filter(({ role }) => isNew || role !== 'system')
+    .map(prepared);
+  const isSameFrame = before !== null && Buffer.compare(before, frame.hash) === 0;
+  const text = turnText(request, {
+    transcript: { from: session.length, to: session.length + added.length },
+    // What is as it was in the call before is named by its hash: it stands there, or in one before that.
+    frame: Buffer.from(frame.hash).toString('hex'),
+    ...(isSameFrame ? {} : { system: frame.system, tools: frame.tools }),
+    ...(frame.beside.length === 0 ? {} : { beside: frame.beside }),
+  });
+  return {
+    text,
+    find: async (op) => (isNew ? session : stillThere(op, session, actor)),
+    begin: async (op, found, call) => {
+      const opened = isNew ? await openConversation(op, actor, session) : found;
+      await beginTurn(op, opened, { call, added, head, frame: frame.hash });
+    },
+    end: (op, call, answer) =>
+      endTurn(op, {
+        session: session.id,
+        epoch: session.epoch,
+        call,
+        answer,
+        head: answer === null ? null : headAfter(head, answer),
+      }),
+  };
+}
+
+/** @throws SeedError `conflict` where it has gone on since it was looked at */
+async function stillThere(op: Operation, { id, epoch, length, stepCall }: Session, actor: Actor): Promise<Session> {
+  const now = await heldSession(op, id, { actor, epoch });
+  if (now.length === length && now.stepCall === stepCall) return now;
+  throw new SeedError('conflict', `The session ${id} has gone on at this very moment.`, {
+    hint: 'Ask again.',
+    data: { session: id },
+  });
+}
+
+/** @throws SeedError `too_large` */
+function prepared(message: Message): PreparedMessage {
+  try {
+    return prepareMessage(message);
+  } catch (thrown) {
+    if (!(thrown instanceof FormatError)) throw thrown;
+    throw new SeedError('too_large', `A message is larger than a transcript takes. ${thrown.message}`, {
+      hint: 'Send smaller images or files, or say "x-seed-session: none" where no transcript is wanted.',
+      data: { argument: 'messages' },
+      cause: thrown,
+    });
+  }
+}

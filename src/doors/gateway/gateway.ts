@@ -1,0 +1,409 @@
+/**
+ * The gateway: clients of the OpenAI and the Anthropic API ask here as they ask there, and get the owner's
+ * policy, ceilings, failover, sessions and receipts without knowing of them.
+ *
+ * A thin door. What a request means is its API's (`wire.ts`), what becomes of it the router's; here a caller is
+ * let in, the model's name becomes a role, the conversation is recognised, and the answer goes out.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { SeedError, toSeedError, toWire } from '../../errors.ts';
+import type { Admitted, Membrane } from '../../membrane/membrane.ts';
+import type { RefusalCounter } from '../../membrane/refusals.ts';
+import { ON_DEMAND } from '../../mind/router/dispatch.ts';
+import type { Asker, CompletionRequest } from '../../mind/router/request.ts';
+import type { CallEnd, CallReport, Router } from '../../mind/router/router.ts';
+import { RunningCall } from '../../mind/router/router.ts';
+import type { Actor } from '../../substrate/actor.ts';
+import { findCallByKey } from '../../substrate/calls.ts';
+import { newId } from '../../substrate/sources.ts';
+import type { Substrate } from '../../substrate/substrate.ts';
+import { assertBodyType, readJsonBody } from '../body.ts';
+import * as limits from '../limits.ts';
+import { anthropic } from './anthropic/wire.ts';
+import type { AskedInHeaders } from './asked.ts';
+import { askedInHeaders, mergedLabels, shownKey } from './asked.ts';
+import type { Plan } from './conversation.ts';
+import { planTurn, turnOf } from './conversation.ts';
+import { EVENTS, EventStream } from './event-stream.ts';
+import type { Metrics } from './metrics.ts';
+import { renderMetrics } from './metrics.ts';
+import { listModels, roleOf } from './models.ts';
+import { openai } from './openai/wire.ts';
+import type { GatewayRoute } from './paths.ts';
+import { apiOf, methodOf, routeOf } from './paths.ts';
+import { bodyBytesMax, Room } from './room.ts';
+import type { AnswerFacts, GatewayRequest, Reply, Wire } from './wire.ts';
+
+export interface GatewayOptions {
+  readonly substrate: Substrate;
+  readonly membrane: Membrane;
+  readonly router: Router;
+  readonly metrics: Metrics;
+  readonly refusals: RefusalCounter;
+  /** Puts on record what somebody who was let in was refused; resolves to the error as it is told. */
+  readonly leaveRefusal: (action: string, actor: Actor, error: SeedError) => Promise<SeedError>;
+  readonly onDefect: (error: SeedError) => void;
+}
+
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** A request as it was understood, and what is needed to answer it. */
+interface Asked {
+  readonly wire: Wire;
+  readonly wanted: GatewayRequest;
+  readonly headers: AskedInHeaders;
+  readonly admitted: Admitted;
+}
+
+/** A call that was begun for a request, with what its answer says of itself. */
+interface Begun {
+  readonly call: RunningCall | CallReport;
+  /** It was begun by this very request, and ends with it. */
+  readonly isOwn: boolean;
+  readonly facts: AnswerFacts;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #room = new Room(limits.GATEWAY_BYTES_AT_ONCE_MAX);
+  /** Sessions in which a request goes on at this moment. */
+  readonly #taken = new Set<string>();
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+  }
+
+  /** Answers a request to one of the gateway's addresses; what goes wrong is told in the API's own terms. */
+  async serve(exchange: Exchange): Promise<void> {
+    try {
+      const admitted = await this.#admitCounted(exchange);
+      if (admitted !== null) await this.#serveAdmitted(exchange, admitted);
+    } catch (thrown) {
+      this.refuse(exchange, toSeedError(thrown));
+    }
+  }
+
+  /** An error in the terms of the API that was asked. */
+  refuse({ request, response }: Exchange, error: SeedError): void {
+    const { onDefect, metrics } = this.#options;
+    if (error.code === 'internal') onDefect(error);
+    metrics.refused(error.code);
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    const url = request.url ?? '';
+    const api = apiOf(url, request.headers) === 'anthropic' ? anthropic : openai;
+    const { status, headers, body } = url === '/metrics' ? plainError(error) : api.error(error);
+    const allow = methodOf(url);
+    const isWrongMethod = allow !== null && request.method !== allow;
+    // What is still arriving is not worth waiting for.
+    const close = request.complete ? {} : { connection: 'close' };
+    const challenge = status === 401 ? { 'www-authenticate': 'Bearer' } : {};
+    answer(response, {
+      status: isWrongMethod && error.code === 'invalid_input' ? 405 : status,
+      headers: { ...headers, ...close, ...challenge, ...(isWrongMethod ? { allow } : {}) },
+      body,
+    });
+  }
+
+  /** Strangers that are turned away are counted; whoever was let in has a receipt of it. */
+  async #admitCounted(exchange: Exchange): Promise<Admitted | null> {
+    try {
+      return await this.#admit(exchange);
+    } catch (thrown) {
+      const error = toSeedError(thrown);
+      if (error.kind === 'refused') this.#options.refusals.count('gateway', error.code);
+      throw error;
+    }
+  }
+
+  /**
+   * Registers the request under the grant that its key names, then looks at the grant: a removal in between is
+   * seen by one of the two. Null where the client has gone.
+   */
+  async #admit({ request, response }: Exchange): Promise<Admitted | null> {
+    const { membrane } = this.#options;
+    const shown = membrane.openKey(shownKey(request.headers));
+    const own = (): void => {
+      response.destroy();
+    };
+    const release = membrane.work.register(shown.grant, own);
+    response.once('close', release);
+    if (response.destroyed) release();
+    try {
+      const admitted = await membrane.admit(shown);
+      return response.destroyed ? null : { ...admitted, own };
+    } catch (thrown) {
+      // A stranger holds nothing open.
+      release();
+      throw thrown;
+    }
+  }
+
+  /** Whoever was let in is answered, and on record, here. */
+  async #serveAdmitted(exchange: Exchange, admitted: Admitted): Promise<void> {
+    const { membrane, leaveRefusal } = this.#options;
+    try {
+      if (membrane.work.count(admitted.grant.id) > limits.REQUESTS_PER_KEY_MAX) throw tooManyOpen();
+      await this.#serveRoute(exchange, admitted);
+    } catch (thrown) {
+      // Cut off, or hung up, while it was still arriving: nothing was asked.
+      if (exchange.response.destroyed) return;
+      const error = toSeedError(thrown);
+      const isOnRecord = error.data['receipt'] !== undefined;
+      throw isOnRecord ? error : await leaveRefusal('gateway.call', admitted.actor, error);
+    }
+  }
+
+  async #serveRoute(exchange: Exchange, admitted: Admitted): Promise<void> {
+    const { request } = exchange;
+    const route = routeOf(request.url ?? '');
+    const method = methodOf(request.url ?? '');
+    if (request.method !== method) {
+      throw new SeedError('invalid_input', `This address is asked by ${method}.`, { hint: `Use ${method}.` });
+    }
+    if (route.to === 'metrics') await this.#tellMetrics(exchange, admitted);
+    else if (route.to === 'models' || route.to === 'model') await this.#tellModels(exchange, admitted, route);
+    else await this.#serveBody(exchange, admitted, route);
+  }
+
+  async #tellMetrics({ response }: Exchange, { actor }: Admitted): Promise<void> {
+    assertScope(actor, 'metrics.read');
+    const body = await renderMetrics(this.#options);
+    response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(body);
+  }
+
+  async #tellModels({ request, response }: Exchange, { actor }: Admitted, route: GatewayRoute): Promise<void> {
+    assertScope(actor, 'route.complete');
+    const wire = apiOf(request.url ?? '', request.headers) === 'anthropic' ? anthropic : openai;
+    const models = await this.#options.substrate.read(listModels);
+    if (route.to !== 'model') {
+      answer(response, wire.models(models));
+      return;
+    }
+    const model = models.find(({ id }) => id === route.id);
+    if (model === undefined) throw noModel(route.id);
+    answer(response, wire.model(model));
+  }
+
+  async #serveBody(exchange: Exchange, admitted: Admitted, { to }: GatewayRoute): Promise<void> {
+    const { request, response } = exchange;
+    assertScope(admitted.actor, 'route.complete');
+    assertBodyType(request, 'application/json');
+    const bytesMax = bodyBytesMax(request.headers);
+    const giveBack = this.#room.take(bytesMax);
+    response.once('close', giveBack);
+    const body = await readJsonBody(request, bytesMax);
+    if (to === 'count') {
+      const { model, reply } = anthropic.count(body);
+      if ((await this.#options.substrate.read((db) => roleOf(db, model))) === null) throw noModel(model);
+      answer(response, reply);
+      return;
+    }
+    const wire = to === 'messages' ? anthropic : openai;
+    const wanted = wire.parse(body, request.headers);
+    await this.#complete(exchange, { wire, wanted, headers: askedInHeaders(request.headers), admitted });
+  }
+
+  async #complete(exchange: Exchange, asked: Asked): Promise<void> {
+    const { wire, wanted } = asked;
+    const hungUp = new AbortController();
+    exchange.response.once('close', () => hungUp.abort());
+    const begun = await this.#begin(asked);
+    const { call, isOwn, facts, headers } = begun;
+    if (!(call instanceof RunningCall)) {
+      const before = wanted.stream ? replayed(wire, call, facts) : wire.answer(call, facts);
+      answer(exchange.response, withReceipt(before, headers, call));
+      return;
+    }
+    const letGo = (): void => {
+      if (isOwn) call.cancel('The client hung up.');
+    };
+    if (hungUp.signal.aborted) letGo();
+    else hungUp.signal.addEventListener('abort', letGo, { once: true });
+    try {
+      if (wanted.stream) await this.#stream(exchange, asked, begun, call);
+      else answer(exchange.response, withReceipt(wire.answer(await call.done, facts), headers, await call.done));
+    } finally {
+      hungUp.signal.removeEventListener('abort', letGo);
+      endUnlessTaken(exchange.response);
+    }
+  }
+
+  async #stream({ response }: Exchange, { wire }: Asked, { facts, headers }: Begun, call: RunningCall): Promise<void> {
+    const { metrics } = this.#options;
+    const began = performance.now();
+    const stream = new EventStream({
+      response,
+      encoder: wire.stream(facts),
+      headers,
+      onUnread: () => response.destroy(),
+      onBegun: () => metrics.firstWords(performance.now() - began),
+    });
+    const forget = call.listen((event) => stream.on(event));
+    response.once('close', metrics.streamOpened());
+    try {
+      const end = await call.done;
+      if (stream.begun || end.outcome.status === 'complete') stream.end(end);
+      else {
+        stream.release();
+        answer(response, withReceipt(wire.answer(end, facts), headers, end));
+      }
+    } catch (thrown) {
+      // Not even a refusal could be put on record: the client is not to take it for an end.
+      if (!stream.begun) {
+        stream.release();
+        throw thrown;
+      }
+      const error = toSeedError(thrown);
+      if (error.code === 'internal') this.#options.onDefect(error);
+      stream.fail(error);
+    } finally {
+      forget();
+    }
+  }
+
+  /** @throws SeedError `not_found` for a model that is no role and mapped to none, and what planning throws */
+  async #begin({ wanted, headers, admitted: { actor } }: Asked): Promise<Begun> {
+    const { substrate, router } = this.#options;
+    const id = newId(substrate.sources);
+    const callId = newId(substrate.sources);
+    const { role, plan, repeated } = await substrate.read(async (db) => {
+      const known =
+        headers.idempotencyKey === null ? null : await findCallByKey(db, actor.grant, headers.idempotencyKey);
+      const planning = {
+        actor,
+        asked: headers.session,
+        request: wanted.request,
+        id,
+        now: substrate.sources.now(),
+        isTaken: (session: string) => this.#taken.has(session),
+      };
+      return {
+        role: await roleOf(db, wanted.model),
+        // A repeat is told what became of the first; it goes on from nothing.
+        repeated: known,
+        plan: known === null ? await planTurn(db, planning) : null,
+      };
+    });
+    if (role === null) throw noModel(wanted.model);
+    const request: CompletionRequest = {
+      ...wanted.request,
+      role,
+      labels: mergedLabels(wanted.labels, headers.labels),
+      session: plan?.session.id ?? repeated?.session ?? null,
+      whenCut: 'continue',
+    };
+    const asker: Asker = {
+      actor,
+      dispatch: ON_DEMAND,
+      idempotencyKey: headers.idempotencyKey,
+      traceparent: headers.traceparent,
+      callId,
+      ...(plan === null ? {} : { turn: turnOf(plan, actor, request) }),
+    };
+    const call = await this.#start(router, { request, asker, plan });
+    return {
+      call,
+      isOwn: call instanceof RunningCall && call.asker === asker,
+      facts: {
+        id: call.id,
+        model: wanted.model,
+        createdAt: substrate.sources.now(),
+        includeUsage: wanted.includeUsage,
+      },
+      headers: {
+        'x-seed-call': call.id,
+        // Where these SDKs look for what to quote when something is wrong.
+        'x-request-id': call.id,
+        'request-id': call.id,
+        ...(request.session === null ? {} : { 'x-seed-session': request.session }),
+        ...(wanted.notCarried.length === 0 ? {} : { 'x-seed-not-carried': wanted.notCarried.join(', ') }),
+      },
+    };
+  }
+
+  /** While a call goes on in a session no other request is taken for a going on with it. */
+  async #start(
+    router: Router,
+    { request, asker, plan }: { request: CompletionRequest; asker: Asker; plan: Plan | null },
+  ): Promise<RunningCall | CallReport> {
+    const session = plan?.session.id ?? null;
+    if (session === null) return router.start(request, asker);
+    this.#taken.add(session);
+    const over = (): void => {
+      this.#taken.delete(session);
+      this.#options.substrate.sessions.changed(session, [asker.actor.grant]);
+    };
+    try {
+      const call = await router.start(request, asker);
+      if (call instanceof RunningCall) call.done.then(over, over);
+      else over();
+      return call;
+    } catch (thrown) {
+      over();
+      throw thrown;
+    }
+  }
+}
+
+/** A stream of an answer that was given before, to whoever asks again by the same key. */
+function replayed(wire: Wire, call: CallReport, facts: AnswerFacts): Reply {
+  if (call.outcome.status !== 'complete') return wire.answer(call, facts);
+  return { status: 200, headers: { 'content-type': EVENTS }, body: wire.stream(facts).end(call) };
+}
+
+/** The receipt that says how a call ended is known at its end alone: a stream’s headers are out by then. */
+function withReceipt(reply: Reply, headers: Readonly<Record<string, string>>, { outcome }: CallEnd): Reply {
+  const receipt = outcome.receipt === null ? {} : { 'x-seed-receipt': String(outcome.receipt) };
+  return { ...reply, headers: { ...headers, ...receipt, ...reply.headers } };
+}
+
+function answer(response: ServerResponse, { status, headers, body }: Reply): void {
+  if (response.destroyed) return;
+  const bytes = Buffer.from(body);
+  response.writeHead(status, { 'content-type': 'application/json', ...headers, 'content-length': bytes.length });
+  response.end(bytes);
+}
+
+/** Whoever does not take the end of an answer must not keep it in memory for ever. */
+function endUnlessTaken(response: ServerResponse): void {
+  if (response.destroyed || response.writableFinished) return;
+  const timer = setTimeout(() => response.destroy(), limits.ANSWER_TAKEN_MS_MAX).unref();
+  response.once('close', () => clearTimeout(timer));
+}
+
+function assertScope({ scopes }: Actor, scope: 'route.complete' | 'metrics.read'): void {
+  if (scopes.has(scope)) return;
+  throw new SeedError('forbidden', `This needs the scope ${scope}.`, {
+    hint: 'Ask the owner for a key that has it.',
+    data: { scope },
+  });
+}
+
+function noModel(model: string): SeedError {
+  return new SeedError(
+    'no_route',
+    `The model "${model.slice(0, 100)}" is no role of the owner’s policy, and mapped to none.`,
+    {
+      hint: 'GET /v1/models lists what may be asked; the owner maps a name with `seed gateway map MODEL ROLE`.',
+      data: { argument: 'model' },
+    },
+  );
+}
+
+function tooManyOpen(): SeedError {
+  return new SeedError('too_many', 'Too many requests are open under this key.', { hint: 'Wait for some to end.' });
+}
+
+/** `/metrics` is no part of either API. */
+function plainError(error: SeedError): Reply {
+  const { code, message, hint } = toWire(error, { outside: true });
+  const status = code === 'forbidden' ? 403 : error.kind === 'refused' ? openai.error(error).status : 500;
+  return { status, headers: {}, body: JSON.stringify({ error: { code, message, hint } }) };
+}
