@@ -1,5 +1,6 @@
 /**
- * Writes docs/reference/ from the code: commands, tools, error codes and the files of a home.
+ * Writes docs/reference/ from the code: commands, tools, error codes, the files of a home and the fields
+ * of the gateway.
  *
  *   node scripts/reference.ts           writes the pages
  *   node scripts/reference.ts --check   fails when a page is not what the code says
@@ -9,6 +10,8 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import * as z from 'zod';
 import { buildProgram } from '../src/cli/cli.ts';
+import type { FieldTable } from '../src/doors/gateway/fields.ts';
+import { ANTHROPIC, OPENAI } from '../src/doors/gateway/fields.ts';
 import { ERROR_CODES } from '../src/errors.ts';
 import { HOME_ENTRIES } from '../src/substrate/home/layout.ts';
 import type { Tool } from '../src/tools/define.ts';
@@ -244,11 +247,47 @@ function homePage(): string {
   ]);
 }
 
+// ---------------------------------------------------------------------------------------------
+// The gateway
+
+function fieldRows(place: string, fields: FieldTable): string[][] {
+  return Object.entries(fields).map(([name, { fate, note, idle = [] }]) => {
+    const accepted = idle.length === 0 ? '' : ` (unless ${idle.map(code).join(', ')})`;
+    const where = place === 'body' || place === 'headers' ? name : `${place}.${name}`;
+    return [code(where), `${fate}${accepted}`, cell(note)];
+  });
+}
+
+function apiSection(title: string, tables: Readonly<Record<string, FieldTable>>): string {
+  const rows = Object.entries(tables).flatMap(([place, fields]) => fieldRows(place, fields));
+  return [`## ${title}`, table(['Field', 'Fate', 'What that means'], rows)].join('\n\n');
+}
+
+function gatewayPage(): string {
+  return page('What the gateway carries', [
+    'What becomes of each field that a client of OpenAI’s or Anthropic’s API sends; how to connect one is in [gateway.md](../gateway.md).',
+    [
+      '- **carried**: it does what the API says.',
+      '- **listed**: the request goes on without it, and the header `x-seed-not-carried` of the answer names it.',
+      '- **refused**: 400, naming the field. The answer would be another one than was asked for.',
+    ].join('\n'),
+    'A field that is null, or has the value after *unless*, asks for nothing. A field that is not in the table is listed. A role, a type of content or a type of tool that is not in the table is refused.',
+    apiSection('OpenAI: `POST /v1/chat/completions`', OPENAI),
+    apiSection('Anthropic: `POST /v1/messages`, `POST /v1/messages/count_tokens`', ANTHROPIC),
+  ]);
+}
+
 /** Every page of the reference by its file name. */
 export async function referencePages(): Promise<Readonly<Record<string, string>>> {
   // The reference speaks of `seed`, whatever this process was started as.
   delete process.env['SEED_COMMAND'];
-  return { 'cli.md': await cliPage(), 'tools.md': toolsPage(), 'errors.md': errorsPage(), 'home.md': homePage() };
+  return {
+    'cli.md': await cliPage(),
+    'tools.md': toolsPage(),
+    'errors.md': errorsPage(),
+    'home.md': homePage(),
+    'gateway.md': gatewayPage(),
+  };
 }
 
 /** The pages that are missing or are not what the code says. */

@@ -1,6 +1,6 @@
 /**
  * What becomes of each field that a client of an API may send, as data: parsing goes by it (`sifting.ts`), and
- * docs/gateway.md prints it.
+ * docs/reference/gateway.md prints it.
  *
  * - `carried`: it does what the API says.
  * - `listed`: the request goes on without it, and the answer's `x-seed-not-carried` names it. For hints, caches
@@ -39,7 +39,7 @@ const ACCOUNT = 'the owner’s policy decides how a model is paid and served';
 export const OPENAI = {
   body: {
     model: carried('a role of the policy, or a model that the owner mapped to one'),
-    messages: carried('text, images as data URLs, tool calls and results; see below'),
+    messages: carried('text, images as data URLs, tool calls and results: by their fields'),
     tools: carried('functions'),
     tool_choice: carried(
       '`auto`, and `none`: the model is shown no tools; any other is refused: no call can be forced',
@@ -48,7 +48,7 @@ export const OPENAI = {
     max_tokens: carried('the older name'),
     stop: carried('up to 16'),
     stream: carried(),
-    stream_options: carried('`include_usage`'),
+    stream_options: carried('by its fields'),
     metadata: carried(
       'as labels for ceilings and reports: 8 at most; a value of more than 128 characters as its SHA-256',
     ),
@@ -124,7 +124,7 @@ export const ANTHROPIC = {
   },
   body: {
     model: carried('a role of the policy, or a model that the owner mapped to one'),
-    messages: carried('text, images, tool calls and results, thinking; see below'),
+    messages: carried('text, images, tool calls and results, thinking: by their fields'),
     system: carried(),
     max_tokens: carried('policy and ceilings may lower it'),
     tools: carried('client tools with a schema of their own'),
@@ -141,7 +141,7 @@ export const ANTHROPIC = {
     cache_control: listed(CACHE),
     context_management: listed('a conversation that is too long is shortened by the seed, and the receipts say so'),
     compaction: listed('a conversation that is too long is shortened by the seed, and the receipts say so'),
-    service_tier: listed(ACCOUNT),
+    service_tier: listed(ACCOUNT, '"auto"'),
     billing_policy: listed(ACCOUNT),
     speed: listed(ACCOUNT, '"standard"'),
     fallbacks: listed('policy names the candidates of a role'),
@@ -149,7 +149,7 @@ export const ANTHROPIC = {
     diagnostics: listed('the receipts say what happened'),
     user_profile_id: listed('no user of yours is named to a provider'),
     workspace_id: listed(ACCOUNT),
-    output_config: carried('nothing of it as yet'),
+    output_config: carried('by its fields'),
     container: refused(ELSEWHERE),
     mcp_servers: refused(ELSEWHERE, '[]'),
     inference_geo: refused('where a model runs is the owner’s policy, and cannot be promised here'),
@@ -162,7 +162,7 @@ export const ANTHROPIC = {
   },
   tool_choice: {
     type: carried(),
-    name: carried(),
+    name: refused('no call can be forced'),
     disable_parallel_tool_use: refused('a model may always make several calls at once', 'false'),
   },
   metadata: { user_id: carried() },

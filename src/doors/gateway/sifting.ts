@@ -58,7 +58,7 @@ export function read<T extends z.ZodType>(schema: T, value: unknown, path: strin
   throw refusal(where === '' ? 'body' : where, `is not acceptable: ${issue?.message ?? 'it has the wrong form'}`);
 }
 
-const HINT = 'docs/gateway.md says what becomes of each field.';
+const HINT = 'docs/reference/gateway.md says what becomes of each field.';
 /** UTF-16 units of a field's name in an error: names may come from the client. */
 const PATH_UNITS_MAX = 200;
 
