@@ -42,6 +42,25 @@ export async function putContent(
   return hash;
 }
 
+/**
+ * How a hash is found: the index has a shelf for every 4,096 numbers, and is looked at shelf by shelf. The
+ * terms are those of the index, to the letter (`0011-content.ts`). Both parameters are the hash.
+ */
+const ON_SHELF = 'substr(c.hash, 1, 12) = substr(?, 1, 12) AND c.hash = ?';
+
+/** On the newest shelf alone, where most of what is asked for is. */
+const NEWEST = `SELECT c.salt, c.body FROM substrate_content c
+  WHERE c.id >> 12 = (SELECT max(id) >> 12 FROM substrate_content) AND ${ON_SHELF} LIMIT 1`;
+
+/** On any shelf, the newest first: about a microsecond for each. */
+const ANYWHERE = `WITH RECURSIVE shelf (nth) AS (
+    SELECT max(id) >> 12 FROM substrate_content
+    UNION ALL SELECT nth - 1 FROM shelf WHERE nth > 0
+  )
+  SELECT c.id FROM shelf CROSS JOIN substrate_content c ON c.id >> 12 = shelf.nth AND ${ON_SHELF} LIMIT 1`;
+
+const OF_ANY = `SELECT salt, body FROM substrate_content WHERE id = (${ANYWHERE})`;
+
 interface ContentRow extends Row {
   readonly salt: Uint8Array;
   readonly body: Uint8Array;
@@ -53,7 +72,7 @@ interface ContentRow extends Row {
  * @throws SeedError `store_corrupt` when what is kept no longer has that hash
  */
 export async function getContent(db: ReadHandle, hash: string): Promise<Uint8Array | null> {
-  const row = await db.get<ContentRow>('SELECT salt, body FROM substrate_content WHERE hash = ?', hash);
+  const row = (await db.get<ContentRow>(NEWEST, hash, hash)) ?? (await db.get<ContentRow>(OF_ANY, hash, hash));
   if (row === undefined) return null;
   if (contentHash(row.salt, row.body) === hash) return row.body;
   throw new SeedError(
@@ -73,19 +92,27 @@ export async function getContent(db: ReadHandle, hash: string): Promise<Uint8Arr
  */
 export async function eraseContent(tx: WriteHandle, hashes: readonly string[]): Promise<number> {
   let erased = 0;
-  for (const hash of hashes) erased += await tx.run('DELETE FROM substrate_content WHERE hash = ?', hash);
+  for (const hash of hashes) {
+    erased += await tx.run(`DELETE FROM substrate_content WHERE id = (${ANYWHERE})`, hash, hash);
+  }
   return erased;
 }
 
 /** Keeps content until `eraseAt` at least, where it would have gone earlier. */
 export async function keepContent(tx: WriteHandle, hash: string, eraseAt: number): Promise<void> {
-  await tx.run('UPDATE substrate_content SET erase_at = ? WHERE hash = ? AND erase_at < ?', eraseAt, hash, eraseAt);
+  // What is kept for ever has no time, and the greater of no time and any other is none.
+  await tx.run(
+    `UPDATE substrate_content SET erase_at = max(erase_at, ?) WHERE id = (${ANYWHERE})`,
+    eraseAt,
+    hash,
+    hash,
+  );
 }
 
 /** Removes up to `limit` pieces of content whose time has come. */
 export async function eraseDueContent(tx: WriteHandle, now: number, limit: number): Promise<number> {
   return tx.run(
-    'DELETE FROM substrate_content WHERE rowid IN (SELECT rowid FROM substrate_content WHERE erase_at <= ? LIMIT ?)',
+    'DELETE FROM substrate_content WHERE id IN (SELECT id FROM substrate_content WHERE erase_at <= ? LIMIT ?)',
     now,
     limit,
   );

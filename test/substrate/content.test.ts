@@ -6,13 +6,21 @@ import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import {
   CONTENT_BYTES_MAX,
+  contentHash,
   eraseContent,
   eraseDueContent,
   getContent,
+  keepContent,
   putContent,
 } from '../../src/substrate/content.ts';
 import { homePath } from '../../src/substrate/home/layout.ts';
 import { exportLog } from '../../src/substrate/receipts/export.ts';
+import { systemSources } from '../../src/substrate/sources.ts';
+import { openConnection } from '../../src/substrate/store/connection.ts';
+import { migrate } from '../../src/substrate/store/migrate.ts';
+import { MIGRATIONS } from '../../src/substrate/store/migrations/index.ts';
+import { openSqliteReader } from '../../src/substrate/store/sqlite.ts';
+import type { ReadHandle } from '../../src/substrate/store/store.ts';
 import { allReceipts, codeOf, CURSOR, DRIVERS, openAgain, openSeed, verifyFolder } from '../support/home.ts';
 import type { TestSeed } from '../support/home.ts';
 import { scratch } from '../support/scratch.ts';
@@ -168,5 +176,103 @@ describe('content that was altered in the database', () => {
     db.close();
     await using again = await openAgain(seed.home);
     expect(await codeOf(again.substrate.read((reader) => getContent(reader, hash)))).toBe('store_corrupt');
+  });
+});
+
+describe('content of a home from before it was numbered', () => {
+  /** A home as migrations up to the tenth left it, with content of all ages. */
+  function oldHome(path: string, pieces: number): Map<string, string> {
+    const db = openConnection('better-sqlite3', path);
+    migrate(db, systemSources, MIGRATIONS.slice(0, 10));
+    const insert = db.prepare('INSERT INTO substrate_content (hash, salt, body, erase_at) VALUES (?, ?, ?, ?)');
+    const kept = new Map<string, string>();
+    db.exec('BEGIN');
+    for (let nth = 0; nth < pieces; nth++) {
+      const [salt, body] = [seededBytes(`salt ${nth}`)(32), `piece ${nth}`];
+      const hash = contentHash(salt, Buffer.from(body));
+      insert.run(hash, salt, Buffer.from(body), nth % 3 === 0 ? null : nth);
+      kept.set(hash, body);
+    }
+    // What was erased left gaps in the numbers, which stay.
+    for (const hash of [...kept.keys()].filter((_, nth) => nth % 5 === 0)) {
+      db.prepare('DELETE FROM substrate_content WHERE hash = ?').run(hash);
+      kept.delete(hash);
+    }
+    db.exec('COMMIT');
+    db.close();
+    return kept;
+  }
+
+  it('is all there, with its salts and times, on every shelf', async () => {
+    using dir = scratch();
+    const kept = oldHome(dir.at('seed.db'), 9_000);
+    const before = openConnection('better-sqlite3', dir.at('seed.db'));
+    const rows = 'SELECT hash, hex(salt) AS salt, hex(body) AS body, erase_at FROM substrate_content ORDER BY hash';
+    const was = before.prepare(rows).all();
+    migrate(before, systemSources);
+    expect(before.prepare(rows).all()).toEqual(was);
+    // Three shelves, so that looking on the newest alone would not do.
+    expect(before.scalar('SELECT count(DISTINCT id >> 12) FROM substrate_content')).toBe(3);
+    before.exec(`PRAGMA application_id = ${0x53_45_45_44}; PRAGMA journal_mode = WAL`);
+    before.close();
+    const reader = openSqliteReader(dir.at('seed.db'), 'better-sqlite3');
+    await reader.read(async (db) => {
+      for (const [hash, body] of kept) expect(Buffer.from((await getContent(db, hash)) ?? []).toString()).toBe(body);
+      expect(await getContent(db, contentHash(seededBytes('salt 0')(32), Buffer.from('piece 0')))).toBeNull();
+    });
+    await reader.close();
+  });
+});
+
+describe('content on an old shelf', () => {
+  it('is found, kept longer and erased like any other, and no piece of another shelf goes with it', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const { substrate } = seed;
+    const [first, other] = [await put(seed, Buffer.from('first'), 1_000), await put(seed, Buffer.from('other'))];
+    // As if so much had come since that there is a newer shelf, and one that is empty.
+    await substrate.operate(NOTE, (op) =>
+      op.run("INSERT INTO substrate_content (id, hash, salt, body) VALUES (9000, 'x', x'00', x'00')"),
+    );
+    const newest = await put(seed, Buffer.from('newest'));
+    const found = async ({ hash }: { hash: string }): Promise<string | undefined> => {
+      const body = await substrate.read((db) => getContent(db, hash));
+      return body === null ? undefined : Buffer.from(body).toString();
+    };
+    expect(await Promise.all([first, other, newest].map(found))).toEqual(['first', 'other', 'newest']);
+    await substrate.operate(NOTE, async (op) => {
+      await keepContent(op, first.hash, 2_000);
+      // Never shorter, and what is kept for ever stays so.
+      await keepContent(op, first.hash, 500);
+      await keepContent(op, other.hash, 3_000);
+    });
+    const times = await substrate.read((db) =>
+      db.all('SELECT erase_at FROM substrate_content WHERE id < 9000 ORDER BY id'),
+    );
+    expect(times).toEqual([{ erase_at: 2_000 }, { erase_at: null }]);
+    await substrate.operate(ERASE, async (op) => expect(await eraseContent(op, [first.hash, first.hash])).toBe(1));
+    expect(await Promise.all([first, other, newest].map(found))).toEqual([undefined, 'other', 'newest']);
+  });
+
+  it('is looked for by the index alone, on every shelf', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const plans: string[] = [];
+    await seed.substrate.read(async (db) => {
+      const spy: ReadHandle = {
+        get: async (sql, ...params) => {
+          // The plan of what is asked, as SQLite tells it; a scan of the table itself would be `SCAN c`.
+          const store = openConnection('better-sqlite3', homePath(seed.home, 'database'), { readonly: true });
+          const steps = store.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...params) as { detail: string }[];
+          plans.push(...steps.map(({ detail }) => detail));
+          store.close();
+          return db.get(sql, ...params);
+        },
+        all: (sql, ...params) => db.all(sql, ...params),
+      };
+      await getContent(spy, 'ab'.repeat(32));
+    });
+    expect(plans.filter((step) => step.includes('substrate_content_shelf (<expr>=? AND <expr>=?)'))).toHaveLength(2);
+    expect(plans.filter((step) => /^SCAN (c\b|substrate_content)/.test(step))).toEqual([]);
   });
 });
