@@ -75,6 +75,9 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_told: ['operation', 'maintenance'],
   substrate_task_needs: ['operation'],
   substrate_task_events: ['operation'],
+  substrate_worker_runs: ['operation'],
+  substrate_worker_hold: ['operation'],
+  substrate_worker_settings: ['operation'],
   substrate_schedules: ['operation'],
   substrate_occurrences: ['operation'],
   // Added and removed by operations; how far it has read, and what was in its way, is an observation.

@@ -1,0 +1,240 @@
+/**
+ * What the worker keeps: the tasks that it took on, why it waits, and what the owner set for it.
+ *
+ * Limits are a task's, over all tries: whoever sends a result back does not begin the count anew.
+ */
+import * as z from 'zod';
+import { SeedError } from '../../errors.ts';
+import { listBenched } from '../benched.ts';
+import { resolveRouting } from '../policy/policy.ts';
+import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
+
+/** The role of the policy whose models it works with. */
+export const WORKER_ROLE = 'worker';
+
+const SUBSYSTEMS_MAX = 64;
+
+/** What the owner can set. */
+export const WorkerSettings = z.strictObject({
+  /** Answers of a model, for one task. */
+  steps: z.int().min(1).max(200),
+  /** What those may cost, whole micro-dollars. */
+  budget_micro_usd: z.int().min(1).max(1_000_000_000),
+  /** How long it may work on one task; waiting does not count. */
+  minutes: z.int().min(1).max(1_440),
+  /** Whose tasks it takes on; null for all. */
+  subsystems: z
+    .array(z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a name such as website'))
+    .min(1)
+    .max(SUBSYSTEMS_MAX)
+    .nullable(),
+  /** Whether it takes on what helpers from outside added. */
+  helpers: z.boolean(),
+});
+export type WorkerSettings = Readonly<z.infer<typeof WorkerSettings>>;
+
+/** What holds until the owner says otherwise. */
+export const WORKER_DEFAULTS: WorkerSettings = {
+  steps: 20,
+  budget_micro_usd: 500_000,
+  minutes: 30,
+  subsystems: null,
+  helpers: false,
+};
+
+interface SettingRow extends Row {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** @throws SeedError `policy_invalid` for a row that is none of ours */
+export async function readWorkerSettings(db: ReadHandle): Promise<WorkerSettings> {
+  const rows = await db.all<SettingRow>('SELECT name, value FROM substrate_worker_settings ORDER BY name');
+  if (rows.length === 0) return WORKER_DEFAULTS;
+  const parsed = WorkerSettings.safeParse({ ...WORKER_DEFAULTS, ...Object.fromEntries(rows.map(valueOf)) });
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new SeedError('policy_invalid', `The worker’s setting ${String(issue?.path[0] ?? '')} cannot be read.`, {
+    hint: 'Set it anew with `seed worker set`.',
+  });
+}
+
+function valueOf({ name, value }: SettingRow): readonly [string, unknown] {
+  try {
+    return [name, JSON.parse(value) as unknown];
+  } catch {
+    // Not JSON, so not ours: no setting has a symbol for its value, and the schema says so.
+    return [name, Symbol(value)];
+  }
+}
+
+export async function writeWorkerSettings(tx: WriteHandle, settings: Partial<WorkerSettings>): Promise<void> {
+  for (const [name, value] of Object.entries(settings)) {
+    if (value === undefined) continue;
+    await tx.run('REPLACE INTO substrate_worker_settings (name, value) VALUES (?, ?)', name, JSON.stringify(value));
+  }
+}
+
+/**
+ * `working`: it has the task. `waiting`: it will go on in the same session. `handed_in`: others verify it.
+ * `gave_up`: it could not do it. `spent`: a limit was reached. `lost`: the task was cancelled or is somebody
+ * else's.
+ */
+export const RUN_STATES = ['working', 'waiting', 'handed_in', 'gave_up', 'spent', 'lost'] as const;
+export type RunState = (typeof RUN_STATES)[number];
+
+/** A task that it took on. */
+export interface WorkerRun {
+  readonly task: string;
+  /** The session of the newest try. */
+  readonly session: string;
+  readonly state: RunState;
+  /** In words; empty where there is nothing to say. */
+  readonly why: string;
+  /** Answers asked for, over all tries. */
+  readonly steps: number;
+  readonly workedMs: number;
+  /** What the sessions of earlier tries cost. */
+  readonly spentMicroUsd: number;
+  /** How much had happened to the task when it was left: what happens later is a reason to look again. */
+  readonly events: number;
+  readonly changedAt: number;
+}
+
+interface RunRow extends Row {
+  readonly task: string;
+  readonly session: string;
+  readonly state: RunState;
+  readonly why: string;
+  readonly steps: number;
+  readonly worked_ms: number;
+  readonly spent_micro_usd: number;
+  readonly events: number;
+  readonly changed_at: number;
+}
+
+const RUNS = `SELECT task, session, state, why, steps, worked_ms, spent_micro_usd, events, changed_at
+  FROM substrate_worker_runs`;
+
+function toRun({ worked_ms: workedMs, spent_micro_usd: spentMicroUsd, changed_at: changedAt, ...row }: RunRow) {
+  return { ...row, workedMs, spentMicroUsd, changedAt };
+}
+
+export async function findWorkerRun(db: ReadHandle, task: string): Promise<WorkerRun | null> {
+  const row = await db.get<RunRow>(`${RUNS} WHERE task = ?`, task);
+  return row === undefined ? null : toRun(row);
+}
+
+/** Those that are not over, the oldest first. */
+export async function listOpenRuns(db: ReadHandle, limit: number): Promise<WorkerRun[]> {
+  const rows = await db.all<RunRow>(
+    `${RUNS} WHERE state IN ('working', 'waiting') ORDER BY changed_at, task LIMIT ?`,
+    limit,
+  );
+  return rows.map(toRun);
+}
+
+/** All of them, the one changed last first. */
+export async function listWorkerRuns(db: ReadHandle, limit: number): Promise<WorkerRun[]> {
+  return (await db.all<RunRow>(`${RUNS} ORDER BY changed_at DESC, task LIMIT ?`, limit)).map(toRun);
+}
+
+/** Writes a run as it stands from now on. */
+export async function saveWorkerRun(tx: WriteHandle, run: WorkerRun): Promise<void> {
+  await tx.run(
+    `REPLACE INTO substrate_worker_runs
+       (task, session, state, why, steps, worked_ms, spent_micro_usd, events, changed_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    run.task,
+    run.session,
+    run.state,
+    run.why,
+    run.steps,
+    run.workedMs,
+    run.spentMicroUsd,
+    run.events,
+    run.changedAt,
+  );
+}
+
+/** Which limit of a task is used up by what its tries have cost so far; null where there is room for more. */
+export function limitReached(
+  { steps, workedMs, spentMicroUsd }: Pick<WorkerRun, 'steps' | 'workedMs' | 'spentMicroUsd'>,
+  settings: WorkerSettings,
+): string | null {
+  if (steps >= settings.steps) return `${settings.steps} steps`;
+  if (workedMs >= settings.minutes * 60_000) return `${settings.minutes} minutes`;
+  if (spentMicroUsd >= settings.budget_micro_usd) return 'its budget';
+  return null;
+}
+
+/** The model call that a step's key stands for; null where there was no such step. */
+export async function findStepCall(db: ReadHandle, session: string, key: string): Promise<string | null> {
+  const row = await db.get<{ call: string | null } & Row>(
+    'SELECT call FROM substrate_session_keys WHERE session = ? AND key = ?',
+    session,
+    key,
+  );
+  return row?.call ?? null;
+}
+
+/** Until when it asks no model. */
+export interface WorkerHold {
+  /** ms since the epoch; null where only a change of the policy ends it. */
+  readonly until: number | null;
+  readonly why: string;
+}
+
+interface HoldRow extends Row {
+  readonly until: number;
+  readonly why: string;
+  readonly failures: number;
+}
+
+/** The first wait after a failure, and the longest, in milliseconds; each is twice the one before. */
+const BACK_OFF_MS = { first: 30_000, most: 3_600_000 } as const;
+
+/** Puts off the next question to a model; without a time, for longer after each failure in a row. */
+export async function holdWorker(
+  tx: WriteHandle,
+  { why, until, now }: { why: string; until: number | null; now: number },
+): Promise<number> {
+  const before = await tx.get<HoldRow>('SELECT until, why, failures FROM substrate_worker_hold WHERE id = 1');
+  const failures = before?.failures ?? 0;
+  const later = until ?? now + Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** Math.min(failures, 20));
+  await tx.run(
+    'REPLACE INTO substrate_worker_hold (id, until, why, failures) VALUES (1, ?, ?, ?)',
+    later,
+    why,
+    failures + 1,
+  );
+  return later;
+}
+
+/** A model has answered: nothing holds it, and the next wait is a short one. */
+export async function releaseWorker(tx: WriteHandle): Promise<void> {
+  await tx.run('DELETE FROM substrate_worker_hold WHERE id = 1');
+}
+
+export const NO_MODEL = 'no usable model';
+
+/**
+ * Why the worker asks no model now; null where it may. A hold ends with its time, and the policy is read
+ * as it stands.
+ */
+export async function workerHold(db: ReadHandle, now: number): Promise<WorkerHold | null> {
+  const held = await db.get<HoldRow>('SELECT until, why, failures FROM substrate_worker_hold WHERE id = 1');
+  if (held !== undefined && held.until > now) return { until: held.until, why: held.why };
+  const routing = await resolveRouting(db, WORKER_ROLE, 'any');
+  if (routing === null) return { until: null, why: NO_MODEL };
+  // Tier 1 is the drain's, and what has no price is never called.
+  const usable = routing.candidates.filter(({ tier, price }) => tier !== 1 && price !== null);
+  const benched = await listBenched(db, now, routing.policyVersion);
+  const until: number[] = [];
+  for (const { target, model } of usable) {
+    const sitsOut = benched.find((one) => one.target === target.name && (one.model === model || one.model === '*'));
+    if (sitsOut === undefined) return null;
+    if (sitsOut.untilMs !== null) until.push(sitsOut.untilMs);
+  }
+  return { until: until.length === 0 ? null : Math.min(...until), why: NO_MODEL };
+}
