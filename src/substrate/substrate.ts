@@ -21,6 +21,7 @@ import { HeldCheckpoint } from './receipts/held.ts';
 import type { LogState } from './receipts/log.ts';
 import { logSigner } from './receipts/log.ts';
 import { rangeHash } from './receipts/tree.ts';
+import { PulseSignals } from './coherence/signals.ts';
 import { SessionSignals } from './sessions/signals.ts';
 import type { Sources } from './sources.ts';
 import type { SqliteDriver } from './store/connection.ts';
@@ -48,6 +49,8 @@ export interface SubstrateReader {
   readonly mail: MailSignals;
   /** Tells those in this process who listen that a session changed or was handed over. */
   readonly sessions: SessionSignals;
+  /** Tells those in this process who listen that the state of some subsystem's work changed. */
+  readonly pulse: PulseSignals;
   /** The log as last committed. */
   log(): Promise<LogState>;
   read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T>;
@@ -73,8 +76,11 @@ export interface Substrate extends SubstrateReader {
   scrub(): Promise<void>;
   /** Changes when a program other than this one has committed; see `Store.foreignVersion`. */
   foreignVersion(): number;
-  /** Calls `listener` after each operation that was not quiet; the returned function takes it back. */
-  onChange(listener: () => void): () => void;
+  /**
+   * Calls `listener` with the action after each operation that was not quiet; the returned function takes it
+   * back. The action says what kind of thing happened, so that whoever needs few of them looks for few.
+   */
+  onChange(listener: (action: string) => void): () => void;
   /** Puts the newest checkpoint outside the database now. */
   flushCheckpoint(): void;
   /** Takes the log as it is for the truth, with a receipt that says what was lost. */
@@ -112,11 +118,12 @@ class LiveSubstrate implements Substrate {
   readonly driver: SqliteDriver;
   readonly mail: MailSignals = new MailSignals();
   readonly sessions: SessionSignals = new SessionSignals();
+  readonly pulse: PulseSignals = new PulseSignals();
   readonly #store: Store;
   readonly #writer: Writer;
   readonly #held: HeldCheckpoint;
-  readonly #listeners = new Set<() => void>();
-  readonly #tellChange: () => void;
+  readonly #listeners = new Set<(action: string) => void>();
+  readonly #tellChange: (action: string) => void;
   readonly #onBackgroundError: (error: SeedError) => void;
   #distrust: SeedError | null;
 
@@ -139,10 +146,10 @@ class LiveSubstrate implements Substrate {
       // An untrusted log must not replace the evidence against it.
       if (this.#distrust === null) this.#held.keep(checkpoint);
     };
-    this.#tellChange = () => {
+    this.#tellChange = (action) => {
       for (const listener of this.#listeners) {
         try {
-          listener();
+          listener(action);
         } catch (error) {
           // What is committed is committed: whoever asked for it gets its answer.
           onBackgroundError(toSeedError(error));
@@ -169,7 +176,7 @@ class LiveSubstrate implements Substrate {
     try {
       return await this.#writer.operate(options, fn);
     } finally {
-      if (options.quiet !== true) this.#tellChange();
+      if (options.quiet !== true) this.#tellChange(options.action);
     }
   }
 
@@ -186,7 +193,7 @@ class LiveSubstrate implements Substrate {
     return this.#store.foreignVersion();
   }
 
-  onChange(listener: () => void): () => void {
+  onChange(listener: (action: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -298,6 +305,7 @@ export function openSubstrateReader({ home, driver, sources }: SubstrateOptions)
     driver,
     mail: new MailSignals(),
     sessions: new SessionSignals(),
+    pulse: new PulseSignals(),
     log: () => store.read((db) => readHead(db, chain.seed)),
     read: (fn) => store.read(fn),
     close: () => store.close(),
