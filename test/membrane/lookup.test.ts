@@ -1,0 +1,158 @@
+/** Grants kept between two commits: never anything but what would be read now. */
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { GrantLookup } from '../../src/membrane/lookup.ts';
+import { createHome } from '../../src/substrate/home/create.ts';
+import { homePath } from '../../src/substrate/home/layout.ts';
+import { OWNER } from '../../src/substrate/actor.ts';
+import type { Grant } from '../../src/substrate/identity/grants.ts';
+import { findGrant, insertGrant, noteGrantUse } from '../../src/substrate/identity/grants.ts';
+import { openSqliteStore } from '../../src/substrate/store/sqlite.ts';
+import type { Substrate } from '../../src/substrate/substrate.ts';
+import { openSubstrate } from '../../src/substrate/substrate.ts';
+import { readSwitch, writeSwitch } from '../../src/substrate/switches.ts';
+import { edit } from '../doors/rig.ts';
+import type { Scratch } from '../support/scratch.ts';
+import { scratch } from '../support/scratch.ts';
+import { testSources } from '../support/sources.ts';
+
+const driver = 'better-sqlite3';
+
+let folder: Scratch;
+let home: string;
+let substrate: Substrate;
+let reads: number;
+let lookup: GrantLookup;
+
+beforeEach(async () => {
+  folder = scratch();
+  home = folder.at('home');
+  const sources = testSources('lookup');
+  await createHome({ home, driver, sources, passphrase: null, port: 1, runtimeFolder: null, version: '0.1.0' });
+  substrate = await openSubstrate({ home, driver, sources });
+  reads = 0;
+  const counted: Substrate = Object.create(substrate, {
+    read: {
+      value: (fn: Parameters<Substrate['read']>[0]) => {
+        reads++;
+        return substrate.read(fn);
+      },
+    },
+    log: { value: () => substrate.log() },
+    foreignVersion: { value: () => substrate.foreignVersion() },
+  });
+  lookup = new GrantLookup(counted);
+});
+
+afterEach(async () => {
+  await substrate.close();
+  folder[Symbol.dispose]();
+});
+
+const idOf = (which: number): string => which.toString(16).padStart(32, '0');
+
+function grantOf(which: number, scopes: readonly string[] = ['seed.status']): Grant {
+  return {
+    id: idOf(which),
+    name: `helper-${which}`,
+    door: 'http',
+    kind: 'helper',
+    scopes,
+    surface: 'full',
+    parent: null,
+    publicKey: null,
+    createdAt: 0,
+    expiresAt: null,
+  };
+}
+
+const admit = (which: number): Promise<unknown> =>
+  substrate.operate({ action: 'key.issue', actor: OWNER }, (op) => insertGrant(op, grantOf(which)));
+const remove = (which: number): Promise<unknown> =>
+  substrate.operate({ action: 'key.revoke', actor: OWNER }, (op) =>
+    op.run('DELETE FROM substrate_grants WHERE id = ?', idOf(which)),
+  );
+const halt = (on: boolean): Promise<unknown> =>
+  substrate.operate({ action: 'seed.halt', actor: OWNER }, (op) => writeSwitch(op, 'halted', on));
+
+describe('[LOCK-MEMBRANE-2] a grant that is looked up', () => {
+  test('is read once, until something is committed', async () => {
+    await admit(1);
+    for (let i = 0; i < 5; i++) expect((await lookup.find(idOf(1)))?.grant.name).toBe('helper-1');
+    expect(reads).toBe(1);
+    // Presence is written without a receipt and changes no grant.
+    await substrate.maintain((tx) => noteGrantUse(tx, idOf(1), 1, 1));
+    expect((await lookup.find(idOf(1)))?.grant.name).toBe('helper-1');
+    expect(reads).toBe(1);
+    await admit(2);
+    expect((await lookup.find(idOf(1)))?.grant.name).toBe('helper-1');
+    expect(reads).toBe(2);
+  });
+
+  test('is gone with the commit that removes it, and with another program’s', async () => {
+    await admit(1);
+    await admit(2);
+    expect([await lookup.find(idOf(1)), await lookup.find(idOf(2))]).not.toContain(null);
+    await remove(1);
+    expect(await lookup.find(idOf(1))).toBeNull();
+    expect(await lookup.find(idOf(2))).not.toBeNull();
+    edit(home, 'DELETE FROM substrate_grants WHERE id = ?', idOf(2));
+    expect(await lookup.find(idOf(2))).toBeNull();
+  });
+
+  test('has the scopes that another program left it', async () => {
+    await admit(1);
+    expect((await lookup.find(idOf(1)))?.actor.scopes).toEqual(new Set(['seed.status']));
+    edit(home, `UPDATE substrate_grants SET scopes = '[]' WHERE id = ?`, idOf(1));
+    expect((await lookup.find(idOf(1)))?.actor.scopes).toEqual(new Set());
+  });
+
+  test('is what a read would find, whatever is committed between', async () => {
+    const which = fc.integer({ min: 1, max: 3 });
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('admit' as const), which }),
+      fc.record({ kind: fc.constant('remove' as const), which }),
+      fc.record({ kind: fc.constant('halt' as const), which }),
+      fc.record({ kind: fc.constant('resume' as const), which }),
+    );
+    const look = async (id: string) =>
+      substrate.read(async (db) => {
+        const grant = await findGrant(db, id);
+        return grant === null ? null : { grant, halted: await readSwitch(db, 'halted') };
+      });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+        for (const { kind, which: one } of steps) {
+          const done = {
+            admit: () => admit(one),
+            remove: () => remove(one),
+            halt: () => halt(true),
+            resume: () => halt(false),
+          };
+          // A look that is under way while the change is made says what held before or what holds after.
+          const [found] = await Promise.all([lookup.find(idOf(one)), done[kind]().catch(() => {})]);
+          if (found !== null) expect(found.grant.id).toBe(idOf(one));
+          for (const each of [1, 2, 3]) {
+            const kept = await lookup.find(idOf(each));
+            expect(kept === null ? null : { grant: kept.grant, halted: kept.halted }).toEqual(await look(idOf(each)));
+          }
+        }
+      }),
+      { numRuns: 25 },
+    );
+  });
+});
+
+test('a store that was opened anew is told from the one before', async () => {
+  await substrate.close();
+  const store = openSqliteStore({ path: homePath(home, 'database'), driver, sources: testSources('store') });
+  try {
+    const before = store.foreignVersion();
+    expect(store.foreignVersion()).toBe(before);
+    await store.reopen();
+    expect(store.foreignVersion()).not.toBe(before);
+  } finally {
+    await store.close();
+  }
+  substrate = await openSubstrate({ home, driver, sources: testSources('lookup-2') });
+});
