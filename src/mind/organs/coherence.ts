@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000;
  * What it knows from its last look is a memory of this process alone: after a start it looks once, and where
  * nothing changed since it writes nothing.
  */
-export function createCoherence(substrate: Substrate): Organ {
+export function coherenceOrgan(substrate: Substrate): Organ {
   let last: { readonly at: number; readonly mark: string; readonly due: number } | null = null;
   return {
     name: 'coherence',
