@@ -38,6 +38,7 @@ const COMMANDS: readonly CommandFile[] = [
   { verbs: ['halt', 'resume'], load: async () => (await import('./commands/halt.ts')).addHalt },
   { verbs: ['config'], load: async () => (await import('./commands/config.ts')).addConfig },
   { verbs: ['policy'], load: async () => (await import('./commands/policy.ts')).addPolicy },
+  { verbs: ['gateway'], load: async () => (await import('./commands/gateway.ts')).addGateway },
   { verbs: ['route', 'trace'], load: async () => (await import('./commands/route.ts')).addRoute },
   { verbs: ['usage'], load: async () => (await import('./commands/usage.ts')).addUsage },
   { verbs: ['session'], load: async () => (await import('./commands/session.ts')).addSession },

@@ -17,6 +17,9 @@ import { credentialList } from './credential-list.ts';
 import { credentialRemove } from './credential-remove.ts';
 import { credentialSet } from './credential-set.ts';
 import type { Tool } from './define.ts';
+import { gatewayList } from './gateway-list.ts';
+import { gatewayMap } from './gateway-map.ts';
+import { gatewayUnmap } from './gateway-unmap.ts';
 import { handoffAccept } from './handoff-accept.ts';
 import { handoffOffer } from './handoff-offer.ts';
 import { handoffShow } from './handoff-show.ts';
@@ -177,6 +180,9 @@ export const TOOLS: readonly Tool[] = [
   policyRollback,
   policyAck,
   policyExplain,
+  gatewayMap,
+  gatewayUnmap,
+  gatewayList,
   credentialSet,
   credentialList,
   credentialRemove,
