@@ -6,12 +6,14 @@ import { runInNewContext } from 'node:vm';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
 import type { Config } from './config.ts';
+import type { Call } from './doors/call.ts';
 import { createCall } from './doors/call.ts';
 import type { Doors } from './doors/open.ts';
 import { openDoors } from './doors/open.ts';
 import type { SeedError } from './errors.ts';
 import { toSeedError } from './errors.ts';
 import { originOf } from './formats/checkpoint.ts';
+import type { OpenMind } from './main.ts';
 import {
   assertHome,
   audienceOf,
@@ -54,6 +56,8 @@ import { TOOLS } from './tools/index.ts';
 
 /** How long calls under way may take when the daemon stops. */
 const DRAIN_MS = 10_000;
+/** How long organs at work may take then. */
+const REST_MS = 5_000;
 /** When the start is over and nothing urgent goes on yet. */
 const SETTLE_MS = 2_000;
 const HOUSEKEEPING_MS = 60 * 60 * 1_000;
@@ -158,8 +162,11 @@ async function openAll(parts: Parts): Promise<Serving> {
   opened.add(() => noteStop(substrate));
   await settlePolicy(substrate, tell);
   const stopping = Promise.withResolvers<void>();
-  const { daemon, doors } = await openSeed(parts, substrate, stopping.resolve);
+  const { daemon, doors, mind } = await openSeed(parts, substrate, stopping.resolve);
   opened.add(() => doors.close(DRAIN_MS));
+  // Nothing is begun once the seed is stopping; what is under way ends while the doors still answer.
+  opened.add(() => mind.pulse.close(REST_MS));
+  mind.pulse.start();
   const housekeeping = keepHouse(substrate, tell);
   opened.add(() => clearInterval(housekeeping));
   const settling = setTimeout(releaseStartGarbage, SETTLE_MS).unref();
@@ -190,7 +197,7 @@ async function openSeed(
   { config, opened, log, tell, dropped }: Parts,
   substrate: Substrate,
   stop: () => void,
-): Promise<{ daemon: Daemon; doors: Doors }> {
+): Promise<{ daemon: Daemon; doors: Doors; mind: OpenMind }> {
   const { home, version } = config;
   const publicUrl = await pinPublicUrl(config, substrate);
   const { port, sockets: folder } = readSettings(home);
@@ -219,9 +226,11 @@ async function openSeed(
   substrate.sessions.onHandoff((news) => log.info(news, 'handoff'));
   const egress = await egressOf(config, substrate);
   opened.add(() => egress.close());
-  const mind = mindOf(config, { substrate, egress, work: membrane.work, onDefect: tell });
+  const notifiers = notifiersOf(config);
+  const pipeline = (): Call => call;
+  const mind = mindOf(config, { substrate, egress, work: membrane.work, notifiers, pipeline, onDefect: tell });
   opened.add(() => mind.close(DRAIN_MS));
-  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, notifiers: notifiersOf(config), mind });
+  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, notifiers, mind });
   doors = await openDoors({
     port,
     publicUrl,
@@ -236,7 +245,7 @@ async function openSeed(
     stop,
     onDefect: tell,
   });
-  return { daemon, doors };
+  return { daemon, doors, mind };
 }
 
 /** Pins the address that this start names, so that every later one, whoever starts it, answers to it too. */

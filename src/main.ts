@@ -13,14 +13,21 @@ import { Egress } from './membrane/egress.ts';
 import { KeyService } from './membrane/keys.ts';
 import { Notifiers } from './membrane/notify.ts';
 import { OpenWork } from './membrane/streams.ts';
+import { Pulse } from './mind/loop/pulse.ts';
+import { systemTimers } from './mind/loop/timers.ts';
 import type { Mind } from './mind/mind.ts';
+import type { Act } from './mind/organ.ts';
+import { seatsOf } from './mind/organs/index.ts';
+import { ceilingFacts, deadFacts, keyFacts, requestFacts } from './mind/organs/teller/facts.ts';
 import { createDrainDispatch } from './mind/router/dispatch.ts';
 import { Router } from './mind/router/router.ts';
 import { Steps } from './mind/sessions/steps.ts';
+import { governedPauses } from './substrate/coherence/alarms.ts';
 import { assertUsable, createHome, homeState } from './substrate/home/create.ts';
 import { Credentials } from './substrate/home/credentials.ts';
 import { lockHome } from './substrate/home/lock.ts';
 import { readSettings } from './substrate/home/settings.ts';
+import { findGrant, keyRevoked } from './substrate/identity/grants.ts';
 import { socketPaths } from './substrate/home/sockets.ts';
 import { systemSources } from './substrate/sources.ts';
 import { chooseDriver } from './substrate/store/connection.ts';
@@ -148,15 +155,35 @@ export function notifiersOf({ home }: Config): Notifiers {
 
 /** What decides and calls models in this process. The drain's dispatch is made here and stays in here. */
 export interface OpenMind extends Mind {
-  /** Lets calls under way end for `graceMs`, then cancels them; resolves when all of them are settled. */
+  readonly pulse: Pulse;
+  /** Stops the loop, lets calls under way end for `graceMs`, then cancels them; resolves when all are settled. */
   readonly close: (graceMs: number) => Promise<void>;
 }
 
-export function mindOf(
-  config: Config,
-  parts: { substrate: Substrate; egress: Egress; work: OpenWork; onDefect: (error: SeedError) => void },
-): OpenMind {
-  const { substrate, egress, work, onDefect } = parts;
+/**
+ * The pipeline as organs use it: with the grant that they act under, as of this moment. It is built upon the
+ * mind that they are part of, so it is looked up when it is used.
+ */
+function actThrough(substrate: Substrate, pipeline: () => Call): Act {
+  return async (tool, input, { actor, signal }) => {
+    const id = actor.grant;
+    const grant = id === null ? undefined : await substrate.read((db) => findGrant(db, id));
+    if (grant === null) throw keyRevoked();
+    return pipeline()({ tool, input, actor, grant, signal });
+  };
+}
+
+export interface MindParts {
+  readonly substrate: Substrate;
+  readonly egress: Egress;
+  readonly work: OpenWork;
+  readonly notifiers: Notifiers;
+  readonly pipeline: () => Call;
+  readonly onDefect: (error: SeedError) => void;
+}
+
+export function mindOf(config: Config, parts: MindParts): OpenMind {
+  const { substrate, egress, work, notifiers, pipeline, onDefect } = parts;
   const dispatch = createDrainDispatch();
   // Loaded with the first call to a model: most of an idle daemon's homes have none under way.
   let modules: Awaited<typeof import('./mind/router/providers/index.ts')> | null = null;
@@ -175,11 +202,26 @@ export function mindOf(
     fault: faultOf(config),
   });
   const steps = new Steps({ substrate, router, onDefect, fault: faultOf(config) });
+  const drain: Mind['drain'] = (options) => router.drain(dispatch, options);
+  const seats = seatsOf({
+    substrate,
+    router,
+    steps,
+    drain,
+    act: actThrough(substrate, pipeline),
+    tools: TOOLS,
+    tell: (name, telling, signal) => notifiers.tell(name, telling, signal),
+    facts: [requestFacts, keyFacts, deadFacts, ceilingFacts],
+    fault: faultOf(config),
+  });
+  const pulse = new Pulse({ substrate, seats, timers: systemTimers, onDefect, brakes: governedPauses });
   return {
     router,
     steps,
-    drain: (options) => router.drain(dispatch, options),
+    drain,
+    pulse,
     close: async (graceMs) => {
+      await pulse.close(graceMs);
       await router.close(graceMs);
       await steps.settled();
     },
@@ -203,17 +245,20 @@ export async function openLocally(config: Config): Promise<LocalSeed> {
     });
     const egress = await egressOf(config, substrate);
     const work = new OpenWork();
-    const mind = mindOf(config, { substrate, egress, work, onDefect: () => {} });
+    const notifiers = notifiersOf(config);
+    const pipeline = (): Call => call;
+    const mind = mindOf(config, { substrate, egress, work, notifiers, pipeline, onDefect: () => {} });
+    const call = createCall({
+      tools: TOOLS,
+      substrate,
+      daemon: commandDaemon(config),
+      keys: await keysOf(config, substrate, work),
+      egress,
+      notifiers,
+      mind,
+    });
     return {
-      call: createCall({
-        tools: TOOLS,
-        substrate,
-        daemon: commandDaemon(config),
-        keys: await keysOf(config, substrate, work),
-        egress,
-        notifiers: notifiersOf(config),
-        mind,
-      }),
+      call,
       close: async () => {
         await mind.close(COMMAND_GRACE_MS);
         await egress.close();

@@ -68,6 +68,7 @@ const NO_MIND: Mind = {
     throw readOnly();
   },
   drain: () => Promise.reject(readOnly()),
+  pulse: null,
 };
 
 function canWrite(substrate: Substrate | SubstrateReader): substrate is Substrate {

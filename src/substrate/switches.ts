@@ -1,8 +1,8 @@
 /** What the owner set for the whole seed: switches, and the address it is reached at. */
 import type { ReadHandle, Row, WriteHandle } from './store/store.ts';
 
-/** `halted`: outsiders and spending are refused. `oauth`: discovery documents are served. */
-export type Switch = 'halted' | 'oauth';
+/** `halted`: outsiders and spending are refused. `oauth`: discovery documents are served. `mind_paused`: no organ runs. */
+export type Switch = 'halted' | 'oauth' | 'mind_paused';
 
 interface SwitchRow extends Row {
   readonly value: string;

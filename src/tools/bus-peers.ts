@@ -16,7 +16,7 @@ export const busPeers = defineTool({
     peers: z.array(
       z.object({
         name: z.string(),
-        kind: z.enum(['owner', 'agent', 'helper']),
+        kind: z.enum(['owner', 'seed', 'agent', 'helper']),
         connected: z.boolean(),
         last_seen: z.string().nullable(),
         waiting: z.int().describe('Messages that it has not settled'),

@@ -117,7 +117,7 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
   });
   const dispatch = createDrainDispatch();
   const steps = new Steps({ substrate, router, onDefect });
-  const mind: Mind = { router, steps, drain: (drainOptions) => router.drain(dispatch, drainOptions) };
+  const mind: Mind = { router, steps, drain: (drainOptions) => router.drain(dispatch, drainOptions), pulse: null };
   const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, notifiers, mind });
   const shared = { port, publicUrl: null, sockets, substrate, membrane, keys, tools: TOOLS, call, router, onDefect };
   const doors = await openDoors({ ...shared, version: VERSION, stop: daemon.stop });

@@ -1,5 +1,5 @@
 /**
- * To whom a message goes: a name (`cursor`, `owner`), or `topic:NAME` for whoever subscribed to it.
+ * To whom a message goes: a name (`cursor`, `owner`, `seed`), or `topic:NAME` for whoever subscribed to it.
  *
  * The owner and local agents write to everyone. A helper writes only to what its scopes name:
  * `bus.send:ADDRESS`, compared whole, and subscribes only to topics that `bus.receive:topic:NAME`

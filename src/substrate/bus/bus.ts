@@ -132,6 +132,22 @@ async function buryDoomed(substrate: Substrate, inbox: number): Promise<number> 
 /** What became of each handle, and the receipt of it. */
 export type SettledAll = Receipted<readonly { readonly handle: Handle; readonly became: Settled }[]>;
 
+/**
+ * Lets the leases of an inbox lapse now that an earlier process held: for the one process that receives from
+ * it, when it begins. What was in those hands counts as failed once more, so that a message which ends
+ * every process that takes it becomes a dead letter.
+ */
+export async function lapseLeases(substrate: Substrate, actor: Actor): Promise<number> {
+  return substrate.maintain(async (tx) => {
+    const inbox = await findInbox(tx, holderOf(actor));
+    if (inbox === null) return 0;
+    return tx.run(
+      'UPDATE substrate_messages SET not_before = 0 WHERE inbox = ? AND leased = 1 AND not_before > 0',
+      inbox,
+    );
+  });
+}
+
 /** Acknowledges or hands back messages of the actor's own inbox. */
 export async function settleAll(
   substrate: Substrate,
@@ -195,7 +211,7 @@ interface InboxRow extends Row {
 
 /** Every inbox, with whether its holder is gone and whether something in it failed too often. */
 const INBOXES = `SELECT i.id,
-    i.holder <> 'owner' AND i.waiting > 0 AND g.id IS NULL AS orphaned,
+    i.holder NOT IN ('owner', 'seed') AND i.waiting > 0 AND g.id IS NULL AS orphaned,
     i.waiting > 0 AND EXISTS (SELECT 1 FROM substrate_messages m
       WHERE m.inbox = i.id AND m.leased = 1 AND m.not_before <= ? AND m.failed + 1 >= ${ATTEMPTS_MAX}) AS doomed
   FROM substrate_inboxes i LEFT JOIN substrate_grants g ON g.id = i.holder`;

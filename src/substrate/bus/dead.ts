@@ -17,7 +17,7 @@ export interface DeadLetter extends MessageRow {
 const columns = MESSAGE_COLUMNS.split(', ').map((name) => `s.${name}`);
 
 const DEAD = `SELECT ${columns.join(', ')}, s.settled_at,
-    CASE i.holder WHEN 'owner' THEN 'owner' ELSE g.name END AS recipient
+    CASE WHEN i.holder IN ('owner', 'seed') THEN i.holder ELSE g.name END AS recipient
   FROM substrate_settled_messages s JOIN substrate_inboxes i ON i.id = s.inbox
     LEFT JOIN substrate_grants g ON g.id = i.holder
   WHERE s.state = 'dead'`;

@@ -1,14 +1,19 @@
-/** Inboxes: one for each grant and one for the owner, found by name, kept by id. */
+/** Inboxes: one for each grant, one for the owner and one for the seed itself, found by name, kept by id. */
 import { SeedError } from '../../errors.ts';
+import { isServiceName } from '../identity/names.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import { topicOf } from './address.ts';
 import { INBOX_MESSAGES_MAX, SENDER_MESSAGES_MAX } from './model.ts';
 
 const OWNER = 'owner';
+/** What is written to the seed itself; its digestor sorts it (`mind/organs/digestor`). */
+export const SEED_INBOX = 'seed';
+/** Inboxes that belong to no grant go by these words. */
+const WITHOUT_GRANT: ReadonlySet<string> = new Set([OWNER, SEED_INBOX]);
 
 /** A recipient with the state of its inbox. */
 export interface Recipient extends Row {
-  /** A grant's id, or `owner`. */
+  /** A grant's id, `owner`, or `seed`. */
   readonly holder: string;
   readonly name: string;
   /** Null while nothing was ever sent there. */
@@ -50,12 +55,14 @@ export async function resolveAddress(
     const followers = await db.all<Recipient>(OF_TOPIC, topic, now);
     return followers.filter(({ holder }) => holder !== sender);
   }
-  const holder = address === OWNER ? OWNER : await holderNamed(db, address, now);
+  const holder = WITHOUT_GRANT.has(address) ? address : await holderNamed(db, address, now);
   const state = await db.get<StateRow>(STATE, holder);
   return [{ ...(state ?? NO_INBOX), holder, name: address }];
 }
 
 async function holderNamed(db: ReadHandle, name: string, now: number): Promise<string> {
+  // Organs read no inbox of their own: what they are to know is told to the seed.
+  if (isServiceName(name)) throw nobody(name, 'There is nobody to write to');
   const row = (await db.get<GrantRow>(GRANT, 'agent', name)) ?? (await db.get<GrantRow>(GRANT, 'http', name));
   if (row === undefined) throw nobody(name, 'There is nobody');
   if (row.expires_at !== null && row.expires_at <= now) throw nobody(name, 'The key has expired of');

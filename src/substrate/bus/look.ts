@@ -3,6 +3,7 @@ import type { ReadHandle, Row } from '../store/store.ts';
 import { findInbox } from './inbox.ts';
 import type { MessageRow, SettledState } from './model.ts';
 import { MESSAGE_COLUMNS } from './model.ts';
+import { lookAhead } from './take.ts';
 
 /** What waits for somebody. */
 export interface Unread {
@@ -46,6 +47,26 @@ export async function senderNames(db: ReadHandle, messages: readonly MessageRow[
   const marks = senders.map(() => '?').join(', ');
   const rows = await db.all<NameRow>(`SELECT id, name FROM substrate_grants WHERE id IN (${marks})`, ...senders);
   return new Map(rows.map(({ id, name }) => [id, name]));
+}
+
+/** What an inbox has for its receiver at a moment. */
+export interface Readiness {
+  /** Messages that are not settled, those on a lease included. */
+  readonly waiting: number;
+  /** Something can be given out, or buried, now. */
+  readonly ready: boolean;
+  /** When the first that is held back may come, ms since the epoch; null when none is. */
+  readonly nextAt: number | null;
+}
+
+export async function readiness(db: ReadHandle, holder: string, now: number): Promise<Readiness> {
+  const row = await db.get<{ id: number; waiting: number } & Row>(
+    'SELECT id, waiting FROM substrate_inboxes WHERE holder = ?',
+    holder,
+  );
+  if (row === undefined || row.waiting === 0) return { waiting: 0, ready: false, nextAt: null };
+  const { ready, doomed, nextAt } = await lookAhead(db, row.id, { limit: 1, now });
+  return { waiting: row.waiting, ready: ready.length + doomed.length > 0, nextAt };
 }
 
 /** A message as its recipient finds it later. */

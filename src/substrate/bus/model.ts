@@ -31,7 +31,7 @@ export interface MessageRow extends Row {
   readonly seq: number;
   /** The receipt of its sending. */
   readonly receipt: number;
-  /** Whose it is: a grant's id, or `owner`. */
+  /** Whose it is: a grant's id, `owner`, or `seed`. */
   readonly sender: string;
   readonly sender_name: string;
   readonly thread: string;

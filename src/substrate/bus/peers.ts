@@ -1,16 +1,17 @@
 /** Who can be written to, with how far each has come; a helper sees those whom it may reach, and no others. */
 import type { Actor } from '../actor.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
+import { isServiceName } from '../identity/names.ts';
 import { mayReach } from './address.ts';
-import { findInbox } from './inbox.ts';
+import { findInbox, SEED_INBOX } from './inbox.ts';
 import { holderOf } from './model.ts';
 import { topicsOf } from './topics.ts';
 
 export interface Peer {
-  /** A grant's id, or `owner`. */
+  /** A grant's id, `owner`, or `seed`. */
   readonly holder: string;
   readonly name: string;
-  readonly kind: 'owner' | 'agent' | 'helper';
+  readonly kind: 'owner' | 'seed' | 'agent' | 'helper';
   /** When its grant was last used, ms since the epoch; written down now and then. */
   readonly lastSeen: number | null;
   readonly waiting: number;
@@ -26,6 +27,9 @@ interface PeerRow extends Row {
 
 const PEERS = `SELECT 'owner' AS holder, 'owner' AS name, 'owner' AS kind, NULL AS last_seen,
     (SELECT waiting FROM substrate_inboxes WHERE holder = 'owner') AS waiting
+  UNION ALL
+  SELECT '${SEED_INBOX}', '${SEED_INBOX}', 'seed', NULL,
+    (SELECT waiting FROM substrate_inboxes WHERE holder = '${SEED_INBOX}')
   UNION ALL
   SELECT g.id, g.name, g.kind, u.last_seen, i.waiting
   FROM substrate_grants g LEFT JOIN substrate_grant_use u ON u.grant_id = g.id
@@ -47,7 +51,7 @@ export async function listPeers(
   const inbox = await findInbox(db, own);
   return {
     peers: rows
-      .filter(({ holder, name }) => holder !== own && mayReach(actor, name))
+      .filter(({ holder, name }) => holder !== own && !isServiceName(name) && mayReach(actor, name))
       .map(({ last_seen: lastSeen, waiting, ...peer }) => ({ ...peer, lastSeen, waiting: waiting ?? 0 })),
     topics: topics.map(({ topic }) => topic).filter((topic) => mayReach(actor, `topic:${topic}`)),
     following: inbox === null ? [] : await topicsOf(db, inbox),

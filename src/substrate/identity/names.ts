@@ -14,8 +14,13 @@ export const RESERVED_RULE = 'owner, seed and what begins with seed- are names o
 export const AGENT_NAME_CHARS_MAX = 60;
 const SLUG_CHARS_MAX = 32;
 
+/** Whether a name is that of one of the seed's own organs. */
+export function isServiceName(name: string): boolean {
+  return SERVICE.test(name);
+}
+
 export function isReserved(name: string): boolean {
-  return RESERVED.includes(name) || SERVICE.test(name);
+  return RESERVED.includes(name) || isServiceName(name);
 }
 
 /** Whether an agent can go by that name as it is. */

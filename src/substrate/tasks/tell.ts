@@ -80,7 +80,8 @@ async function nameOf(db: ReadHandle, holder: string): Promise<string | null> {
   return row?.name ?? null;
 }
 
-async function hasRoom(op: Operation, name: string): Promise<boolean> {
+/** Whether somebody of that name could get a message of the seed now. */
+export async function hasRoom(op: Operation, name: string): Promise<boolean> {
   try {
     const [recipient] = await resolveAddress(op, name, { sender: SEED.id, now: op.now });
     if (recipient === undefined) return false;

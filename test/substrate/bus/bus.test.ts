@@ -474,7 +474,7 @@ describe.each(DRIVERS)('the bus on %s', (driver) => {
       expect(topics).toEqual(['builds']);
       // The control: a local agent with fewer scopes may reach them all.
       const everyone = await bus.read((db) => listPeers(db, ann));
-      expect(everyone.peers.map(({ name }) => name)).toEqual(['bob', 'bobby', 'helper', 'owner']);
+      expect(everyone.peers.map(({ name }) => name)).toEqual(['bob', 'bobby', 'helper', 'owner', 'seed']);
     });
 
     it('reads on record, quietly, and only when there is something to read', async () => {

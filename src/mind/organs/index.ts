@@ -1,0 +1,79 @@
+/**
+ * The seed's organs, in the order in which they are decided on. A new one is a module beside this file, its
+ * traits, and its place in the list.
+ */
+import { governedPauses } from '../../substrate/coherence/alarms.ts';
+import { findService } from '../../substrate/identity/service.ts';
+import type { Substrate } from '../../substrate/substrate.ts';
+import type { SeatTraits, Seat, SeatNamed } from '../loop/seat.ts';
+import type { Mind } from '../mind.ts';
+import type { Act, Organ } from '../organ.ts';
+import { createClock } from './clock.ts';
+import { coherenceOrgan } from './coherence.ts';
+import { digestor } from './digestor/digestor.ts';
+import { createDrain } from './drain.ts';
+import { createSynthesizer } from './synthesizer/synthesizer.ts';
+import type { FactSource } from './teller/facts.ts';
+import type { Telling } from './teller/teller.ts';
+import { createTeller } from './teller/teller.ts';
+import { WORKER_SCOPES } from './worker/authority.ts';
+import type { ToolFace } from './worker/tools.ts';
+import { createWorker } from './worker/worker.ts';
+
+const ITSELF: SeatTraits = { isOn: true, scopes: [], takesWorkOn: false };
+
+/** By name: whether it begins switched on, what its grant allows, whether coherence may brake what it takes on. */
+const TRAITS = {
+  // Adds the tasks of schedules.
+  clock: { ...ITSELF, scopes: ['task.write'] },
+  digestor: {
+    ...ITSELF,
+    scopes: ['bus.receive', 'bus.send', 'memory.write:inbox', 'memory.write:shared', 'route.complete', 'task.write'],
+  },
+  worker: { isOn: false, scopes: WORKER_SCOPES, takesWorkOn: true },
+  synthesizer: {
+    ...ITSELF,
+    scopes: ['memory.write:shared', 'receipt.read', 'route.complete', 'route.enqueue', 'task.read'],
+  },
+  drain: ITSELF,
+  coherence: ITSELF,
+  teller: ITSELF,
+} as const satisfies Record<string, SeatTraits>;
+
+/** Every organ by name with its traits; the same in a process that has no loop. */
+export const ORGANS: readonly SeatNamed[] = Object.entries(TRAITS).map(([name, traits]) => ({ name, ...traits }));
+
+/** What organs are made of, beyond the substrate. */
+export interface OrganParts extends Pick<Mind, 'router' | 'steps' | 'drain'> {
+  readonly substrate: Substrate;
+  readonly act: Act;
+  /** The seed's tools, of which the worker takes those of its list. */
+  readonly tools: readonly ToolFace[];
+  /** Runs one of the owner's notifiers. */
+  readonly tell: (notifier: string, telling: Telling, signal: AbortSignal) => Promise<void>;
+  /** What there may be to tell the owner. */
+  readonly facts: readonly FactSource[];
+  /** Named points at which a test stops the process. */
+  readonly fault: (point: string) => void;
+}
+
+/** Makes every organ and gives each its place. */
+export function seatsOf(parts: OrganParts): Seat[] {
+  const { substrate, drain, tell, facts: sources } = parts;
+  const organs: readonly Organ[] = [
+    createClock({ substrate, actor: (db) => findService(db, 'clock') }),
+    digestor(parts),
+    createWorker({ ...parts, pauses: governedPauses }),
+    createSynthesizer(parts),
+    createDrain({ substrate, drain }),
+    coherenceOrgan(substrate),
+    createTeller({ substrate, sources, tell }),
+  ];
+  return organs.map((organ) => ({ organ, ...traitsOf(organ.name) }));
+}
+
+function traitsOf(organ: string): SeatTraits {
+  const named = ORGANS.find(({ name }) => name === organ);
+  if (named === undefined) throw new Error(`The organ ${organ} has no traits.`);
+  return named;
+}
