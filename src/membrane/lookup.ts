@@ -27,13 +27,16 @@ export function actorOf(grant: Grant): Actor {
   return { id: grant.name, kind: grant.kind, grant: grant.id, scopes: new Set(grant.scopes) };
 }
 
+/** What of the substrate a look needs. */
+export type CommittedState = Pick<Substrate, 'log' | 'foreignVersion' | 'read'>;
+
 export class GrantLookup {
-  readonly #substrate: Substrate;
+  readonly #substrate: CommittedState;
   #log: LogState | null = null;
   #foreign = -1;
   #kept = new Map<string, Found>();
 
-  constructor(substrate: Substrate) {
+  constructor(substrate: CommittedState) {
     this.#substrate = substrate;
   }
 

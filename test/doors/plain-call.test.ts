@@ -3,7 +3,7 @@ import type { Server, Socket } from 'node:net';
 import { createServer, connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { classifyInboundRequest } from '@modelcontextprotocol/server';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Call, CallRequest } from '../../src/doors/call.ts';
 import type { McpServing } from '../../src/doors/mcp.ts';
@@ -345,7 +345,7 @@ describe('on the socket', () => {
       await new Promise<void>((resolve) => line.socket.write(part, () => resolve()));
     }
     await until(() => line.lines.length === 5, 'all answers');
-    expect(line.lines.map(({ id }) => id).toSorted()).toEqual([0, 1, 2, 3, 4]);
+    expect(new Set(line.lines.map(({ id }) => id))).toEqual(new Set([0, 1, 2, 3, 4]));
     expect(line.plain()).toBe(4);
     await line.close();
   });

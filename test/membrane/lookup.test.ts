@@ -1,6 +1,7 @@
 /** Grants kept between two commits: never anything but what would be read now. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CommittedState } from '../../src/membrane/lookup.ts';
 import { GrantLookup } from '../../src/membrane/lookup.ts';
 import { createHome } from '../../src/substrate/home/create.ts';
 import { homePath } from '../../src/substrate/home/layout.ts';
@@ -31,16 +32,14 @@ beforeEach(async () => {
   await createHome({ home, driver, sources, passphrase: null, port: 1, runtimeFolder: null, version: '0.1.0' });
   substrate = await openSubstrate({ home, driver, sources });
   reads = 0;
-  const counted: Substrate = Object.create(substrate, {
-    read: {
-      value: (fn: Parameters<Substrate['read']>[0]) => {
-        reads++;
-        return substrate.read(fn);
-      },
+  const counted: CommittedState = {
+    log: () => substrate.log(),
+    foreignVersion: () => substrate.foreignVersion(),
+    read: (fn) => {
+      reads++;
+      return substrate.read(fn);
     },
-    log: { value: () => substrate.log() },
-    foreignVersion: { value: () => substrate.foreignVersion() },
-  });
+  };
   lookup = new GrantLookup(counted);
 });
 
