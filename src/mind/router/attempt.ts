@@ -91,7 +91,7 @@ export class Gathered {
   }
 }
 
-/** Ends whatever still listens to an attempt that is over; made once, since every call would pay for it. */
+/** Ends whatever still listens to an attempt that failed; made once, since every call would pay for it. */
 const OVER = new ProviderFault('cancelled', 'The attempt is over.', { mayBeBilled: true });
 
 /** How an attempt ended. */
@@ -104,25 +104,32 @@ class Watch {
   readonly #timeouts: Timeouts;
   readonly #onTimeout: (fault: ProviderFault) => void;
   readonly #total: NodeJS.Timeout;
-  #next: NodeJS.Timeout;
+  readonly #first: NodeJS.Timeout;
+  #idle: NodeJS.Timeout | null = null;
 
   constructor(timeouts: Timeouts, onTimeout: (fault: ProviderFault) => void) {
     this.#timeouts = timeouts;
     this.#onTimeout = onTimeout;
     this.#total = this.#arm(timeouts.totalMs, 'in all');
-    this.#next = this.#arm(timeouts.firstTokenMs, 'to the first token');
+    this.#first = this.#arm(timeouts.firstTokenMs, 'to the first token');
   }
 
   /** Something was said. */
   heard({ type }: ProviderEvent): void {
     if (type === 'accepted' || type === 'model') return;
-    clearTimeout(this.#next);
-    this.#next = this.#arm(this.#timeouts.idleMs, 'between tokens');
+    // From then on one timer is wound up again and again: a new one for every token would cost more than it.
+    if (this.#idle !== null) {
+      this.#idle.refresh();
+      return;
+    }
+    clearTimeout(this.#first);
+    this.#idle = this.#arm(this.#timeouts.idleMs, 'between tokens');
   }
 
   stop(): void {
     clearTimeout(this.#total);
-    clearTimeout(this.#next);
+    clearTimeout(this.#first);
+    if (this.#idle !== null) clearTimeout(this.#idle);
   }
 
   #arm(ms: number, what: string): NodeJS.Timeout {
@@ -145,22 +152,64 @@ export interface AttemptOptions {
   readonly onEvent: (event: ProviderEvent, said: Gathered) => void;
 }
 
+/**
+ * What may end an attempt from outside: its timeouts, and the call's own cancelling. One signal for the
+ * provider, whose listeners go with the attempt, and one listener at the call's, which is taken back.
+ */
+class Stop {
+  readonly #control = new AbortController();
+  readonly #call: AbortSignal;
+  readonly #onCancel = (): void => this.end(toFault(this.#call.reason));
+  /** Rejects what the attempt waits for at the moment. */
+  #reject: ((fault: ProviderFault) => void) | null = null;
+
+  constructor(call: AbortSignal) {
+    this.#call = call;
+    if (call.aborted) this.#onCancel();
+    else call.addEventListener('abort', this.#onCancel, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#control.signal;
+  }
+
+  /** Why the attempt was ended; null while it was not. */
+  get fault(): ProviderFault | null {
+    return this.signal.aborted ? toFault(this.signal.reason) : null;
+  }
+
+  end(fault: ProviderFault): void {
+    this.#control.abort(fault);
+    this.#reject?.(fault);
+  }
+
+  /** What `work` comes to, unless the attempt is ended before: a provider that does not notice must not hold the call. */
+  during<T>(work: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#reject = reject;
+      if (this.fault !== null) reject(this.fault);
+      work.then(resolve, reject);
+    });
+  }
+
+  detach(): void {
+    this.#call.removeEventListener('abort', this.#onCancel);
+  }
+}
+
 /** Makes one attempt; never rejects. */
 export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
   const { provider, request, open, timeouts, onEvent } = options;
   const said = new Gathered(options.unitsBefore);
-  const control = new AbortController();
-  const signal = AbortSignal.any([options.signal, control.signal]);
-  const stopped = rejectOnAbort(signal);
-  const watch = new Watch(timeouts, (fault) => control.abort(fault));
+  const stop = new Stop(options.signal);
+  const watch = new Watch(timeouts, (fault) => stop.end(fault));
   let events: AsyncIterator<ProviderEvent> | null = null;
   try {
     const context = await open().catch(notSent);
-    if (signal.aborted) throw unsent(toFault(signal.reason));
-    events = provider.stream(request, { ...context, signal })[Symbol.asyncIterator]();
+    if (stop.fault !== null) throw unsent(stop.fault);
+    events = provider.stream(request, { ...context, signal: stop.signal })[Symbol.asyncIterator]();
     for (;;) {
-      // A provider that does not notice the abort must not hold the call.
-      const step = await Promise.race([events.next(), stopped]);
+      const step = await stop.during(events.next());
       if (step.done === true) throw endedEarly();
       const event = step.value;
       watch.heard(event);
@@ -168,23 +217,14 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
       if (event.type === 'end') return { outcome: 'ok', said, stop: event.stop, usage: event.usage };
     }
   } catch (thrown) {
-    const isUnsent = events === null;
-    return { outcome: 'failed', said, fault: toFault(signal.aborted && !isUnsent ? signal.reason : thrown) };
+    const fault = (events === null ? null : stop.fault) ?? toFault(thrown);
+    stop.end(OVER);
+    return { outcome: 'failed', said, fault };
   } finally {
     watch.stop();
-    control.abort(OVER);
+    stop.detach();
     if (events !== null) letGo(events);
   }
-}
-
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = (): void => reject(toFault(signal.reason));
-  if (signal.aborted) stop();
-  else signal.addEventListener('abort', stop, { once: true });
-  // Nobody may be waiting for it when it comes.
-  promise.catch(() => {});
-  return promise;
 }
 
 /** Ends a stream that is no longer read; how it ends is of no interest any more. */
