@@ -97,7 +97,7 @@ const CustomTool = z.looseObject({
   type: z.string().nullish(),
   name: z.string(),
   description: z.string().nullish(),
-  input_schema: z.unknown(),
+  input_schema: z.unknown().optional(),
 });
 
 function toTools({ tools, tool_choice: choice }: Countable, sifting: Sifting): ToolDefinition[] {
@@ -180,7 +180,7 @@ function question(blocks: readonly Placed[], sifting: Sifting): Message[] {
   ];
 }
 
-const Source = z.looseObject({ type: z.string(), media_type: z.unknown(), data: z.unknown() });
+const Source = z.looseObject({ type: z.string(), media_type: z.unknown().optional(), data: z.unknown().optional() });
 const Named = z.string().nullish();
 
 /** A user's block, or one in a tool's result. */
@@ -218,7 +218,7 @@ function resultOf({ block, path }: Placed, sifting: Sifting): ToolResult {
   };
 }
 
-const Use = z.looseObject({ id: z.string().min(1).max(1_000), name: z.string(), input: z.unknown() });
+const Use = z.looseObject({ id: z.string().min(1).max(1_000), name: z.string(), input: z.unknown().optional() });
 
 function answerParts({ block, path }: Placed, { body, sifting }: Omit<Reading, 'path'>): Part[] {
   switch (block.type) {

@@ -63,7 +63,7 @@ function toLabels({ metadata, user }: Body): Record<string, string> {
 // Tools
 
 const FunctionTool = z.looseObject({
-  function: z.looseObject({ name: z.string(), description: z.string().nullish(), parameters: z.unknown() }),
+  function: z.looseObject({ name: z.string(), description: z.string().nullish(), parameters: z.unknown().optional() }),
 });
 
 function toTools({ tools, tool_choice: choice }: Body, sifting: Sifting): ToolDefinition[] {
@@ -122,7 +122,7 @@ function messageOf(given: Given, path: string, sifting: Sifting): Message {
   }
 }
 
-const Image = z.looseObject({ url: z.unknown() });
+const Image = z.looseObject({ url: z.unknown().optional() });
 
 type Kind = 'text' | 'refusal' | 'image_url';
 

@@ -1,0 +1,308 @@
+/** The table of fields is what happens: each line of it is asked for, in its place. */
+import type Anthropic from '@anthropic-ai/sdk';
+import type OpenAI from 'openai';
+import { describe, expect, test } from 'vitest';
+import { anthropic } from '../../../src/doors/gateway/anthropic/wire.ts';
+import type { FieldRule, FieldTable } from '../../../src/doors/gateway/fields.ts';
+import { ANTHROPIC, OPENAI } from '../../../src/doors/gateway/fields.ts';
+import { openai } from '../../../src/doors/gateway/openai/wire.ts';
+import type { GatewayRequest } from '../../../src/doors/gateway/wire.ts';
+import { toSeedError } from '../../../src/errors.ts';
+import { PIXEL } from '../../support/transcripts.ts';
+
+// Whatever the SDKs of the day can send has a line: a newer SDK does not compile before that is so.
+export const openAiFields: Record<keyof OpenAI.ChatCompletionCreateParams, FieldRule> = OPENAI.body;
+export const anthropicFields: Record<
+  keyof Anthropic.MessageCreateParams | Exclude<keyof Anthropic.Beta.MessageCreateParams, 'betas'>,
+  FieldRule
+> = ANTHROPIC.body;
+export const toolFields: Record<Exclude<keyof Anthropic.Tool, never>, FieldRule> = ANTHROPIC.tools;
+
+/** A request in which one object has one more field, in the place that a table is for. */
+type Asking = (field: Readonly<Record<string, unknown>>) => GatewayRequest;
+
+const IMAGE = { url: `data:image/png;base64,${PIXEL}` };
+
+function askOpenAi(body: object): GatewayRequest {
+  return openai.parse({ model: 'coder', messages: [{ role: 'user', content: 'x' }], ...body }, {});
+}
+
+function saying(message: object): GatewayRequest {
+  return askOpenAi({ messages: [{ role: 'user', content: 'x', ...message }] });
+}
+
+function calling(call: object, named: object): GatewayRequest {
+  const spoken = { id: 'a', type: 'function', function: { name: 'run', arguments: '{}', ...named }, ...call };
+  return askOpenAi({ messages: [{ role: 'assistant', content: null, tool_calls: [spoken] }] });
+}
+
+const IN_OPENAI: Readonly<Record<keyof typeof OPENAI, Asking>> = {
+  body: askOpenAi,
+  stream_options: (field) => askOpenAi({ stream_options: field }),
+  messages: saying,
+  'messages.content': (field) => saying({ content: [{ type: 'text', text: 'x', ...field }] }),
+  'messages.content.image_url': (field) =>
+    saying({ content: [{ type: 'image_url', image_url: { ...IMAGE, ...field } }] }),
+  'messages.tool_calls': (field) => calling(field, {}),
+  'messages.tool_calls.function': (field) => calling({}, field),
+  tools: (field) => askOpenAi({ tools: [{ type: 'function', function: { name: 'run' }, ...field }] }),
+  'tools.function': (field) => askOpenAi({ tools: [{ type: 'function', function: { name: 'run', ...field } }] }),
+};
+
+function askAnthropic(body: object, headers: object = {}): GatewayRequest {
+  const least = { model: 'coder', max_tokens: 9, messages: [{ role: 'user', content: 'x' }] };
+  return anthropic.parse({ ...least, ...body }, headers);
+}
+
+const TOOL = { name: 'run', input_schema: { type: 'object' } };
+
+const IN_ANTHROPIC: Readonly<Record<keyof typeof ANTHROPIC, Asking>> = {
+  headers: (field) => askAnthropic({}, field),
+  body: (field) => askAnthropic(field),
+  output_config: (field) => askAnthropic({ output_config: field }),
+  tool_choice: (field) => askAnthropic({ tool_choice: { type: 'auto', ...field } }),
+  metadata: (field) => askAnthropic({ metadata: field }),
+  messages: (field) => askAnthropic({ messages: [{ role: 'user', content: 'x', ...field }] }),
+  'messages.content': (field) =>
+    askAnthropic({ messages: [{ role: 'user', content: [{ type: 'text', text: 'x', ...field }] }] }),
+  tools: (field) => askAnthropic({ tools: [{ ...TOOL, ...field }] }),
+};
+
+interface Line {
+  readonly field: string;
+  readonly name: string;
+  readonly rule: FieldRule;
+  readonly ask: Asking;
+}
+
+function linesOf(tables: Readonly<Record<string, FieldTable>>, asking: Readonly<Record<string, Asking>>): Line[] {
+  return Object.entries(tables).flatMap(([place, table]) =>
+    Object.entries(table).map(([name, rule]) => ({
+      field: place === 'body' || place === 'headers' ? name : `${place}.${name}`,
+      name,
+      rule,
+      ask: asking[place]!,
+    })),
+  );
+}
+
+describe.each([
+  ['OpenAI', OPENAI, IN_OPENAI],
+  ['Anthropic', ANTHROPIC, IN_ANTHROPIC],
+] as const)('%s', (_api, tables, asking) => {
+  const lines = linesOf(tables, asking);
+  const listed = lines.filter(({ rule }) => rule.fate === 'listed');
+  const refused = lines.filter(({ rule }) => rule.fate === 'refused');
+
+  test('the bare request lists nothing', () => {
+    for (const ask of Object.values(asking)) expect(ask({}).notCarried).toEqual([]);
+  });
+
+  test.each(listed)('$field is listed', ({ field, name, ask }) => {
+    expect(ask({ [name]: 'x' }).notCarried).toEqual([field]);
+  });
+
+  test.each(refused)('$field is refused, and named', ({ name, rule, ask }) => {
+    let thrown: unknown = null;
+    try {
+      ask({ [name]: 'x' });
+    } catch (error) {
+      thrown = error;
+    }
+    const { code, message, data } = toSeedError(thrown);
+    expect(code).toBe('invalid_input');
+    expect(data['argument']).toMatch(new RegExp(`(^|\\.)${name}$`));
+    expect(message).toContain(rule.note);
+  });
+
+  test('null asks for nothing, nor do the values that the table names', () => {
+    for (const { name, rule, ask } of [...listed, ...refused]) {
+      for (const value of [null, ...(rule.idle ?? []).map((text) => JSON.parse(text) as unknown)]) {
+        expect(ask({ [name]: value }).notCarried).toEqual([]);
+      }
+    }
+  });
+
+  test('a field that no line names is listed in its place', () => {
+    for (const [place, ask] of Object.entries(asking)) {
+      // Of headers only those of the table ask for anything.
+      if (place === 'headers') continue;
+      const expected = place === 'metadata' ? 'metadata.brand_new' : `${place === 'body' ? '' : `${place}.`}brand_new`;
+      expect(ask({ brand_new: 1 }).notCarried).toEqual([expected]);
+    }
+  });
+});
+
+test('what is listed fits a header, whatever its name', () => {
+  const odd = Object.fromEntries(Array.from({ length: 60 }, (_, at) => [`ü,\r\nx: ${'y'.repeat(100)}${at}`, 1]));
+  const { notCarried } = askOpenAi({
+    ...odd,
+    ...Object.fromEntries(Array.from({ length: 60 }, (_, at) => [`f${at}`, 1])),
+  });
+  expect(notCarried.length).toBeLessThanOrEqual(33);
+  expect(notCarried.at(-1)).toBe('and-more');
+  for (const name of notCarried) expect(name).toMatch(/^[\w.?-]{1,64}$/);
+});
+
+describe('tools', () => {
+  test.each([
+    ['auto', { tool_choice: 'auto' }, 1],
+    ['none', { tool_choice: 'none' }, 0],
+  ])('OpenAI: the choice %s', (_choice, body, shown) => {
+    const tools = [{ type: 'function', function: { name: 'run' } }];
+    expect(askOpenAi({ tools, ...body }).request.tools).toHaveLength(shown);
+  });
+
+  test.each([
+    ['auto', { type: 'auto' }, 1],
+    ['none', { type: 'none' }, 0],
+  ])('Anthropic: the choice %s', (_choice, choice, shown) => {
+    expect(askAnthropic({ tools: [TOOL], tool_choice: choice }).request.tools).toHaveLength(shown);
+  });
+
+  const FORCED = [
+    () => askOpenAi({ tool_choice: 'required' }),
+    () => askOpenAi({ tool_choice: { type: 'function', function: { name: 'run' } } }),
+    () => askAnthropic({ tool_choice: { type: 'any' } }),
+    () => askAnthropic({ tool_choice: { type: 'tool', name: 'run' } }),
+  ];
+  test.each(FORCED)('no call is forced: %#', (ask) => {
+    expect(ask).toThrow(/tool_choice.*is refused/);
+  });
+
+  const WRONG: [string, RegExp, () => unknown][] = [
+    [
+      'of a provider’s own',
+      /tools\.0\.type is refused/,
+      () => askAnthropic({ tools: [{ ...TOOL, type: 'bash_20250124' }] }),
+    ],
+    [
+      'that are no functions',
+      /tools\.0\.type is refused/,
+      () => askOpenAi({ tools: [{ type: 'custom', custom: {} }] }),
+    ],
+    ['of one name', /tools\.1 has the name/, () => askAnthropic({ tools: [TOOL, TOOL] })],
+    ['with a long name', /tools\.0\.name must be/, () => askAnthropic({ tools: [{ ...TOOL, name: 'x'.repeat(65) }] })],
+    ['without a schema', /input_schema must be/, () => askAnthropic({ tools: [{ ...TOOL, input_schema: 'x' }] })],
+  ];
+  test.each(WRONG)('%s are refused', (_what, message, ask) => {
+    expect(ask).toThrow(message);
+  });
+
+  test('descriptions may be as long as agents write them', () => {
+    const description = 'x'.repeat(20_000);
+    expect(askAnthropic({ tools: [{ ...TOOL, description }] }).request.tools[0]?.description).toBe(description);
+  });
+});
+
+describe('content', () => {
+  const WRONG: [string, RegExp, () => unknown][] = [
+    [
+      'an image elsewhere (OpenAI)',
+      /messages\.0\.content\.0\.image_url\.url is an address/,
+      () => saying({ content: [{ type: 'image_url', image_url: { url: 'https://example.com/x.png' } }] }),
+    ],
+    [
+      'an image elsewhere (Anthropic)',
+      /messages\.0\.content\.0\.source is an address/,
+      () =>
+        askAnthropic({
+          messages: [
+            { role: 'user', content: [{ type: 'image', source: { type: 'url', url: 'https://example.com' } }] },
+          ],
+        }),
+    ],
+    [
+      'an image of another type',
+      /must be a PNG/,
+      () => saying({ content: [{ type: 'image_url', image_url: { url: 'data:image/tiff;base64,AAAA' } }] }),
+    ],
+    [
+      'an image that is no base64',
+      /is not an image in base64/,
+      () => saying({ content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,???' } }] }),
+    ],
+    [
+      'a PDF',
+      /messages\.0\.content\.0\.source cannot be carried/,
+      () =>
+        askAnthropic({
+          messages: [{ role: 'user', content: [{ type: 'document', source: { type: 'base64', data: 'AAAA' } }] }],
+        }),
+    ],
+    ['audio', /messages\.0\.content\.0\.type cannot be carried/, () => saying({ content: [{ type: 'input_audio' }] })],
+    ['another role', /messages\.0\.role must be/, () => saying({ role: 'function' })],
+    ['no content', /messages\.0\.content is missing/, () => saying({ content: null })],
+    [
+      'a begun answer',
+      /messages\.1 is an answer that is begun/,
+      () =>
+        askAnthropic({
+          messages: [
+            { role: 'user', content: 'x' },
+            { role: 'assistant', content: '{' },
+          ],
+        }),
+    ],
+    ['arguments that are no object', /arguments must be the JSON text/, () => calling({}, { arguments: '[1' })],
+    ['half a character', /half a character/, () => saying({ content: 'x\ud83d' })],
+  ];
+  test.each(WRONG)('%s is refused', (_what, message, ask) => {
+    expect(ask).toThrow(message);
+  });
+
+  test('more than a message may have is too large, and says which', () => {
+    const content = 'é'.repeat(2_200_000);
+    for (const ask of [() => saying({ content }), () => askAnthropic({ messages: [{ role: 'user', content }] })]) {
+      expect(ask).toThrow(expect.objectContaining({ code: 'too_large', data: { argument: 'messages.0' } }) as Error);
+    }
+    expect(saying({ content: 'x'.repeat(4_000_000) }).request.messages).toHaveLength(1);
+  });
+
+  test('ids of calls that others gave are ours by rule, and results find them', () => {
+    const foreign = `chatcmpl-tool:${'0'.repeat(60)}`;
+    const call = { id: foreign, type: 'function', function: { name: 'run', arguments: '' } };
+    const ask = (): GatewayRequest =>
+      askOpenAi({
+        messages: [
+          { role: 'user', content: 'x' },
+          { role: 'assistant', content: null, tool_calls: [call, { ...call, id: 'toolu_01' }] },
+          { role: 'tool', tool_call_id: foreign, content: 'a' },
+          { role: 'tool', tool_call_id: 'toolu_01', content: 'b' },
+        ],
+      });
+    const [, said, first, second] = ask().request.messages;
+    const ids = said!.parts.map((part) => (part.type === 'tool_call' ? part.id : ''));
+    expect(ids[0]).toMatch(/^[A-Za-z0-9_-]{1,40}$/);
+    expect(ids[1]).toBe('toolu_01');
+    expect(first!.parts[0]).toMatchObject({ call: ids[0] });
+    expect(second!.parts[0]).toMatchObject({ call: ids[1] });
+    expect(ask().request).toEqual(ask().request);
+  });
+});
+
+describe('labels', () => {
+  test('a long value is told by its hash, and the same one is the same label', () => {
+    const { labels } = askAnthropic({ metadata: { user_id: 'x'.repeat(129) } });
+    expect(labels['user_id']).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(askAnthropic({ metadata: { user_id: 'x'.repeat(129) } }).labels).toEqual(labels);
+    expect(askAnthropic({ metadata: { user_id: 'x'.repeat(130) } }).labels).not.toEqual(labels);
+    expect(askAnthropic({ metadata: { user_id: 'x'.repeat(128) } }).labels).toEqual({ user_id: 'x'.repeat(128) });
+  });
+
+  const WRONG: [string, string, object][] = [
+    ['no name of a label', 'metadata.a b', { metadata: { 'a b': 'x' } }],
+    ['no text', 'metadata.a', { metadata: { a: 1 } }],
+    [
+      'too many',
+      'metadata.k8',
+      { metadata: Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`k${at}`, 'x'])) },
+    ],
+    ['two values of one name', 'user', { metadata: { user: 'a' }, user: 'b' }],
+  ];
+  test.each(WRONG)('%s is refused: no ceiling is missed', (_what, argument, body) => {
+    expect(() => askOpenAi(body)).toThrow(
+      expect.objectContaining({ code: 'invalid_input', data: { argument } }) as Error,
+    );
+  });
+});
