@@ -83,6 +83,11 @@ export class Loop {
     return this.#beatAt;
   }
 
+  /** Whether a round is under way, or about to be. */
+  get isTurning(): boolean {
+    return this.#isRound || this.#isWoken;
+  }
+
   get rounds(): number {
     return this.#rounds;
   }

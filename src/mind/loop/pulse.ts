@@ -80,10 +80,10 @@ export class Pulse {
   }
 
   state(): PulseState {
-    const { beatAt, restMs, rounds, last } = this.#loop;
+    const { beatAt, restMs, rounds, last, isTurning } = this.#loop;
     const silentMs = this.#parts.timers.now() - beatAt;
     const running = this.#runs.running();
-    const state = silentMs > SILENCE_MS_MAX ? 'silent' : running.length > 0 ? 'working' : 'resting';
+    const state = silentMs > SILENCE_MS_MAX ? 'silent' : running.length > 0 || isTurning ? 'working' : 'resting';
     return {
       state: this.#isOn ? state : 'off',
       silentMs,
