@@ -6,6 +6,7 @@ import { SeedError } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import type { Grant } from '../identity/grants.ts';
 import { findGrant, findGrantsNamed, isInForce } from '../identity/grants.ts';
+import { isServiceName } from '../identity/names.ts';
 import { newId } from '../sources.ts';
 import type { ReadHandle } from '../store/store.ts';
 import type { Substrate } from '../substrate.ts';
@@ -304,6 +305,8 @@ function goneOf(
   if (holder === null) return null;
   // Whose grant is gone cannot come back to it.
   if (grant === null || !isInForce(grant, now)) return 0;
+  // What the seed's own organs began they go on with themselves; no door knows them.
+  if (isServiceName(grant.name)) return 'not ours';
   if (grant.door === 'agent') return goneSince(grant.id);
   return origin === GATEWAY && grant.scopes.includes('handoff.offer') ? null : 'not ours';
 }

@@ -6,7 +6,7 @@ import type { Actor } from '../../../substrate/actor.ts';
 import type { Grant } from '../../../substrate/identity/grants.ts';
 import { findGrant, isInForce } from '../../../substrate/identity/grants.ts';
 import type { Scope } from '../../../substrate/identity/scopes.ts';
-import { serviceName } from '../../../substrate/identity/service.ts';
+import { isServiceName } from '../../../substrate/identity/names.ts';
 import type { ReadHandle } from '../../../substrate/substrate.ts';
 import { OWNER_ID } from '../../../substrate/tasks/machine.ts';
 import type { TaskRow } from '../../../substrate/tasks/model.ts';
@@ -35,12 +35,6 @@ export interface Authority {
 }
 
 const OWNERS: Authority = { kind: 'owner', grant: null, scopes: null };
-const SERVICE_NAMES = serviceName('');
-
-/** Whether a grant is one of the seed's own organs'. */
-export function isService({ name }: Pick<Grant, 'name'>): boolean {
-  return name.startsWith(SERVICE_NAMES);
-}
 
 /** Who stands behind a task now; null where they are gone: nobody answers for it then. */
 export async function authorityOf(
@@ -51,7 +45,7 @@ export async function authorityOf(
   if (adder === OWNER_ID) return OWNERS;
   const grant = await findGrant(db, adder);
   // An organ that added it for somebody else has no say of its own.
-  if (grant !== null && !isService(grant)) return of(grant, now);
+  if (grant !== null && !isServiceName(grant.name)) return of(grant, now);
   if (principal === OWNER_ID) return OWNERS;
   const behind = await findGrant(db, principal);
   return behind === null ? null : of(behind, now);

@@ -9,6 +9,7 @@ import * as z from 'zod';
 import { SeedError, toSeedError } from '../../../errors.ts';
 import type { Actor } from '../../../substrate/actor.ts';
 import { findGrantsNamed } from '../../../substrate/identity/grants.ts';
+import { isServiceName } from '../../../substrate/identity/names.ts';
 import { holds } from '../../../substrate/identity/scopes.ts';
 import { startTool } from '../../../substrate/mind/worker-acts.ts';
 import type { ToolState } from '../../../substrate/sessions/model.ts';
@@ -16,7 +17,6 @@ import type { ReadHandle, Substrate } from '../../../substrate/substrate.ts';
 import type { ToolCall, ToolDefinition, ToolResult } from '../../../substrate/transcript.ts';
 import type { Act } from '../../organ.ts';
 import type { Authority } from './authority.ts';
-import { isService } from './authority.ts';
 
 /** A tool of the seed, as the worker needs to know it. */
 export interface ToolFace {
@@ -248,7 +248,7 @@ async function firstBarred(db: ReadHandle, names: readonly string[], authority: 
     const [grant] = await findGrantsNamed(db, name);
     if (grant !== undefined && grant.id === authority.grant) continue;
     // Another organ would take it for work, and the worker could keep itself busy.
-    if (grant?.kind !== 'agent' || isService(grant) || authority.kind === 'helper') return name;
+    if (grant?.kind !== 'agent' || isServiceName(grant.name) || authority.kind === 'helper') return name;
   }
   return null;
 }
