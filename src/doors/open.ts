@@ -21,7 +21,7 @@ import { lazily } from './lazy.ts';
 import type { Door } from './owner.ts';
 import { openOwnerDoor } from './owner.ts';
 import { RefusalReceipts } from './refusal-receipts.ts';
-import { INBOX_URI, sessionUri } from './resources.ts';
+import { INBOX_URI, PULSE_URI, sessionUri } from './resources.ts';
 
 /** Changes of one resource are told at most this often. */
 const NOTIFY_MS = 250;
@@ -134,10 +134,12 @@ function tellChanges(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor
   });
   const stopArrivals = tellArrivals(substrate, doors);
   const stopSessions = tellSessions(substrate, doors);
+  const stopPulse = tellPulse(substrate, doors);
   return () => {
     unsubscribe();
     stopArrivals();
     stopSessions();
+    stopPulse();
     if (timer !== null) clearTimeout(timer);
   };
 }
@@ -180,4 +182,11 @@ function tellSessions(substrate: Substrate, doors: readonly (AgentDoor | HttpDoo
     unsubscribe();
     if (timer !== null) clearTimeout(timer);
   };
+}
+
+/** What coherence finds together, in one look at all subsystems, it tells together. */
+function tellPulse(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor)[]): () => void {
+  return substrate.pulse.onChange(() => {
+    for (const door of doors) door.notify(PULSE_URI);
+  });
 }

@@ -12,6 +12,9 @@ import { busPeers } from './bus-peers.ts';
 import { busReceive } from './bus-receive.ts';
 import { busRetry } from './bus-retry.ts';
 import { busSend } from './bus-send.ts';
+import { coherenceLabel } from './coherence-label.ts';
+import { coherenceRead } from './coherence-read.ts';
+import { coherenceDemote, coherencePromote } from './coherence-stage.ts';
 import { configSet } from './config-set.ts';
 import { credentialList } from './credential-list.ts';
 import { credentialRemove } from './credential-remove.ts';
@@ -55,6 +58,9 @@ import { policyExplain } from './policy-explain.ts';
 import { policyHistory } from './policy-history.ts';
 import { policyRollback } from './policy-rollback.ts';
 import { policyShow } from './policy-show.ts';
+import { probeAdd } from './probe-add.ts';
+import { probeList } from './probe-list.ts';
+import { probeRemove } from './probe-remove.ts';
 import { receiptCheckpoint } from './receipt-checkpoint.ts';
 import { receiptErase } from './receipt-erase.ts';
 import { receiptExport } from './receipt-export.ts';
@@ -74,6 +80,10 @@ import { routeEnqueue } from './route-enqueue.ts';
 import { routeTrace } from './route-trace.ts';
 import { routeDrain } from './route-drain.ts';
 import { routeUsage } from './route-usage.ts';
+import { scheduleAdd } from './schedule-add.ts';
+import { scheduleList } from './schedule-list.ts';
+import { scheduleNext } from './schedule-next.ts';
+import { scheduleRemove } from './schedule-remove.ts';
 import { seedDoctor } from './seed-doctor.ts';
 import { seedHalt, seedResume } from './seed-halt.ts';
 import { seedStart } from './seed-start.ts';
@@ -111,6 +121,7 @@ export const TOOLS: readonly Tool[] = [
   busAck,
   taskList,
   taskUpdate,
+  coherenceRead,
   memorySearch,
   memoryWrite,
   memoryForget,
@@ -183,6 +194,9 @@ export const TOOLS: readonly Tool[] = [
   gatewayMap,
   gatewayUnmap,
   gatewayList,
+  coherenceLabel,
+  coherencePromote,
+  coherenceDemote,
   credentialSet,
   credentialList,
   credentialRemove,
@@ -194,6 +208,13 @@ export const TOOLS: readonly Tool[] = [
   notifierList,
   notifierRemove,
   notifierTest,
+  scheduleList,
+  scheduleNext,
+  scheduleAdd,
+  scheduleRemove,
+  probeList,
+  probeAdd,
+  probeRemove,
   seedToday,
   seedWatch,
   seedTodo,

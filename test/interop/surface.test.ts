@@ -119,6 +119,7 @@ const HAPPY: Readonly<Record<string, (before: Readonly<Record<string, Record<str
   bus_history: () => ({}),
   bus_peers: () => ({}),
   task_update: () => ({ do: 'add', title: 'try every tool', acceptance: ['each was tried'], priority: 1 }),
+  coherence_read: () => ({ history: true }),
   task_list: ({ task_update: added }) => ({ id: added?.['id'] }),
   memory_write: () => ({ space: 'shared', text: 'every tool was tried' }),
   memory_search: () => ({ query: 'which tool was tried?', neighbours: 1 }),

@@ -79,7 +79,7 @@ export async function getAlarm(db: ReadHandle, n: number): Promise<Alarm> {
   const row = await db.get<AlarmRow>(`SELECT ${COLUMNS} FROM substrate_alarms WHERE n = ?`, n);
   if (row !== undefined) return fromRow(row);
   throw new SeedError('not_found', `There is no alarm a${n}.`, {
-    hint: '`seed coherence --alarms` shows them.',
+    hint: '`seed coherence --history` shows them.',
     data: { argument: 'alarm' },
   });
 }

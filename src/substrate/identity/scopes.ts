@@ -18,6 +18,7 @@ export const SCOPES = {
   'route.enqueue': 'leave work for the tier-1 models of the drain',
   'bus.send': 'send messages: the owner and local agents to everyone, a helper to whom bus.send:NAME names',
   'bus.receive': 'receive the messages of its own inbox',
+  'coherence.read': 'see how the work of each subsystem goes',
   'task.read': 'see the tasks of all subsystems',
   'task.write': 'add tasks, claim them, and say what became of them',
   'task.verify': 'with task.write: say whether a task that somebody else did is done',
@@ -99,6 +100,7 @@ const AGENT: readonly Scope[] = [
   'route.usage',
   'bus.send',
   'bus.receive',
+  'coherence.read',
   'task.read',
   'task.write',
   'task.verify',
@@ -115,7 +117,7 @@ const AGENT: readonly Scope[] = [
 export const PROFILES: Readonly<Record<'agent' | 'helper' | 'observer', readonly Scope[]>> = {
   agent: AGENT,
   helper: ['seed.status', 'receipt.note', 'bus.send', 'bus.send:owner', 'bus.receive'],
-  observer: ['seed.status', 'receipt.read'],
+  observer: ['seed.status', 'receipt.read', 'coherence.read'],
 };
 
 /** @throws SeedError `forbidden` unless every wanted scope is held */
