@@ -105,6 +105,8 @@ export const ERROR_CODES = {
     meaning: 'The log is older than the newest checkpoint kept outside it.',
   },
   log_forked: { kind: 'failed', status: 503, meaning: 'The log contradicts a checkpoint kept outside it.' },
+  // work outside the seed
+  probe_failed: { kind: 'failed', status: 409, meaning: 'What a probe is to look at is gone, or cannot be read.' },
   // everything else
   interrupted: { kind: 'failed', status: 499, meaning: 'Stopped before it was done.' },
   internal: { kind: 'failed', status: 500, meaning: 'A defect of the seed.' },
