@@ -79,26 +79,37 @@ class GuardedHandle implements WriteHandle {
 
   async get<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R | undefined> {
     assertReading(sql);
-    return this.guard.use(() => this.#tx.get<R>(sql, ...params));
+    this.guard.began();
+    try {
+      return await this.#tx.get<R>(sql, ...params);
+    } finally {
+      this.guard.ended();
+    }
   }
 
   async all<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R[]> {
     assertReading(sql);
-    return this.guard.use(() => this.#tx.all<R>(sql, ...params));
-  }
-
-  async run(sql: string, ...params: readonly Value[]): Promise<number> {
-    assertWritable(sql, this.#writer);
-    return this.guard.use(() => this.#runInSavepoint(sql, params));
+    this.guard.began();
+    try {
+      return await this.#tx.all<R>(sql, ...params);
+    } finally {
+      this.guard.ended();
+    }
   }
 
   /** The savepoint is set by the first write: what only reads, or leaves its receipt alone, needs none. */
-  async #runInSavepoint(sql: string, params: readonly Value[]): Promise<number> {
-    if (this.#inSavepoint) return this.#tx.run(sql, ...params);
-    this.#inSavepoint = true;
-    // One after the other, and both at once: whoever does not wait has its statement all the same.
-    const [, changes] = await Promise.all([this.#tx.savepoint(), this.#tx.run(sql, ...params)]);
-    return changes;
+  async run(sql: string, ...params: readonly Value[]): Promise<number> {
+    assertWritable(sql, this.#writer);
+    this.guard.began();
+    try {
+      if (this.#inSavepoint) return await this.#tx.run(sql, ...params);
+      this.#inSavepoint = true;
+      // One after the other, and both at once: whoever does not wait has its statement all the same.
+      const [, changes] = await Promise.all([this.#tx.savepoint(), this.#tx.run(sql, ...params)]);
+      return changes;
+    } finally {
+      this.guard.ended();
+    }
   }
 
   /** Keeps what was done with this handle. */

@@ -82,6 +82,27 @@ describe.each(DRIVERS)('store on %s: transactions', (driver) => {
     expect(await texts(open.store)).toEqual(['first', 'third']);
   });
 
+  it('undoes the first savepoint as well, with nothing before it, and keeps what follows', async () => {
+    using dir = scratch();
+    await using open = await openStore(driver, dir.at('seed.db'));
+    await open.store.transaction(async (tx) => {
+      await tx.savepoint();
+      await add(tx, 'undone');
+      await tx.rollback();
+      await tx.savepoint();
+      await add(tx, 'undone too');
+      await tx.rollback();
+      await tx.savepoint();
+      await add(tx, 'kept');
+      await tx.release();
+      await tx.savepoint();
+      await add(tx, 'undone at last');
+      await tx.rollback();
+      await add(tx, 'and kept');
+    });
+    expect(await texts(open.store)).toEqual(['kept', 'and kept']);
+  });
+
   it('runs transactions one after the other, in order', async () => {
     using dir = scratch();
     await using open = await openStore(driver, dir.at('seed.db'));
@@ -171,6 +192,26 @@ describe.each(DRIVERS)('store on %s: transactions', (driver) => {
     expect(await texts(open.store)).toEqual(['old']);
     await open.store.transaction((tx) => add(tx, 'on it goes'));
     expect(await texts(open.store)).toEqual(['old', 'on it goes']);
+  });
+});
+
+describe.each(DRIVERS)('store on %s: a transaction that a statement of its first operation ended', (driver) => {
+  it.each(['release', 'rollback'] as const)('is lost, and %s says so', async (end) => {
+    using dir = scratch();
+    await using open = await openStore(driver, dir.at('seed.db'));
+    await open.store.transaction((tx) => tx.run("INSERT INTO t (id, text) VALUES (1, 'old')"));
+    const seen: string[] = [];
+    const lost = open.store.transaction(async (tx) => {
+      await tx.savepoint();
+      await add(tx, 'before');
+      await tx.run("INSERT OR ROLLBACK INTO t (id, text) VALUES (1, 'twice')").catch(() => {});
+      await tx[end]().catch((error: Error) => seen.push(error.name));
+      // Without the guard this would commit by itself.
+      await add(tx, 'after').catch((error: Error) => seen.push(error.name));
+    });
+    expect(await codeOf(lost)).toBe('commit_unknown');
+    expect(seen).toEqual(['TransactionLost', 'TransactionLost']);
+    expect(await texts(open.store)).toEqual(['old']);
   });
 });
 

@@ -26,6 +26,8 @@ export interface Connection {
   prepare(sql: string): Statement;
   /** The single value of a pragma or one-column query. */
   scalar(sql: string): Value;
+  /** Whether a transaction is open; an error may have ended it without saying so. */
+  inTransaction(): boolean;
   close(): void;
 }
 
@@ -93,6 +95,7 @@ export function openConnection(
       const row = native.prepare(sql).get() as Row | undefined;
       return row === undefined ? null : (Object.values(row)[0] ?? null);
     },
+    inTransaction: () => ('inTransaction' in native ? native.inTransaction : native.isTransaction),
     close: () => {
       native.close();
     },

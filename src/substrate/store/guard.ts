@@ -13,19 +13,18 @@ export class HandleGuard {
   #outstanding = 0;
   #statements = 0;
 
-  /** Runs one statement under the guard. */
-  async use<T>(statement: () => T | Promise<T>): Promise<T> {
+  /** A statement begins. To be followed by {@link ended}, whatever becomes of it. */
+  began(): void {
     if (!this.#open) throw handleClosed();
     this.#outstanding++;
     this.#statements++;
-    try {
-      return await statement();
-    } finally {
-      this.#outstanding--;
-    }
   }
 
-  /** As {@link use}, for drivers whose statements return at once. */
+  ended(): void {
+    this.#outstanding--;
+  }
+
+  /** Both around a statement that returns at once. */
   useSync<T>(statement: () => T): T {
     if (!this.#open) throw handleClosed();
     this.#statements++;
@@ -54,28 +53,35 @@ export class HandleGuard {
    *   `foreign_wait` when a whole turn of the event loop passes in which `fn` is
    *   unsettled and no statement of it is outstanding.
    */
-  async run<T>(fn: () => Promise<T>): Promise<T> {
-    let settled = false;
-    const work = this.#settle(fn);
-    const watch = new Promise<never>((_resolve, reject) => {
+  run<T>(fn: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
       let seen = -1;
+      let turn: NodeJS.Immediate | null = null;
+      const close = (): void => {
+        this.#open = false;
+        if (turn !== null) clearImmediate(turn);
+      };
       const look = (): void => {
-        if (settled) return;
         if (this.#outstanding === 0 && seen === this.#statements) {
+          close();
           reject(foreignWait());
           return;
         }
         seen = this.#outstanding === 0 ? this.#statements : -1;
-        setImmediate(look);
+        turn = setImmediate(look);
       };
-      setImmediate(look);
+      turn = setImmediate(look);
+      this.#settle(fn).then(
+        (value) => {
+          close();
+          resolve(value);
+        },
+        (error: unknown) => {
+          close();
+          reject(error);
+        },
+      );
     });
-    try {
-      return await Promise.race([work, watch]);
-    } finally {
-      settled = true;
-      this.#open = false;
-    }
   }
 }
 

@@ -7,11 +7,18 @@ import type { Row, Transaction, Value } from './store.ts';
 export class SqliteHandle implements Transaction {
   readonly #db: Connection;
   readonly #guard: HandleGuard;
+  readonly #startOver: () => Promise<void>;
   #lost: { readonly error: unknown } | null = null;
+  /** Whether anything may have been written in this transaction. */
+  #wrote = false;
+  /** Whether the newest savepoint is the transaction's own beginning. */
+  #fromBeginning = false;
 
-  constructor(db: Connection, guard: HandleGuard) {
+  /** @param startOver rolls the whole transaction back and begins it again */
+  constructor(db: Connection, guard: HandleGuard, startOver: () => Promise<void> = readsOnly) {
     this.#db = db;
     this.#guard = guard;
+    this.#startOver = startOver;
   }
 
   async get<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R | undefined> {
@@ -23,6 +30,7 @@ export class SqliteHandle implements Transaction {
   }
 
   async run(sql: string, ...params: readonly Value[]): Promise<number> {
+    this.#wrote = true;
     return this.#use(() => Number(this.#db.prepare(sql).run(...params).changes));
   }
 
@@ -54,18 +62,49 @@ export class SqliteHandle implements Transaction {
     }
   }
 
+  /**
+   * Where nothing was written yet the transaction's beginning is as good: a savepoint makes SQLite copy each
+   * page that is changed after it, and most transactions have one operation alone.
+   */
   async savepoint(): Promise<void> {
-    this.#control('SAVEPOINT operation');
+    this.#fromBeginning = !this.#wrote;
+    if (!this.#fromBeginning) this.#control('SAVEPOINT operation');
   }
 
   async rollback(): Promise<void> {
+    if (this.#fromBeginning) {
+      await this.#beginAgain();
+      return;
+    }
     this.#control('ROLLBACK TO operation');
     this.#control('RELEASE operation');
   }
 
-  async release(): Promise<void> {
-    this.#control('RELEASE operation');
+  async #beginAgain(): Promise<void> {
+    this.assertAlive();
+    try {
+      await this.#startOver();
+      this.#wrote = false;
+    } catch (error) {
+      this.#lost ??= { error: new TransactionLost(error) };
+      throw this.#lost.error;
+    }
   }
+
+  async release(): Promise<void> {
+    if (!this.#fromBeginning) {
+      this.#control('RELEASE operation');
+      return;
+    }
+    this.assertAlive();
+    if (this.#db.inTransaction()) return;
+    this.#lost = { error: new TransactionLost(null) };
+    throw this.#lost.error;
+  }
+}
+
+function readsOnly(): Promise<void> {
+  throw new TypeError('A view that only reads has nothing to roll back.');
 }
 
 /** The transaction ended before its time, with a statement that should only have failed. */

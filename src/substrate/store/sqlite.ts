@@ -192,7 +192,7 @@ class SqliteStore implements Store {
     await this.#begin();
     fault('store.begun');
     const guard = new HandleGuard();
-    const handle = new SqliteHandle(this.#writer, guard);
+    const handle = new SqliteHandle(this.#writer, guard, () => this.#startOver());
     let value: T;
     try {
       value = await guard.scope(() => fn(handle));
@@ -230,6 +230,12 @@ class SqliteStore implements Store {
       }
       await delay(pause);
     }
+  }
+
+  /** Another process may have the write lock in between, and is waited for as at any beginning. */
+  async #startOver(): Promise<void> {
+    this.#writer.prepare('ROLLBACK').run();
+    await this.#begin();
   }
 
   #rollback(): void {
