@@ -8,7 +8,7 @@ import type { Admitted } from '../membrane/membrane.ts';
 import * as limits from './limits.ts';
 import type { McpServing, McpSession } from './mcp.ts';
 import type { Era } from './plain-call.ts';
-import { Envelopes, headersAgree, toPlainCall } from './plain-call.ts';
+import { headersAgree } from './plain-call.ts';
 
 /** A request that the door has let in, with its body. */
 export interface Incoming {
@@ -60,7 +60,6 @@ export function createHttpMcp(serving: McpServing): HttpMcp {
 /** Plain calls, each answered straight into its response. */
 class PlainCalls {
   readonly #serving: McpServing;
-  readonly #envelopes = new Envelopes();
   readonly #underWay = new Set<AbortController>();
 
   constructor(serving: McpServing) {
@@ -69,15 +68,13 @@ class PlainCalls {
 
   /** Null where a request is none. */
   serve({ request, response, admitted, body }: Incoming): Promise<void> | null {
-    const call = toPlainCall(body, this.#envelopes);
+    const call = this.#serving.plain(body);
     if (call === null || !headersAgree(request.headers, call)) return null;
     const controller = new AbortController();
-    const answered = this.#serving.answer(sessionOf(admitted, call.era), call, controller.signal);
-    if (answered === null) return null;
     this.#underWay.add(controller);
     const hungUp = (): void => controller.abort();
     response.once('close', hungUp);
-    return answered.then((text) => {
+    return this.#serving.answer(sessionOf(admitted, call.era), call, controller.signal).then((text) => {
       this.#underWay.delete(controller);
       response.off('close', hungUp);
       if (response.destroyed) return;

@@ -9,8 +9,7 @@ import type { Grant } from '../substrate/identity/grants.ts';
 import * as limits from './limits.ts';
 import type { McpServing, McpSession } from './mcp.ts';
 import { LineTransport } from './mcp-lines.ts';
-import type { Era, PlainCall } from './plain-call.ts';
-import { Envelopes, toPlainCall } from './plain-call.ts';
+import type { Era } from './plain-call.ts';
 import { mayRead } from './resources.ts';
 
 export interface SocketMcpOptions {
@@ -43,20 +42,16 @@ export function serveConnection(
     membrane.noteUse(grant);
     return admitted;
   };
-  const plain = new PlainLine();
   const onCall = (call: Promise<unknown>): void => {
     calls.add(call);
     void call.finally(() => calls.delete(call));
   };
   const session: McpSession = { surface, canNotify: true, greeting, admit, subscriptions, onCall };
   socket.on('data', () => cutUnread(socket));
+  const plain = new PlainLine(serving, session);
   const transport = new LineTransport(socket, {
     bytesMax: limits.SOCKET_MESSAGE_BYTES_MAX,
-    take: (message) =>
-      plain.take(message, {
-        answer: (call, signal) => serving.answer(session, call, signal),
-        write: (text) => transport.write(text),
-      }),
+    take: (message) => plain.take(message, transport),
   });
   const handle = serveStdio(
     ({ era }) => {
@@ -85,38 +80,37 @@ export function serveConnection(
   });
 }
 
-interface Answering {
-  readonly answer: (call: PlainCall, signal: AbortSignal) => Promise<string> | null;
-  readonly write: (text: string) => void;
-}
-
 /**
  * The plain calls of one connection. It takes none before the SDK has served a call, since until then
  * a client may still change its mind about the era it speaks.
  */
 class PlainLine {
+  readonly #serving: McpServing;
+  readonly #session: McpSession;
   #era: Era | null = null;
-  readonly #envelopes = new Envelopes();
-  readonly #underWay = new Map<string | number, AbortController>();
+  readonly #underWay = new Map<unknown, AbortController>();
+
+  constructor(serving: McpServing, session: McpSession) {
+    this.#serving = serving;
+    this.#session = session;
+  }
 
   open(era: Era): void {
     this.#era = era;
   }
 
   /** Whether a message is a plain call, which will be answered, or takes one back. */
-  take(message: unknown, { answer, write }: Answering): boolean {
+  take(message: unknown, to: LineTransport): boolean {
     if (this.#era === null) return false;
-    const call = toPlainCall(message, this.#envelopes);
+    const call = this.#serving.plain(message);
     if (call === null) return this.#cancel(message);
     if (call.era !== this.#era || this.#underWay.has(call.id)) return false;
     const controller = new AbortController();
-    const answered = answer(call, controller.signal);
-    if (answered === null) return false;
     this.#underWay.set(call.id, controller);
-    void answered.then((text) => {
+    void this.#serving.answer(this.#session, call, controller.signal).then((text) => {
       this.#underWay.delete(call.id);
       // Nobody waits for the answer to what was taken back (MCP, "Cancellation").
-      if (!controller.signal.aborted) write(text);
+      if (!controller.signal.aborted) to.write(text);
     });
     return true;
   }
@@ -124,8 +118,7 @@ class PlainLine {
   #cancel(message: unknown): boolean {
     const { method, params } = (message ?? {}) as { method?: unknown; params?: { requestId?: unknown } | null };
     if (method !== 'notifications/cancelled') return false;
-    const id = params?.requestId as string | number;
-    const controller = this.#underWay.get(id);
+    const controller = this.#underWay.get(params?.requestId);
     controller?.abort();
     return controller !== undefined;
   }

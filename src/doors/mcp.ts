@@ -12,6 +12,7 @@ import type { ToolView } from '../tools/surface.ts';
 import { isShownTo, viewTool } from '../tools/surface.ts';
 import type { Call } from './call.ts';
 import type { PlainCall } from './plain-call.ts';
+import { Envelopes, toPlainCall } from './plain-call.ts';
 import { mayRead, resolveResource, RESOURCES, TEMPLATES } from './resources.ts';
 
 /** One client, as its door knows it. */
@@ -43,8 +44,10 @@ export interface McpOptions {
 export interface McpServing {
   /** The SDK's server for one session. */
   readonly build: (session: McpSession) => Server;
-  /** The answer to a plain call, as the text of its message; null where there is no such tool, which the SDK says. */
-  readonly answer: (session: McpSession, call: PlainCall, signal: AbortSignal) => Promise<string> | null;
+  /** The plain call of a tool that a parsed message is; null for all else, which is for the SDK's server. */
+  readonly plain: (message: unknown) => PlainCall | null;
+  /** The answer to a plain call, as the text of its message. */
+  readonly answer: (session: McpSession, call: PlainCall, signal: AbortSignal) => Promise<string>;
 }
 
 const INSTRUCTIONS =
@@ -76,6 +79,7 @@ export function createServing(options: McpOptions): McpServing {
   const clientTools = options.tools.filter(({ surface }) => surface !== 'owner');
   const views = new Map(clientTools.map((tool) => [tool.name, viewTool(tool)]));
   const byName = new Map(clientTools.map((tool) => [tool.name, tool]));
+  const envelopes = new Envelopes();
   const info = { name: 'sovereign-seed', title: 'sovereign-seed', version: options.version };
 
   const build = (session: McpSession): Server => {
@@ -107,17 +111,26 @@ export function createServing(options: McpOptions): McpServing {
     return server;
   };
 
-  const answer: McpServing['answer'] = (session, { id, name, input, era }, signal) => {
-    const tool = byName.get(name);
-    if (tool === undefined) return null;
-    const result = callTool(options, session, { tool, name, input }, { signal, onProgress: undefined });
-    session.onCall?.(result);
-    return result.then((plain) =>
-      JSON.stringify({ result: era === 'modern' ? asComplete(plain, info) : plain, jsonrpc: '2.0', id }),
-    );
+  const plain: McpServing['plain'] = (message) => {
+    const call = toPlainCall(message, envelopes);
+    return call !== null && byName.has(call.name) ? call : null;
   };
 
-  return { build, answer };
+  const answer: McpServing['answer'] = (session, { id, name, input, era }, signal) => {
+    const call = { tool: byName.get(name), name, input };
+    const result = callTool(options, session, call, { signal, onProgress: undefined });
+    session.onCall?.(result);
+    const toText = (given: CallToolResult): string =>
+      JSON.stringify({ result: era === 'modern' ? asComplete(given, info) : given, jsonrpc: '2.0', id });
+    return result.then(toText).catch((thrown: unknown) => {
+      // An answer that cannot be written down is a defect of its tool, and no reason to say nothing.
+      const error = toSeedError(thrown);
+      options.onDefect(error);
+      return toText(errorResult(error));
+    });
+  };
+
+  return { build, plain, answer };
 }
 
 /** What revision 2026-07-28 has in every result besides (MCP, "Result"). */

@@ -197,6 +197,7 @@ interface Line {
   readonly socket: Socket;
   /** How many calls were answered as plain ones. */
   readonly plain: () => number;
+  readonly defects: readonly Error[];
   readonly close: () => Promise<void>;
 }
 
@@ -207,17 +208,17 @@ async function openLine(agent: string, call: Call = rig.call): Promise<Line> {
   if (grant === undefined) throw new Error('The agent has a grant.');
   const { membrane, substrate } = rig;
   const checkpoint = async (): Promise<string> => (await substrate.log()).checkpoint;
-  const onDefect = (error: Error): never => {
-    throw error;
+  const defects: Error[] = [];
+  const onDefect = (error: Error): void => {
+    defects.push(error);
   };
   const made = createServing({ tools: TOOLS, call, version: '0.1.0', checkpoint, onDefect });
   let plain = 0;
   const serving: McpServing = {
-    build: made.build,
+    ...made,
     answer: (...given) => {
-      const answered = made.answer(...given);
-      if (answered !== null) plain++;
-      return answered;
+      plain++;
+      return made.answer(...given);
     },
   };
   const served = Promise.withResolvers<void>();
@@ -240,6 +241,7 @@ async function openLine(agent: string, call: Call = rig.call): Promise<Line> {
     socket,
     send,
     plain: () => plain,
+    defects,
     exchange: async (sent) => {
       send(sent);
       const isAnswer = (line: Fields): boolean => line['id'] === sent['id'];
@@ -272,6 +274,7 @@ describe('on the socket', () => {
       expect(line.plain() - before).toBeLessThan(2);
       expect(comparable({ ...plain, id: 0 })).toEqual(comparable({ ...other, id: 0 }));
     }
+    expect(line.defects).toEqual([]);
     await line.close();
   });
 
@@ -326,6 +329,19 @@ describe('on the socket', () => {
     await until(() => begun.length === 1, 'the call');
     line.socket.destroy();
     await until(() => aborted() === 1, 'the cancellation');
+    await line.close();
+  });
+
+  test('an answer that cannot be written down is told as a defect, and the call is answered', async () => {
+    const line = await openLine('unwritable', async (request) =>
+      request.tool === 'receipt_get' ? { receipt: { input: null, output: null, seq: 1n } } : rig.call(request),
+    );
+    await line.exchange(message('seed_status', {}, { id: 1, meta: ENVELOPE }));
+    expect(await line.exchange(message('receipt_get', { seq: 0 }, { id: 2, meta: ENVELOPE }))).toMatchObject({
+      result: { isError: true, resultType: 'complete', structuredContent: { code: 'internal' } },
+    });
+    expect(line.plain()).toBe(1);
+    expect(line.defects).toHaveLength(1);
     await line.close();
   });
 
