@@ -250,8 +250,8 @@ function homePage(): string {
 // ---------------------------------------------------------------------------------------------
 // The gateway
 
-function fieldRows(place: string, fields: FieldTable): string[][] {
-  return Object.entries(fields).map(([name, { fate, note, idle = [] }]) => {
+function fieldRows(place: string, rules: FieldTable): string[][] {
+  return Object.entries(rules).map(([name, { fate, note, idle = [] }]) => {
     const accepted = idle.length === 0 ? '' : ` (unless ${idle.map(code).join(', ')})`;
     const where = place === 'body' || place === 'headers' ? name : `${place}.${name}`;
     return [code(where), `${fate}${accepted}`, cell(note)];
@@ -259,7 +259,7 @@ function fieldRows(place: string, fields: FieldTable): string[][] {
 }
 
 function apiSection(title: string, tables: Readonly<Record<string, FieldTable>>): string {
-  const rows = Object.entries(tables).flatMap(([place, fields]) => fieldRows(place, fields));
+  const rows = Object.entries(tables).flatMap(([place, rules]) => fieldRows(place, rules));
   return [`## ${title}`, table(['Field', 'Fate', 'What that means'], rows)].join('\n\n');
 }
 

@@ -1,4 +1,5 @@
 /** The table of fields is what happens: each line of it is asked for, in its place. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type Anthropic from '@anthropic-ai/sdk';
 import type OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
@@ -16,7 +17,7 @@ export const anthropicFields: Record<
   keyof Anthropic.MessageCreateParams | Exclude<keyof Anthropic.Beta.MessageCreateParams, 'betas'>,
   FieldRule
 > = ANTHROPIC.body;
-export const toolFields: Record<Exclude<keyof Anthropic.Tool, never>, FieldRule> = ANTHROPIC.tools;
+export const toolFields: Record<keyof Anthropic.Tool, FieldRule> = ANTHROPIC.tools;
 
 /** A request in which one object has one more field, in the place that a table is for. */
 type Asking = (field: Readonly<Record<string, unknown>>) => GatewayRequest;
@@ -49,7 +50,7 @@ const IN_OPENAI: Readonly<Record<keyof typeof OPENAI, Asking>> = {
   'tools.function': (field) => askOpenAi({ tools: [{ type: 'function', function: { name: 'run', ...field } }] }),
 };
 
-function askAnthropic(body: object, headers: object = {}): GatewayRequest {
+function askAnthropic(body: object, headers: IncomingHttpHeaders = {}): GatewayRequest {
   const least = { model: 'coder', max_tokens: 9, messages: [{ role: 'user', content: 'x' }] };
   return anthropic.parse({ ...least, ...body }, headers);
 }
@@ -57,7 +58,7 @@ function askAnthropic(body: object, headers: object = {}): GatewayRequest {
 const TOOL = { name: 'run', input_schema: { type: 'object' } };
 
 const IN_ANTHROPIC: Readonly<Record<keyof typeof ANTHROPIC, Asking>> = {
-  headers: (field) => askAnthropic({}, field),
+  headers: (field) => askAnthropic({}, field as IncomingHttpHeaders),
   body: (field) => askAnthropic(field),
   output_config: (field) => askAnthropic({ output_config: field }),
   tool_choice: (field) => askAnthropic({ tool_choice: { type: 'auto', ...field } }),

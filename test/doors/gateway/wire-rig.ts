@@ -11,7 +11,7 @@ import type { Part } from '../../../src/substrate/transcript.ts';
 /** What an engine would say, piece by piece, and how the call ended; or what was thrown instead. */
 export type Script = { readonly events: readonly CallEvent[]; readonly end: CallEnd } | SeedError;
 
-export const CREATED = Date.UTC(2026, 10, 21, 12);
+const CREATED = Date.UTC(2026, 10, 21, 12);
 const PIECE_BYTES = 7;
 
 export function complete(parts: readonly Part[], outcome: Partial<CallEnd['outcome']> = {}): CallEnd {
@@ -47,7 +47,7 @@ export function said(parts: readonly Part[]): CallEvent[] {
   const events = parts.flatMap((part): CallEvent[] => {
     if (part.type === 'text') {
       // Whole characters alone, as the engine gives them out.
-      const characters = [...part.text];
+      const characters = Array.from(part.text);
       const pieces = Array.from({ length: Math.ceil(characters.length / 3) }, (_, at) =>
         characters.slice(at * 3, at * 3 + 3).join(''),
       );
@@ -83,7 +83,7 @@ export function serve(wire: Wire, script: Script): Served {
   const fetch = async (_url: unknown, init?: RequestInit): Promise<Response> => {
     let request: GatewayRequest;
     try {
-      request = wire.parse(JSON.parse(String(init?.body)), Object.fromEntries(new Headers(init?.headers)));
+      request = wire.parse(JSON.parse(init?.body as string), Object.fromEntries(new Headers(init?.headers)));
     } catch (thrown) {
       if (thrown instanceof SeedError) return respond(wire.error(thrown));
       throw thrown;
@@ -99,7 +99,7 @@ export function serve(wire: Wire, script: Script): Served {
     answered.push(text);
     return new Response(inPieces(text), { status: 200, headers: { 'content-type': 'text/event-stream' } });
   };
-  return { fetch: fetch as typeof globalThis.fetch, asked, answered };
+  return { fetch, asked, answered };
 }
 
 /** Bytes in small pieces, which tear lines and characters. */
@@ -129,6 +129,13 @@ export function anthropicClient({ fetch }: Served, maxRetries = 0): Anthropic {
     fetch,
     logLevel: 'off',
   });
+}
+
+/** Everything that a stream says. */
+export async function all<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const each of stream) list.push(each);
+  return list;
 }
 
 export const ROLE = 'coder';

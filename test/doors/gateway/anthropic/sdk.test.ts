@@ -18,7 +18,7 @@ import { SeedError } from '../../../../src/errors.ts';
 import type { Opaque } from '../../../../src/substrate/transcript.ts';
 import { PIXEL } from '../../../support/transcripts.ts';
 import type { Script } from '../wire-rig.ts';
-import { anthropicClient, broken, CALL_A, CALL_B, complete, ROLE, said, serve } from '../wire-rig.ts';
+import { all, anthropicClient, broken, CALL_A, CALL_B, complete, ROLE, said, serve } from '../wire-rig.ts';
 
 const TEXT = { type: 'text', text: 'Grüße 👩‍👩‍👧‍👦 from "here"\n\nevent: message_stop' } as const;
 const BODY = { model: ROLE, max_tokens: 64, messages: [{ role: 'user' as const, content: 'Hello' }] };
@@ -58,7 +58,7 @@ describe('an answer', () => {
   test('is streamed in the order that the API documents', async () => {
     const parts = [thought(THINKING), TEXT, CALL_A];
     const served = serve(anthropic, answering(parts));
-    const events = await Array.fromAsync(await anthropicClient(served).messages.create({ ...BODY, stream: true }));
+    const events = await all(await anthropicClient(served).messages.create({ ...BODY, stream: true }));
     const kinds = events.map((event) => {
       if (event.type === 'content_block_start') return `start ${event.index} ${event.content_block.type}`;
       if (event.type === 'content_block_delta') return `${event.delta.type} ${event.index}`;
@@ -410,7 +410,7 @@ test('the list of models, and one of it', async () => {
     return new Response(body, { headers: { 'content-type': 'application/json' } });
   }) as typeof globalThis.fetch;
   const client = anthropicClient({ fetch, asked: [], answered: [] });
-  const models = await Array.fromAsync(client.models.list());
+  const models = await all(client.models.list());
   expect(models).toMatchObject([
     { id: 'claude-x', type: 'model', display_name: 'claude-x', created_at: '1970-01-01T00:00:00.000Z' },
   ]);

@@ -15,7 +15,7 @@ import type { ErrorCode } from '../../../../src/errors.ts';
 import { SeedError } from '../../../../src/errors.ts';
 import { PIXEL } from '../../../support/transcripts.ts';
 import type { Script } from '../wire-rig.ts';
-import { broken, CALL_A, CALL_B, complete, openAiClient, ROLE, said, serve } from '../wire-rig.ts';
+import { all, broken, CALL_A, CALL_B, complete, openAiClient, ROLE, said, serve } from '../wire-rig.ts';
 
 const TEXT = { type: 'text', text: 'Grüße 👩‍👩‍👧‍👦 from "here"\n\ndata: [DONE]' } as const;
 const HELLO = [{ role: 'user', content: 'Hello' }] as const;
@@ -48,7 +48,7 @@ describe('an answer', () => {
       stream: true,
       stream_options: { include_usage: true },
     });
-    const chunks = await Array.fromAsync(stream);
+    const chunks = await all(stream);
     expect(chunks[0]?.choices[0]?.delta).toMatchObject({ role: 'assistant', content: '' });
     expect(chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('')).toBe(TEXT.text);
     expect(chunks.flatMap((chunk) => chunk.choices[0]?.finish_reason ?? [])).toEqual(['stop']);
@@ -60,7 +60,7 @@ describe('an answer', () => {
 
   test('streamed without usage says none', async () => {
     const served = serve(openai, answering([TEXT]));
-    const chunks = await Array.fromAsync(await openAiClient(served).chat.completions.create({ ...BODY, stream: true }));
+    const chunks = await all(await openAiClient(served).chat.completions.create({ ...BODY, stream: true }));
     expect(chunks.some((chunk) => 'usage' in chunk)).toBe(false);
     expect(chunks.at(-1)?.choices[0]?.finish_reason).toBe('stop');
   });
@@ -106,7 +106,7 @@ describe('an answer', () => {
   ])('that ended with %s says %s', async (stop, finish) => {
     const client = openAiClient(serve(openai, answering([TEXT], { stop })));
     expect((await client.chat.completions.create(BODY)).choices[0]?.finish_reason).toBe(finish);
-    const chunks = await Array.fromAsync(await client.chat.completions.create({ ...BODY, stream: true }));
+    const chunks = await all(await client.chat.completions.create({ ...BODY, stream: true }));
     expect(chunks.at(-1)?.choices[0]?.finish_reason).toBe(finish);
   });
 
@@ -114,9 +114,7 @@ describe('an answer', () => {
     const client = openAiClient(serve(openai, answering([TEXT], { usage: null })));
     expect((await client.chat.completions.create(BODY)).usage).toBeUndefined();
     const stream_options = { include_usage: true };
-    const chunks = await Array.fromAsync(
-      await client.chat.completions.create({ ...BODY, stream: true, stream_options }),
-    );
+    const chunks = await all(await client.chat.completions.create({ ...BODY, stream: true, stream_options }));
     expect(chunks.every(({ usage }) => usage === null)).toBe(true);
   });
 
@@ -362,7 +360,7 @@ test('the list of models, and one of it', async () => {
     return new Response(body, { headers: { 'content-type': 'application/json' } });
   }) as typeof globalThis.fetch;
   const client = openAiClient({ fetch, asked: [], answered: [] });
-  const models = await Array.fromAsync(client.models.list());
+  const models = await all(client.models.list());
   expect(models).toEqual([{ id: 'gpt-x', object: 'model', created: 1_000, owned_by: 'owner' }]);
   expect(await client.models.retrieve('gpt-x')).toMatchObject({ id: 'gpt-x' });
 });
