@@ -51,6 +51,12 @@ import { notifierList } from './notifier-list.ts';
 import { notifierRemove } from './notifier-remove.ts';
 import { notifierSet } from './notifier-set.ts';
 import { notifierTest } from './notifier-test.ts';
+import { mindLog } from './mind-log.ts';
+import { mindOnce } from './mind-once.ts';
+import { mindPause, mindResume } from './mind-pause.ts';
+import { mindStatus } from './mind-status.ts';
+import { mindSwitch } from './mind-switch.ts';
+import { mindWake } from './mind-wake.ts';
 import { policyAck } from './policy-ack.ts';
 import { policyApply } from './policy-apply.ts';
 import { policyCheck } from './policy-check.ts';
@@ -107,6 +113,8 @@ import { targetList } from './target-list.ts';
 import { targetTest } from './target-test.ts';
 import { taskList } from './task-list.ts';
 import { taskUpdate } from './task-update.ts';
+import { workerSet } from './worker-set.ts';
+import { workerShow } from './worker-show.ts';
 
 export const TOOLS: readonly Tool[] = [
   // daily: what an agent sees by default
@@ -141,6 +149,8 @@ export const TOOLS: readonly Tool[] = [
   busFollow,
   memoryGet,
   seedStatus,
+  mindStatus,
+  mindWake,
   receiptList,
   receiptNote,
   receiptProve,
@@ -215,6 +225,13 @@ export const TOOLS: readonly Tool[] = [
   probeList,
   probeAdd,
   probeRemove,
+  workerShow,
+  workerSet,
+  mindLog,
+  mindPause,
+  mindResume,
+  mindOnce,
+  mindSwitch,
   seedToday,
   seedWatch,
   seedTodo,

@@ -33,6 +33,15 @@ const WORDS: Readonly<Record<string, readonly [verb: string, noun: string]>> = {
   'memory.erase': ['erased', 'memory'],
   'memory.export': ['exported', 'memory'],
   'memory.import': ['imported', 'memory'],
+  'mind.admit': ['gave a grant to', 'organ'],
+  'mind.digest': ['sorted', 'message'],
+  'mind.off': ['switched off', 'organ'],
+  'mind.on': ['switched on', 'organ'],
+  'mind.organ': ['ran', 'organ'],
+  'mind.pause': ['paused', 'mind'],
+  'mind.restart': ['restarted', 'mind'],
+  'mind.resume': ['resumed', 'mind'],
+  'mind.synthesis': ['took in', 'synthesis'],
   'note.claim': ['noted', 'claim'],
   'policy.apply': ['put in force', 'policy'],
   'policy.ack': ['acknowledged', 'edit'],
@@ -49,6 +58,7 @@ const WORDS: Readonly<Record<string, readonly [verb: string, noun: string]>> = {
   'session.step': ['went on with', 'session'],
   'session.checkpoint': ['noted how far', 'session'],
   'session.close': ['closed', 'session'],
+  'session.tool': ['began', 'tool call'],
   'session.import': ['imported', 'session'],
   'session.export': ['exported', 'session'],
   'target.test': ['tried', 'target'],
@@ -63,6 +73,7 @@ const WORDS: Readonly<Record<string, readonly [verb: string, noun: string]>> = {
   'task.cancel': ['cancelled', 'task'],
   'task.reopen': ['reopened', 'task'],
   'task.amend': ['amended', 'task'],
+  'worker.set': ['set', 'limit of the worker'],
 };
 
 /** What is said of an action that has no words of its own. */

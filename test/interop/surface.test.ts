@@ -106,6 +106,8 @@ describe('the list', () => {
 const HAPPY: Readonly<Record<string, (before: Readonly<Record<string, Record<string, unknown>>>) => object>> = {
   seed_start: () => ({ topic: 'trying every tool' }),
   seed_status: () => ({}),
+  mind_status: () => ({}),
+  mind_wake: () => ({}),
   receipt_note: () => ({ text: 'on record', action: 'note.claim' }),
   receipt_get: ({ receipt_note: note }) => ({ seq: note?.['receipt'] }),
   receipt_list: () => ({ limit: 2, order: 'oldest' }),
