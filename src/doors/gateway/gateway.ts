@@ -174,7 +174,7 @@ export class Gateway {
 
   async #tellMetrics({ response }: Exchange, { actor }: Admitted): Promise<void> {
     assertScope(actor, 'metrics.read');
-    const body = await renderMetrics(this.#options);
+    const body = await renderMetrics({ ...this.#options, requestBytes: this.#room.taken });
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(body);
   }
 

@@ -148,9 +148,12 @@ function gauge(name: string, help: string, value: number): string[] {
 export async function renderMetrics({
   substrate,
   metrics,
+  requestBytes,
 }: {
-  substrate: Substrate;
-  metrics: Metrics;
+  readonly substrate: Substrate;
+  readonly metrics: Metrics;
+  /** Of clients' requests that are held in memory. */
+  readonly requestBytes: number;
 }): Promise<string> {
   const { size } = await substrate.log();
   const memory = process.memoryUsage();
@@ -161,6 +164,7 @@ export async function renderMetrics({
       'Money held for calls under way, in micro-dollars (durable).',
       await heldMicroUsd(substrate),
     ),
+    ...gauge('seed_gateway_request_bytes', 'Bytes of requests that the gateway holds in memory.', requestBytes),
     ...gauge('seed_receipts', 'Receipts in the log (durable).', size),
     ...gauge(
       'seed_receipts_unanchored',

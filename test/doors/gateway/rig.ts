@@ -7,7 +7,7 @@ import type { Scratch } from '../../support/scratch.ts';
 import { testSources } from '../../support/sources.ts';
 import { applyPolicy } from '../../mind/router/rig.ts';
 import type { IssuedKey, Rig } from '../rig.ts';
-import { issue, openRig } from '../rig.ts';
+import { ask, asOwner, issue, openRig } from '../rig.ts';
 
 /** What a client of the gateway needs, sessions included. */
 export const CLIENT_SCOPES = ['route.complete', 'session.use', 'handoff.offer'];
@@ -20,8 +20,8 @@ export function policyOver(
     firstUrl = stub.baseUrl(first),
     second = null,
     usd = '1.00',
-    firstToken = 2_000,
-  }: { firstUrl?: string; second?: ProviderName | null; usd?: string; firstToken?: number } = {},
+    patienceMs = 2_000,
+  }: { firstUrl?: string; second?: ProviderName | null; usd?: string; patienceMs?: number } = {},
 ): string {
   const targets = [
     `  first: { provider: ${first}, base_url: "${firstUrl}" }`,
@@ -36,7 +36,7 @@ roles:
   worker:
     dispatch: any
     max_output_tokens: 500
-    timeouts_ms: { first_token: ${firstToken}, idle: 1000, total: 20000 }
+    timeouts_ms: { first_token: ${patienceMs}, idle: ${patienceMs}, total: 20000 }
     candidates:
 ${names.map((name) => `      - { target: ${name}, model: m, tier: 2 }`).join('\n')}
   thinker:
@@ -64,6 +64,15 @@ export async function openGateway(dir: Scratch, policy: string, name = 'home'): 
   await applyPolicy(rig.substrate, policy);
   const client = await issue(rig, 'client', CLIENT_SCOPES);
   return { ...rig, client, origin: `http://127.0.0.1:${rig.port}` };
+}
+
+/** A figure of `/metrics`, by its name and labels as they stand there; 0 where it has none yet. */
+export async function figure(rig: GatewayRig, name: string): Promise<number> {
+  const { key, id } = await issue(rig, 'prometheus', ['metrics.read']);
+  const { text } = await ask(rig, { path: '/metrics', headers: { authorization: `Bearer ${key}` } });
+  await asOwner(rig, 'key_revoke', { key: id });
+  const line = text.split('\n').find((one) => one.startsWith(`${name} `));
+  return line === undefined ? 0 : Number(line.slice(name.length + 1));
 }
 
 export interface ClientOptions {
