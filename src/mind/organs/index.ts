@@ -12,6 +12,7 @@ import { createClock } from './clock.ts';
 import { coherenceOrgan } from './coherence.ts';
 import { digestor } from './digestor/digestor.ts';
 import { createDrain } from './drain.ts';
+import { createProber } from './prober.ts';
 import { createSynthesizer } from './synthesizer/synthesizer.ts';
 import type { FactSource } from './teller/facts.ts';
 import type { Telling } from './teller/teller.ts';
@@ -36,6 +37,7 @@ const TRAITS = {
     scopes: ['memory.write:shared', 'receipt.read', 'route.complete', 'route.enqueue', 'task.read'],
   },
   drain: ITSELF,
+  prober: ITSELF,
   coherence: ITSELF,
   teller: ITSELF,
 } as const satisfies Record<string, SeatTraits>;
@@ -66,6 +68,7 @@ export function seatsOf(parts: OrganParts): Seat[] {
     createWorker({ ...parts, pauses: governedPauses }),
     createSynthesizer(parts),
     createDrain({ substrate, drain }),
+    createProber({ substrate }),
     coherenceOrgan(substrate),
     createTeller({ substrate, sources, tell }),
   ];

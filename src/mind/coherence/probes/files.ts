@@ -11,7 +11,7 @@ import type { ProbeLook, ReadPlace } from './probe.ts';
 import { asPlaceError, newerThan, probeFailed } from './probe.ts';
 
 export const DEPTH_MAX = 8;
-export const ENTRIES_MAX = 20_000;
+export const ENTRIES_MAX = 10_000;
 const STARS_MAX = 10;
 
 /** The newest changes; the cursor is the newest of all. */
