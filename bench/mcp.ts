@@ -1,6 +1,7 @@
 /**
- * MCP calls: a tool that reads and one that leaves a receipt, beside the same trivial tool on the
- * bare SDK; over HTTP and on the local socket; memory over many calls; and what a removal cuts off.
+ * MCP calls: a tool of ours that reads and one that leaves a receipt, beside a trivial tool on the bare
+ * SDK, which looks nobody up, reads nothing and keeps nothing; over HTTP and on the local socket, by one
+ * client, in one revision, turn by turn; memory over many calls; and what a removal cuts off.
  */
 import path from 'node:path';
 import { machineFacts } from './machine.ts';
@@ -26,19 +27,20 @@ const RECEIPTED_RATIO_MIN = 0.7;
 
 const TEXT = 'x'.repeat(100);
 const BARE: ToolCall = { name: 'trivial', input: { text: TEXT } };
-/** Free of receipts on the socket; over HTTP helpers read on record, so there it costs a commit as well. */
+/** Two reads of the database on the socket; over HTTP helpers read on record, so there a commit as well. */
 const READ: ToolCall = { name: 'receipt_get', input: { seq: 0 } };
 const RECEIPTED: ToolCall = { name: 'receipt_note', input: { text: TEXT } };
+
+const COMPARED = 'tools of ours that read and write the database, with a trivial one that does neither';
 
 type Door = 'HTTP' | 'socket';
 type Kind = 'bare' | 'read' | 'receipted';
 const DOORS: readonly Door[] = ['HTTP', 'socket'];
 const KINDS: readonly Kind[] = ['bare', 'read', 'receipted'];
 const TOOL_OF: Readonly<Record<Kind, ToolCall>> = { bare: BARE, read: READ, receipted: RECEIPTED };
-const SHOWN: Readonly<Record<Kind, string>> = {
-  bare: 'bare SDK',
-  read: READ.name,
-  receipted: RECEIPTED.name,
+const SHOWN: Readonly<Record<Door, Readonly<Record<Kind, string>>>> = {
+  HTTP: { bare: 'bare SDK', read: `${READ.name}, on record`, receipted: RECEIPTED.name },
+  socket: { bare: 'bare SDK', read: READ.name, receipted: RECEIPTED.name },
 };
 
 interface Servers {
@@ -71,7 +73,7 @@ function measureOf(collected: Collected, name: string): Measure {
 }
 
 function nameOf(door: Door, kind: Kind, connections: number): string {
-  return `${door}, ${connections} connection${connections === 1 ? '' : 's'}: ${SHOWN[kind]}`;
+  return `${door}, ${connections} connection${connections === 1 ? '' : 's'}: ${SHOWN[door][kind]}`;
 }
 
 function targetOf({ bare, seed, key }: Servers, door: Door, kind: Kind): Load['target'] {
@@ -191,7 +193,7 @@ async function run({ folder, rounds, receipts, say }: BenchOptions): Promise<Ben
   const ratios = ratiosOf(collected);
   return {
     bench: 'mcp',
-    machine: { ...machineFacts(folder), calls },
+    machine: { ...machineFacts(folder), calls, compared: COMPARED },
     measures: [...collected.keys()].map((name) => measureOf(collected, name)),
     ratios,
     goals: goalsOf(collected, ratios),
