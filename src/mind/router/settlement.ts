@@ -70,7 +70,7 @@ export async function settleAttempt(
   const { target, model } = choice.candidate;
   const cost = costMicroUsd(attempted);
   const usage = end.outcome === 'ok' ? end.usage : null;
-  const { boundExceeded } = await settle(op, { id: hold.id, costMicroUsd: cost, usage });
+  const { boundExceeded } = await settle(op, { id: hold.id, costMicroUsd: cost, usage }, hold);
   const output = await keepSaid(op, attempted.said, sources);
   const outcome = outcomeOf(attempted);
   const code = end.outcome === 'ok' ? null : end.fault.kind;

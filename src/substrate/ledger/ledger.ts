@@ -11,7 +11,7 @@ import type { ReadHandle, Row } from '../store/store.ts';
 import type { Operation } from '../writer.ts';
 import type { LedgerDay } from './calendar.ts';
 import { presentDay, windowDays, windowEnd } from './calendar.ts';
-import type { Bound, CeilingUse, Hold, Settlement, Spender, TokenUsage } from './model.ts';
+import type { Booking, Bound, CeilingUse, Hold, Settlement, Spender, TokenUsage } from './model.ts';
 import { LABEL_KEY, LABELS_MAX } from './model.ts';
 import { assertWhole, boundOf, dollars, MICRO_USD_MAX, PRICE_MAX, TOKENS_MAX, tokensFor } from './money.ts';
 import { countedFor, nameOf, scopesOf } from './scope.ts';
@@ -90,7 +90,8 @@ export async function admit(op: Operation, admission: Admission): Promise<Hold> 
   if (inserted === 0) throw conflict(id, 'was admitted before');
   await holdSums(op, scopesOf(spender, target, model), present.day, boundMicroUsd);
   if (newest?.day !== present.day || newest.endsAt !== present.endsAt) await writeNewestDay(op, present);
-  return { id, boundMicroUsd, maxOutputTokens, clamped: maxOutputTokens < bound.maxOutputTokens };
+  const clamped = maxOutputTokens < bound.maxOutputTokens;
+  return { id, spender, target, model, day: present.day, boundMicroUsd, maxOutputTokens, clamped };
 }
 
 interface LedgerRow extends Row {
@@ -109,14 +110,31 @@ interface LedgerRow extends Row {
  * Books what an attempt cost, once, on the day of its admission, and gives back the rest of its hold.
  * What the provider reports is booked as it is, also above the bound.
  *
+ * @param booking what the admission gave, where whoever settles has it still; otherwise it is looked up
  * @throws SeedError `not_found` for an id that was never admitted, `conflict` for one that is settled
  */
 export async function settle(
   op: Operation,
   { id, costMicroUsd, usage }: { id: string; costMicroUsd: number; usage: TokenUsage | null },
+  booking: Booking | null = null,
 ): Promise<Settlement> {
   assertWhole(costMicroUsd, MICRO_USD_MAX, 'The cost');
-  const row = await op.get<LedgerRow>(
+  const { spender, target, model, day, boundMicroUsd } = booking ?? (await findHeld(op, id));
+  const settled = await op.run(
+    'UPDATE substrate_ledger SET cost_micro_usd = ?, usage = ? WHERE id = ? AND cost_micro_usd IS NULL',
+    costMicroUsd,
+    usage === null ? null : JSON.stringify(usage),
+    id,
+  );
+  // Says which of the two it is.
+  if (settled === 0) await findHeld(op, id);
+  await settleSums(op, { scopes: scopesOf(spender, target, model), day, held: boundMicroUsd, spent: costMicroUsd });
+  return { id, spender, day, boundMicroUsd, costMicroUsd, boundExceeded: costMicroUsd > boundMicroUsd };
+}
+
+/** What is held for an attempt. @throws SeedError `not_found`, `conflict` where it is settled */
+async function findHeld(db: ReadHandle, id: string): Promise<Booking> {
+  const row = await db.get<LedgerRow>(
     `SELECT day, role, agent, session, labels, target, model, bound_micro_usd, cost_micro_usd
      FROM substrate_ledger WHERE id = ?`,
     id,
@@ -125,17 +143,8 @@ export async function settle(
     throw new SeedError('not_found', `No attempt ${id} was admitted.`, { hint: 'Admit an attempt before it is made.' });
   }
   if (row.cost_micro_usd !== null) throw conflict(id, 'is settled');
-  const spender = spenderOf(row);
-  const { day, bound_micro_usd: boundMicroUsd } = row;
-  await op.run(
-    'UPDATE substrate_ledger SET cost_micro_usd = ?, usage = ? WHERE id = ?',
-    costMicroUsd,
-    usage === null ? null : JSON.stringify(usage),
-    id,
-  );
-  const scopes = scopesOf(spender, row.target, row.model);
-  await settleSums(op, { scopes, day, held: boundMicroUsd, spent: costMicroUsd });
-  return { id, spender, day, boundMicroUsd, costMicroUsd, boundExceeded: costMicroUsd > boundMicroUsd };
+  const { target, model, day, bound_micro_usd: boundMicroUsd } = row;
+  return { spender: spenderOf(row), target, model, day, boundMicroUsd };
 }
 
 /** What this spender may still spend, without holding any of it. */

@@ -40,11 +40,20 @@ export interface Bound {
   readonly minOutputTokens: number;
 }
 
+/** Under which sums money is held, and then booked. */
+export interface Booking {
+  readonly spender: Spender;
+  readonly target: string;
+  readonly model: string;
+  /** The local day of the admission. */
+  readonly day: string;
+  readonly boundMicroUsd: number;
+}
+
 /** An admitted attempt: money held until it is settled. */
-export interface Hold {
+export interface Hold extends Booking {
   /** The attempt's id. */
   readonly id: string;
-  readonly boundMicroUsd: number;
   /** What the answer may have at most: the bound's own, or fewer where the headroom is smaller. */
   readonly maxOutputTokens: number;
   readonly clamped: boolean;

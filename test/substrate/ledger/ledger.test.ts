@@ -107,6 +107,25 @@ describe.each(DRIVERS)('an admission on %s', (driver) => {
     await expectConserved(substrate);
   });
 
+  it('[LOCK-RUNTIME-3] is settled once by what its admission gave, too, and nothing else is', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir, { driver });
+    const { substrate } = seed;
+    const spender = { ...SPENDER, session: 's', labels: { customer: 'acme' } };
+    const [held, other] = [await hold(substrate, { id: 'a', spender }), await hold(substrate, { id: 'b', spender })];
+    const settleBy = (id: string): Promise<unknown> =>
+      substrate.operate(ATTEMPT, (op) => settle(op, { id, costMicroUsd: 30, usage: null }, held));
+    expect(await settleBy('a')).toMatchObject({ value: { spender, boundMicroUsd: 100, costMicroUsd: 30 } });
+    expect(await codeOf(settleBy('a'))).toBe('conflict');
+    expect(await codeOf(settleBy('z'))).toBe('not_found');
+    expect(await totals(substrate, 'label:customer=acme')).toEqual({ spent: 30, held: 100 });
+    await pay(substrate, other, 50);
+    for (const scope of ['seed', 'session:s', 'label:customer']) {
+      expect(await totals(substrate, scope)).toEqual({ spent: 80, held: 0 });
+    }
+    await expectConserved(substrate);
+  });
+
   it('[LOCK-RUNTIME-3] whose report is above the bound is booked as reported, and the ceiling counts it', async () => {
     using dir = scratch();
     await using seed = await openSeed(dir, { driver });
