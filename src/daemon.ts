@@ -41,10 +41,10 @@ import { prepareSocketFolder, socketPaths } from './substrate/home/sockets.ts';
 import { settleLeftovers } from './substrate/ledger/leftovers.ts';
 import { sweep as sweepMemory } from './substrate/memory/memory.ts';
 import { refreshPrices } from './substrate/policy/apply.ts';
-import { noteOutsideEdits } from './substrate/policy/policy.ts';
+import { noteOutsideEdits, readPolicy } from './substrate/policy/policy.ts';
 import { settleOpenIntents } from './substrate/receipts/open-intents.ts';
 import { closeIdle } from './substrate/sessions/conversations.ts';
-import { systemSources } from './substrate/sources.ts';
+import { isoTime, systemSources } from './substrate/sources.ts';
 import type { SqliteDriver } from './substrate/store/connection.ts';
 import { chooseDriver } from './substrate/store/connection.ts';
 import type { Substrate } from './substrate/substrate.ts';
@@ -167,8 +167,8 @@ async function openAll(parts: Parts): Promise<Serving> {
   // Nothing is begun once the seed is stopping; what is under way ends while the doors still answer.
   opened.add(() => mind.pulse.close(REST_MS));
   mind.pulse.start();
-  const housekeeping = keepHouse(substrate, tell);
-  opened.add(() => clearInterval(housekeeping));
+  opened.add(keepHouse(substrate, mind.watchLog, tell));
+  if (substrate.distrust !== null) opened.add(tellDistrust(config, substrate, substrate.distrust, tell));
   const settling = setTimeout(releaseStartGarbage, SETTLE_MS).unref();
   opened.add(() => clearTimeout(settling));
   log.info({ home, seed: substrate.seed, version, node: process.version, store: substrate.driver }, 'serving');
@@ -299,8 +299,13 @@ async function noteStop(substrate: Substrate): Promise<void> {
   await substrate.operate({ action: 'seed.stop', actor: SEED }, async () => {});
 }
 
-/** What is due now and then: retention, and a sample of the database's size. */
-function keepHouse(substrate: Substrate, onError: (error: SeedError) => void): NodeJS.Timeout {
+/** What is due now and then: retention, a sample of the database's size, a look at the log. The returned function ends it. */
+function keepHouse(
+  substrate: Substrate,
+  watchLog: (signal: AbortSignal) => Promise<void>,
+  onError: (error: SeedError) => void,
+): () => void {
+  const ended = new AbortController();
   const round = async (): Promise<void> => {
     if (substrate.distrust !== null) return;
     const now = systemSources.now();
@@ -314,12 +319,41 @@ function keepHouse(substrate: Substrate, onError: (error: SeedError) => void): N
       erased = await substrate.maintain((tx) => eraseDueContent(tx, now, ERASE_ROWS_MAX));
       if (erased > 0) await substrate.scrub();
     } while (erased === ERASE_ROWS_MAX);
+    await watchLog(ended.signal);
   };
   const begin = (): void => {
-    round().catch((error: unknown) => onError(toSeedError(error)));
+    round().catch((error: unknown) => {
+      if (!ended.signal.aborted) onError(toSeedError(error));
+    });
   };
-  setTimeout(begin, 1_000).unref();
-  return setInterval(begin, HOUSEKEEPING_MS).unref();
+  const first = setTimeout(begin, 1_000).unref();
+  const others = setInterval(begin, HOUSEKEEPING_MS).unref();
+  return () => {
+    ended.abort();
+    clearTimeout(first);
+    clearInterval(others);
+  };
+}
+
+/** A log that is not trusted keeps the mind from acting; that is told all the same, and leaves no receipt. */
+function tellDistrust(
+  config: Config,
+  substrate: Substrate,
+  { message: says, hint: todo }: SeedError,
+  onError: (error: SeedError) => void,
+): () => void {
+  const ended = new AbortController();
+  const notifiers = notifiersOf(config);
+  const told = { v: 1, seed: substrate.seed, event: 'log', says, todo, time: isoTime(systemSources.now()) } as const;
+  const tellAll = async (): Promise<void> => {
+    const { notices } = await substrate.read(readPolicy);
+    const wanted = (notices ?? []).filter(({ event }) => event === 'log');
+    for (const { notifier } of wanted) await notifiers.tell(notifier, told, ended.signal);
+  };
+  tellAll().catch((error: unknown) => {
+    if (!ended.signal.aborted) onError(toSeedError(error));
+  });
+  return () => ended.abort();
 }
 
 /**

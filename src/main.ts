@@ -18,7 +18,7 @@ import { systemTimers } from './mind/loop/timers.ts';
 import type { Mind } from './mind/mind.ts';
 import type { Act } from './mind/organ.ts';
 import { seatsOf } from './mind/organs/index.ts';
-import { ceilingFacts, deadFacts, keyFacts, requestFacts } from './mind/organs/teller/facts.ts';
+import { factSources, LogWatch } from './mind/organs/teller/inner-facts.ts';
 import { createDrainDispatch } from './mind/router/dispatch.ts';
 import { Router } from './mind/router/router.ts';
 import { Steps } from './mind/sessions/steps.ts';
@@ -156,6 +156,8 @@ export function notifiersOf({ home }: Config): Notifiers {
 /** What decides and calls models in this process. The drain's dispatch is made here and stays in here. */
 export interface OpenMind extends Mind {
   readonly pulse: Pulse;
+  /** Reads the newest receipts back; what is wrong with them is told to the owner. */
+  readonly watchLog: (signal: AbortSignal) => Promise<void>;
   /** Stops the loop, lets calls under way end for `graceMs`, then cancels them; resolves when all are settled. */
   readonly close: (graceMs: number) => Promise<void>;
 }
@@ -203,6 +205,7 @@ export function mindOf(config: Config, parts: MindParts): OpenMind {
   });
   const steps = new Steps({ substrate, router, onDefect, fault: faultOf(config) });
   const drain: Mind['drain'] = (options) => router.drain(dispatch, options);
+  const logWatch = new LogWatch(substrate);
   const seats = seatsOf({
     substrate,
     router,
@@ -211,7 +214,7 @@ export function mindOf(config: Config, parts: MindParts): OpenMind {
     act: actThrough(substrate, pipeline),
     tools: TOOLS,
     tell: (name, telling, signal) => notifiers.tell(name, telling, signal),
-    facts: [requestFacts, keyFacts, deadFacts, ceilingFacts],
+    facts: factSources(substrate, logWatch),
     fault: faultOf(config),
   });
   const pulse = new Pulse({ substrate, seats, timers: systemTimers, onDefect, brakes: governedPauses });
@@ -220,6 +223,7 @@ export function mindOf(config: Config, parts: MindParts): OpenMind {
     steps,
     drain,
     pulse,
+    watchLog: (signal) => logWatch.look(signal),
     close: async (graceMs) => {
       await pulse.close(graceMs);
       await router.close(graceMs);

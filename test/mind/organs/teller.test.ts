@@ -3,9 +3,11 @@ import { SeedError } from '../../../src/errors.ts';
 import type { Organ } from '../../../src/mind/organ.ts';
 import type { FactSource } from '../../../src/mind/organs/teller/facts.ts';
 import { ceilingFacts, deadFacts, keyFacts, requestFacts } from '../../../src/mind/organs/teller/facts.ts';
+import { factSources, LogWatch } from '../../../src/mind/organs/teller/inner-facts.ts';
 import type { Telling } from '../../../src/mind/organs/teller/teller.ts';
 import { createTeller } from '../../../src/mind/organs/teller/teller.ts';
 import { OWNER } from '../../../src/substrate/actor.ts';
+import { raiseAlarm } from '../../../src/substrate/coherence/alarms.ts';
 import type { Grant } from '../../../src/substrate/identity/grants.ts';
 import { insertGrant } from '../../../src/substrate/identity/grants.ts';
 import { insertRequest } from '../../../src/substrate/identity/requests.ts';
@@ -263,5 +265,68 @@ describe('what there is to tell', () => {
     count = 3;
     expect(await run(organ)).toBe(1);
     expect(told.map(({ says }) => says)).toEqual(['number 1', 'number 3']);
+  });
+});
+
+describe('what there is to tell of the seed itself', () => {
+  test('a log that was altered, found when it is looked at, and no longer when it is whole', async () => {
+    await policy(['log']);
+    const watch = new LogWatch(seed.substrate);
+    const organ = teller([watch.facts]);
+    await watch.look(NEVER);
+    expect(await run(organ)).toBe(0);
+    editOutside(
+      seed.home,
+      "UPDATE substrate_receipts SET bytes = replace(bytes, 'seed.init', 'seed.made') WHERE seq = 0",
+    );
+    await watch.look(NEVER);
+    expect(await run(organ)).toBe(1);
+    expect(told.at(-1)?.says).toMatch(/^Receipt 0 /);
+    editOutside(
+      seed.home,
+      "UPDATE substrate_receipts SET bytes = replace(bytes, 'seed.made', 'seed.init') WHERE seq = 0",
+    );
+    await watch.look(NEVER);
+    expect((await sight(organ)).waiting).toBe(0);
+  });
+
+  test('an organ that fails again and again, once a day', async () => {
+    await policy(['mind']);
+    const organ = teller(factSources(seed.substrate, new LogWatch(seed.substrate)));
+    const fail = (failures: number) =>
+      seed.substrate.operate({ action: 'mind.organ', actor: OWNER }, async (op) => {
+        const subject = { type: 'organ', id: 'digestor' };
+        op.receipt({ outcome: 'failed', code: 'internal', subject, detail: { failures } });
+      });
+    await fail(1);
+    await fail(2);
+    expect(await run(organ)).toBe(0);
+    await fail(3);
+    await fail(4);
+    expect(await run(organ)).toBe(1);
+    expect(told.at(-1)?.says).toBe('digestor of the mind has failed 3 times in a row.');
+  });
+
+  test('an alarm of coherence where its stage lets it speak, and not where it only watches', async () => {
+    await policy(['stall']);
+    const organ = teller(factSources(seed.substrate, new LogWatch(seed.substrate)));
+    const raise = (subsystem: string, stage: 'observe' | 'advise') =>
+      seed.substrate.operate({ action: 'coherence.alarm', actor: OWNER }, (op) =>
+        raiseAlarm(op, {
+          subsystem,
+          kind: 'stall',
+          stage,
+          provisional: false,
+          since: op.now,
+          reason: 'silent for 3 days',
+          act: null,
+          raisedAt: op.now,
+        }),
+      );
+    await raise('watched', 'observe');
+    expect(await run(organ)).toBe(0);
+    await raise('spoken', 'advise');
+    expect(await run(organ)).toBe(1);
+    expect(told.at(-1)?.says).toBe('spoken: silent for 3 days');
   });
 });
