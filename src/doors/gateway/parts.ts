@@ -31,6 +31,8 @@ export const STOPS_MAX = 16;
 export const MaxTokens = z.int().min(1);
 /** Something with a type or a role that is looked at later. */
 export const Typed = z.looseObject({ type: z.string().max(100) });
+/** The parts of one message. */
+export const Content = z.array(Typed).max(PARTS_MAX);
 
 /** UTF-16 units of a tool's description and of its schema. */
 const TOOL_UNITS_MAX = 65_536;
@@ -41,6 +43,9 @@ export function textParts(text: unknown, path: string): TextPart[] {
   if (!text.isWellFormed()) throw refusal(path, 'has half a character in it (a lone surrogate)');
   return text === '' ? [] : [{ type: 'text', text }];
 }
+
+/** The id of a call, whoever gave it. */
+export const CallId = z.string().min(1).max(1_000);
 
 const MediaType = z.enum(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
 const Base64 = z.base64().min(1);
@@ -75,16 +80,18 @@ function assertToolName(name: string, path: string): void {
  * A call as the transcript has it. Its id is the client's own where that will do, and every id of ours will; any
  * other becomes the one that follows from it, so that calls and results find each other in every request.
  *
- * @param call `arguments` is the JSON text of an object, or empty
+ * @param call `arguments` is the JSON text of an object
  */
-export function toolCall(
-  call: { id: string; name: string; arguments: string },
-  path: { name: string; arguments: string },
-): ToolCall {
-  assertToolName(call.name, path.name);
-  const text = call.arguments.trim() === '' ? '{}' : call.arguments;
-  if (!text.isWellFormed() || !isObjectText(text)) throw refusal(path.arguments, 'must be the JSON text of an object');
-  return { type: 'tool_call', id: callId(call.id), name: call.name, arguments: text };
+export function toolCall(call: { id: string; name: string; arguments: string }, path: string): ToolCall {
+  assertToolName(call.name, `${path}.name`);
+  return { type: 'tool_call', id: callId(call.id), name: call.name, arguments: call.arguments };
+}
+
+/** A call's arguments where they are text already; none at all are none. */
+export function argumentsText(text: string, path: string): string {
+  const given = text.trim() === '' ? '{}' : text;
+  if (!given.isWellFormed() || !isObjectText(given)) throw refusal(path, 'must be the JSON text of an object');
+  return given;
 }
 
 export { callId };

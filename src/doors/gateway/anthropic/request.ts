@@ -12,7 +12,7 @@ import type { GatewayRequest } from '../wire.ts';
 
 const Countable = z.looseObject({
   model: parts.ModelName,
-  system: z.union([z.string(), z.array(parts.Typed).max(parts.PARTS_MAX)]).nullish(),
+  system: z.union([z.string(), parts.Content]).nullish(),
   messages: z
     .array(z.looseObject({ role: z.string() }))
     .min(1)
@@ -151,7 +151,7 @@ interface Placed {
 
 function blocksOf(content: unknown, path: string, sifting: Sifting): Placed[] {
   if (typeof content === 'string') return [{ block: { type: 'text', text: content }, path }];
-  return read(z.array(parts.Typed).max(parts.PARTS_MAX), content, path).map((block, index) => {
+  return read(parts.Content, content, path).map((block, index) => {
     const at = `${path}.${index}`;
     sifting.fields(block, ANTHROPIC['messages.content'], { place: 'messages.content', path: at });
     return { block, path: at };
@@ -203,7 +203,7 @@ function userParts({ block, path }: Placed): (TextPart | ImagePart)[] {
 }
 
 const Result = z.looseObject({
-  tool_use_id: z.string().min(1).max(1_000),
+  tool_use_id: parts.CallId,
   is_error: z.boolean().nullish(),
 });
 
@@ -218,7 +218,7 @@ function resultOf({ block, path }: Placed, sifting: Sifting): ToolResult {
   };
 }
 
-const Use = z.looseObject({ id: z.string().min(1).max(1_000), name: z.string(), input: z.unknown().optional() });
+const Use = z.looseObject({ id: parts.CallId, name: z.string(), input: z.unknown().optional() });
 
 function answerParts({ block, path }: Placed, { body, sifting }: Omit<Reading, 'path'>): Part[] {
   switch (block.type) {
@@ -230,12 +230,7 @@ function answerParts({ block, path }: Placed, { body, sifting }: Omit<Reading, '
     case 'tool_use': {
       const { id, name, input } = read(Use, block, path);
       if (!parts.isObject(input)) throw refusal(`${path}.input`, 'must be an object');
-      return [
-        parts.toolCall(
-          { id, name, arguments: JSON.stringify(input) },
-          { name: `${path}.name`, arguments: `${path}.input` },
-        ),
-      ];
+      return [parts.toolCall({ id, name, arguments: JSON.stringify(input) }, path)];
     }
     default:
       throw refusal(`${path}.type`, 'is of a type that cannot be carried in an answer');

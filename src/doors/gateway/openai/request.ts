@@ -110,7 +110,7 @@ function messageOf(given: Given, path: string, sifting: Sifting): Message {
     case 'assistant':
       return { role: 'assistant', parts: [...content('text', 'refusal'), ...spoken(given, path, sifting)] };
     case 'tool': {
-      const call = read(z.string().min(1), given['tool_call_id'], `${path}.tool_call_id`);
+      const call = read(parts.CallId, given['tool_call_id'], `${path}.tool_call_id`);
       const result = content('text', 'image_url');
       return {
         role: 'tool',
@@ -139,7 +139,7 @@ function contentOf(
       throw refusal(at, 'is missing');
     }
     if (typeof content === 'string') return parts.textParts(content, at);
-    const list = read(z.array(parts.Typed).max(parts.PARTS_MAX), content, at);
+    const list = read(parts.Content, content, at);
     return list.flatMap((part, index): (TextPart | ImagePart)[] => {
       const where = `${at}.${index}`;
       if (!kinds.some((kind) => kind === part.type)) {
@@ -161,7 +161,7 @@ function contentOf(
 const Calls = z
   .array(
     z.looseObject({
-      id: z.string().min(1).max(1_000),
+      id: parts.CallId,
       type: z.literal('function', 'calls are of functions'),
       function: z.looseObject({ name: z.string(), arguments: z.string() }),
     }),
@@ -169,9 +169,9 @@ const Calls = z
   .max(parts.PARTS_MAX);
 
 /** What an assistant's message has beside its content. */
-function spoken({ refusal: refused, tool_calls: given }: Given, path: string, sifting: Sifting): Part[] {
+function spoken({ refusal: refused, tool_calls: called }: Given, path: string, sifting: Sifting): Part[] {
   const said = refused === null || refused === undefined ? [] : parts.textParts(refused, `${path}.refusal`);
-  const calls = given === null || given === undefined ? [] : read(Calls, given, `${path}.tool_calls`);
+  const calls = called === null || called === undefined ? [] : read(Calls, called, `${path}.tool_calls`);
   return [
     ...said,
     ...calls.map((call, index) => {
@@ -179,11 +179,9 @@ function spoken({ refusal: refused, tool_calls: given }: Given, path: string, si
       sifting.fields(call, OPENAI['messages.tool_calls'], { place: 'messages.tool_calls', path: at });
       const place = 'messages.tool_calls.function';
       sifting.fields(call.function, OPENAI[place], { place, path: `${at}.function` });
-      const { name, arguments: text } = call.function;
-      return parts.toolCall(
-        { id: call.id, name, arguments: text },
-        { name: `${at}.function.name`, arguments: `${at}.function.arguments` },
-      );
+      const { name, arguments: given } = call.function;
+      const text = parts.argumentsText(given, `${at}.function.arguments`);
+      return parts.toolCall({ id: call.id, name, arguments: text }, `${at}.function`);
     }),
   ];
 }
