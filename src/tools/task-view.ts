@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { getContent } from '../substrate/content.ts';
 import { isoTime } from '../substrate/sources.ts';
+import { workerWaitsWith } from '../substrate/mind/worker.ts';
 import type { ReadHandle } from '../substrate/substrate.ts';
 import { readCheck } from '../substrate/tasks/check.ts';
 import { bodyOf, lastEvents, needsOf, unmetNeeds } from '../substrate/tasks/look.ts';
@@ -44,6 +45,7 @@ export const TaskView = z.object({
   waits_for: z.array(z.string()).describe('What it needs that is not done'),
   attempts: z.int(),
   verified_by: z.string().nullable(),
+  note: z.string().nullable().describe('Why the seed’s own worker does not take it now'),
 });
 export type TaskView = z.infer<typeof TaskView>;
 
@@ -70,6 +72,7 @@ export async function viewTask(db: ReadHandle, task: TaskRow, now: number): Prom
   const { id, subsystem, state, priority, deadline, adder_name: adder, lease, lease_until: until } = task;
   const isHeld = state !== 'open' && task.holder !== null;
   const isOver = state === 'done' || state === 'cancelled';
+  const waitsFor = isOver ? [] : await unmetNeeds(db, id);
   return {
     id,
     subsystem,
@@ -82,9 +85,10 @@ export async function viewTask(db: ReadHandle, task: TaskRow, now: number): Prom
     held_by: isHeld ? task.holder_name : null,
     lease: isHeld ? lease : null,
     lease_until: state === 'claimed' ? isoTime(until) : null,
-    waits_for: isOver ? [] : await unmetNeeds(db, id),
+    waits_for: waitsFor,
     attempts: lease,
     verified_by: task.verifier_name,
+    note: state === 'open' && waitsFor.length === 0 ? await workerWaitsWith(db, task, now) : null,
   };
 }
 
@@ -114,6 +118,7 @@ export function taskLine(task: TaskView): string {
     `priority ${priority}`,
     ...(deadline === null ? [] : [`${task.overdue ? 'OVERDUE since' : 'due'} ${deadline}`]),
     ...(waits.length === 0 ? [] : [`waits for ${waits.join(', ')}`]),
+    ...(task.note === null ? [] : [task.note]),
     `added by ${task.added_by}`,
   ];
   const whose = holder === null ? '' : ` ${state === 'claimed' ? 'by' : ', done by'} ${holder}`.replace(' ,', ',');

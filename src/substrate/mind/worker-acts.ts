@@ -195,6 +195,6 @@ async function runOf(op: Operation, task: string): Promise<WorkerRun> {
   const run = await findWorkerRun(op, task);
   if (run !== null) return run;
   throw new SeedError('not_found', `The worker has not taken on ${task}.`, {
-    hint: '`seed worker` shows what it has.',
+    hint: '`seed worker show` says what it has.',
   });
 }

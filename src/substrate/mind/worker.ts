@@ -6,8 +6,12 @@
 import * as z from 'zod';
 import { SeedError } from '../../errors.ts';
 import { listBenched } from '../benched.ts';
+import { findGrant } from '../identity/grants.ts';
+import { findService } from '../identity/service.ts';
 import { resolveRouting } from '../policy/policy.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
+import type { TaskRow } from '../tasks/model.ts';
+import { listOrganRows } from './organs.ts';
 
 /** The role of the policy whose models it works with. */
 export const WORKER_ROLE = 'worker';
@@ -34,7 +38,7 @@ export const WorkerSettings = z.strictObject({
 export type WorkerSettings = Readonly<z.infer<typeof WorkerSettings>>;
 
 /** What holds until the owner says otherwise. */
-export const WORKER_DEFAULTS: WorkerSettings = {
+const WORKER_DEFAULTS: WorkerSettings = {
   steps: 20,
   budget_micro_usd: 500_000,
   minutes: 30,
@@ -68,7 +72,10 @@ function valueOf({ name, value }: SettingRow): readonly [string, unknown] {
   }
 }
 
-export async function writeWorkerSettings(tx: WriteHandle, settings: Partial<WorkerSettings>): Promise<void> {
+/** Some of them; what is undefined stays as it was. */
+export type WorkerChanges = { readonly [Name in keyof WorkerSettings]?: WorkerSettings[Name] | undefined };
+
+export async function writeWorkerSettings(tx: WriteHandle, settings: WorkerChanges): Promise<void> {
   for (const [name, value] of Object.entries(settings)) {
     if (value === undefined) continue;
     await tx.run('REPLACE INTO substrate_worker_settings (name, value) VALUES (?, ?)', name, JSON.stringify(value));
@@ -237,4 +244,32 @@ export async function workerHold(db: ReadHandle, now: number): Promise<WorkerHol
     if (sitsOut.untilMs !== null) until.push(sitsOut.untilMs);
   }
   return { until: until.length === 0 ? null : Math.min(...until), why: NO_MODEL };
+}
+
+/** Whether the owner has turned the worker on, and it has its grant. */
+export async function isWorkerOn(db: ReadHandle): Promise<boolean> {
+  const row = (await listOrganRows(db)).find(({ name }) => name === 'worker');
+  return row?.is_on === 1 && (await findService(db, 'worker')) !== null;
+}
+
+/** Whether tasks of that subsystem are among those that it takes on. */
+export function servesSubsystem({ subsystems }: WorkerSettings, subsystem: string): boolean {
+  return subsystems === null || subsystems.includes(subsystem);
+}
+
+/**
+ * Why the worker does not take on a task that it otherwise would, in words; null where it does, or where the
+ * task is not for it. Of a task that is open and needs nothing.
+ */
+export async function workerWaitsWith(
+  db: ReadHandle,
+  { subsystem, adder }: Pick<TaskRow, 'subsystem' | 'adder'>,
+  now: number,
+): Promise<string | null> {
+  if (!(await isWorkerOn(db))) return null;
+  const settings = await readWorkerSettings(db);
+  if (!servesSubsystem(settings, subsystem)) return null;
+  if (!settings.helpers && (await findGrant(db, adder))?.kind === 'helper') return null;
+  const hold = await workerHold(db, now);
+  return hold === null ? null : `waiting: ${hold.why}`;
 }

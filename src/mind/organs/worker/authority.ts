@@ -3,10 +3,9 @@
  * so that nobody gets done through it what they could not do themselves.
  */
 import type { Actor } from '../../../substrate/actor.ts';
-import type { Grant } from '../../../substrate/identity/grants.ts';
 import { findGrant, isInForce } from '../../../substrate/identity/grants.ts';
 import type { Scope } from '../../../substrate/identity/scopes.ts';
-import { isServiceName } from '../../../substrate/identity/names.ts';
+import { serviceName } from '../../../substrate/identity/service.ts';
 import type { ReadHandle } from '../../../substrate/substrate.ts';
 import { OWNER_ID } from '../../../substrate/tasks/machine.ts';
 import type { TaskRow } from '../../../substrate/tasks/model.ts';
@@ -35,23 +34,19 @@ export interface Authority {
 }
 
 const OWNERS: Authority = { kind: 'owner', grant: null, scopes: null };
+const CLOCK = serviceName('clock');
 
 /** Who stands behind a task now; null where they are gone: nobody answers for it then. */
 export async function authorityOf(
   db: ReadHandle,
-  { adder, adder_principal: principal }: Pick<TaskRow, 'adder' | 'adder_principal'>,
+  { adder }: Pick<TaskRow, 'adder'>,
   now: number,
 ): Promise<Authority | null> {
   if (adder === OWNER_ID) return OWNERS;
   const grant = await findGrant(db, adder);
-  // An organ that added it for somebody else has no say of its own.
-  if (grant !== null && !isServiceName(grant.name)) return of(grant, now);
-  if (principal === OWNER_ID) return OWNERS;
-  const behind = await findGrant(db, principal);
-  return behind === null ? null : of(behind, now);
-}
-
-function of(grant: Grant, now: number): Authority | null {
+  if (grant === null) return null;
+  // It adds what the owner's schedules say; any other organ speaks for itself, with its own scopes.
+  if (grant.name === CLOCK) return OWNERS;
   return isInForce(grant, now) ? { kind: grant.kind, grant: grant.id, scopes: grant.scopes } : null;
 }
 

@@ -341,5 +341,6 @@ async function ownSession(db: ReadHandle, id: string, actor: Actor): Promise<Ses
 async function stopOf(db: ReadHandle, { session, steps }: WorkerRun): Promise<string | null> {
   const id = await findStepCall(db, session, stepKey(steps));
   const stored = id === null ? null : await findCall(db, id);
-  return stored?.outcome == null ? null : CallOutcome.parse(JSON.parse(stored.outcome)).stop;
+  const outcome = stored?.outcome ?? null;
+  return outcome === null ? null : CallOutcome.parse(JSON.parse(outcome)).stop;
 }

@@ -55,20 +55,14 @@ export interface Circumstances {
  */
 export function judge(outcome: CallOutcome, circumstances: Circumstances): Ending | null {
   const { status, code } = outcome;
-  switch (status) {
-    case 'complete':
-    // Nobody knows what it said: it is asked anew, and that counts as a step.
-    case 'in_doubt':
-      return null;
-    case 'refused':
-      return judgeRefusal(outcome, circumstances);
-    default:
-      // Somebody ended the call: the next look says whether the task is still to be done.
-      if (code === 'interrupted') return null;
-      return circumstances.begun && isAll(outcome, 'failed', ABOUT_THE_REQUEST)
-        ? gaveUp('no model takes what the conversation has come to')
-        : waits(NO_MODEL, { until: null });
-  }
+  // Of one in doubt nobody knows what it said: it is asked anew, and that counts as a step.
+  if (status === 'complete' || status === 'in_doubt') return null;
+  if (status === 'refused') return judgeRefusal(outcome, circumstances);
+  // Somebody ended the call: the next look says whether the task is still to be done.
+  if (code === 'interrupted') return null;
+  return circumstances.begun && failedBy(outcome, ABOUT_THE_REQUEST)
+    ? gaveUp('no model takes what the conversation has come to')
+    : waits(NO_MODEL, { until: null });
 }
 
 function judgeRefusal(outcome: CallOutcome, { session, now, begun }: Circumstances): Ending | null {
@@ -95,8 +89,8 @@ function judgeRefusal(outcome: CallOutcome, { session, now, begun }: Circumstanc
   }
 }
 
-/** Whether every attempt that ended so did for a reason of that kind, and there was one. */
-function isAll({ attempts }: CallOutcome, how: 'failed', codes: ReadonlySet<string>): boolean {
-  const ended = attempts.filter(({ outcome }) => outcome === how);
-  return ended.length > 0 && ended.every(({ code }) => code !== null && codes.has(code));
+/** Whether there were failures, and all of them for a reason of that kind. */
+function failedBy({ attempts }: CallOutcome, codes: ReadonlySet<string>): boolean {
+  const failed = attempts.filter(({ outcome }) => outcome === 'failed');
+  return failed.length > 0 && failed.every(({ code }) => code !== null && codes.has(code));
 }

@@ -2,7 +2,13 @@
 import type { Actor } from '../../../substrate/actor.ts';
 import { holderOf } from '../../../substrate/bus/model.ts';
 import type { WorkerRun, WorkerSettings } from '../../../substrate/mind/worker.ts';
-import { findWorkerRun, limitReached, listOpenRuns, readWorkerSettings } from '../../../substrate/mind/worker.ts';
+import {
+  findWorkerRun,
+  limitReached,
+  listOpenRuns,
+  readWorkerSettings,
+  servesSubsystem,
+} from '../../../substrate/mind/worker.ts';
 import type { ReadHandle } from '../../../substrate/substrate.ts';
 import type { Place } from '../../../substrate/tasks/look.ts';
 import { findTask, listTasks, placeOf } from '../../../substrate/tasks/look.ts';
@@ -82,7 +88,7 @@ async function pickClaimable(db: ReadHandle, { now, pauses, limit }: PickOptions
 
 /** Whether a task is of those that it takes on, and has not been left for good. */
 function isWanted(task: TaskRow, run: WorkerRun | null, settings: WorkerSettings): boolean {
-  if (settings.subsystems?.includes(task.subsystem) === false) return false;
+  if (!servesSubsystem(settings, task.subsystem)) return false;
   if (run === null) return true;
   if (limitReached(run, settings) !== null) return false;
   // What it left for a reason it takes up again only when something has happened to it since.

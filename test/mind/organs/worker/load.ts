@@ -62,7 +62,7 @@ const first: Script = async function* (request, context) {
 const { runAll } = workerOf(substrate, { scripts: { 'a/m': first, 'b/m': says('green.') }, fault });
 
 await runAll();
-for (let added = 0; point !== undefined && added < TASKS_MAX; added++) {
+for (let left = point === undefined ? 0 : TASKS_MAX; left > 0; left--) {
   await owe(substrate, OWNER, 'Paint the fence');
   await runAll();
 }

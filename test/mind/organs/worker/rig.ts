@@ -3,6 +3,7 @@ import { createCall } from '../../../../src/doors/call.ts';
 import { originOf } from '../../../../src/formats/checkpoint.ts';
 import { Egress } from '../../../../src/membrane/egress.ts';
 import { KeyService } from '../../../../src/membrane/keys.ts';
+import { Notifiers } from '../../../../src/membrane/notify.ts';
 import { OpenWork } from '../../../../src/membrane/streams.ts';
 import type { Act, Organ, OrganReport } from '../../../../src/mind/organ.ts';
 import { WORKER_SCOPES } from '../../../../src/mind/organs/worker/authority.ts';
@@ -65,6 +66,7 @@ export function workerOf(substrate: Substrate, options: WorkerRigOptions): Worke
     daemon: DAEMON,
     keys: keysOf(substrate),
     egress: new Egress({ credentials: new Credentials(substrate.home, {}), now: substrate.sources.now, halted: false }),
+    notifiers: new Notifiers({ home: substrate.home, environment: {}, platform: 'linux' }),
     mind: { router, steps, drain: (drainOptions) => router.drain(dispatch, drainOptions), pulse: null },
   });
   const act: Act = (tool, input, { actor, signal }) => call({ tool, input, actor, signal });
@@ -125,9 +127,9 @@ export type Wanted = readonly [name: string, input: Readonly<Record<string, unkn
 /** What a model says in one answer: a text, or calls of tools. */
 export type Answer = string | readonly Wanted[];
 
-export const USAGE = { input: 10, output: 5, cachedInput: 0, cacheWrite: 0 };
+const USAGE = { input: 10, output: 5, cachedInput: 0, cacheWrite: 0 };
 
-export function callsOf(wanted: readonly Wanted[], label: string): ProviderEvent[] {
+function callsOf(wanted: readonly Wanted[], label: string): ProviderEvent[] {
   return wanted.map(([name, input], index) => ({
     type: 'tool_call',
     call: { type: 'tool_call', id: `${label}_${index}`, name, arguments: JSON.stringify(input) },

@@ -1,0 +1,139 @@
+import type { Command } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import { dollars } from '../../substrate/ledger/money.ts';
+import { ask } from '../ask.ts';
+import { printable, printJson, printLine, table } from '../output.ts';
+import type { CommonOptions } from './shared.ts';
+import { common, configOf } from './shared.ts';
+
+interface Settings {
+  readonly steps: number;
+  readonly budget_micro_usd: number;
+  readonly minutes: number;
+  readonly subsystems: readonly string[] | null;
+  readonly helpers: boolean;
+}
+
+interface Shown {
+  readonly on: boolean;
+  readonly held: string | null;
+  readonly held_until: string | null;
+  readonly settings: Settings;
+  readonly runs: readonly {
+    readonly task: string;
+    readonly title: string;
+    readonly state: string;
+    readonly why: string;
+    readonly steps: number;
+    readonly worked_s: number;
+    readonly spent_micro_usd: number;
+  }[];
+}
+
+interface SetOptions extends CommonOptions {
+  readonly steps?: number;
+  readonly usd?: number;
+  readonly minutes?: number;
+  readonly subsystems?: readonly string[];
+  readonly helpers?: 'on' | 'off';
+}
+
+export function addWorker(program: Command): void {
+  const worker = program
+    .command('worker')
+    .description('the seed’s own worker: what it took on, and its limits; `seed mind on worker` turns it on');
+  const show = worker.command('show').description('what it took on, why it waits, and its limits');
+  common(show, { examples: ['seed worker show', 'seed worker show --json'] }).action(showWorker);
+  const set = worker
+    .command('set')
+    .description('set the limits of a task, and which tasks it takes on (owner act)')
+    .option('--steps <n>', 'answers of a model, for one task', parseWhole)
+    .option('--usd <amount>', 'what they may cost, such as 0.50', parseUsd)
+    .option('--minutes <n>', 'how long it may work on one task', parseWhole)
+    .option('--subsystems <names...>', 'take on the tasks of these alone; all: of every one')
+    .addOption(new Option('--helpers <on|off>', 'take on what helpers from outside added').choices(['on', 'off']));
+  common(set, {
+    examples: [
+      'seed worker set --steps 30 --usd 1',
+      'seed worker set --subsystems website',
+      'seed worker set --subsystems all',
+    ],
+  }).action(setWorker);
+}
+
+function parseWhole(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Give a whole number.');
+}
+
+/** Dollars as whole micro-dollars. */
+function parseUsd(text: string): number {
+  const match = /^(\d{1,4})(?:\.(\d{1,6}))?$/.exec(text);
+  if (match === null) throw new InvalidArgumentError('Give dollars, such as 0.50.');
+  return Number(match[1]) * 1_000_000 + Number((match[2] ?? '').padEnd(6, '0'));
+}
+
+async function showWorker(options: CommonOptions): Promise<void> {
+  const shown = await ask<Shown>(configOf(options), { tool: 'worker_show', access: 'read' });
+  if (options.json === true) printJson(shown);
+  else printLine(screen(shown));
+}
+
+function screen({ on, held, held_until: until, settings, runs }: Shown): string {
+  const rows = runs.map(({ task, title, state, why, steps, worked_s: seconds, spent_micro_usd: spent }) => [
+    task,
+    printable(title),
+    STATES[state] ?? state,
+    String(steps),
+    duration(seconds),
+    dollars(spent),
+    printable(why),
+  ]);
+  return [
+    on ? standing(held, until) : 'The worker is off. `seed mind on worker` turns it on.',
+    sayLimits(settings),
+    rows.length === 0
+      ? 'It has taken on no task yet.'
+      : table(['TASK', 'WHAT', 'IS', 'STEPS', 'WORKED', 'COST', 'WHY'], rows),
+  ].join('\n\n');
+}
+
+const STATES: Readonly<Record<string, string>> = {
+  handed_in: 'handed in',
+  gave_up: 'given up',
+  spent: 'at its limit',
+};
+
+function standing(held: string | null, until: string | null): string {
+  if (held === null) return 'The worker may work.';
+  return `Waiting: ${printable(held)}${until === null ? '' : `, until ${until}`}.`;
+}
+
+function sayLimits({ steps, budget_micro_usd: budget, minutes, subsystems, helpers }: Settings): string {
+  const whose = subsystems === null ? 'every subsystem' : subsystems.map(printable).join(', ');
+  return `A task may take ${steps} steps, ${dollars(budget)} and ${minutes} minutes of work. It takes on tasks of ${whose}${helpers ? ', and what helpers from outside added too' : ', but none that helpers from outside added'}.`;
+}
+
+function duration(seconds: number): string {
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
+}
+
+async function setWorker(options: SetOptions): Promise<void> {
+  const { steps, usd, minutes, subsystems, helpers } = options;
+  const isAll = subsystems?.length === 1 && subsystems[0] === 'all';
+  const input = {
+    ...(steps === undefined ? {} : { steps }),
+    ...(usd === undefined ? {} : { budget_micro_usd: usd }),
+    ...(minutes === undefined ? {} : { minutes }),
+    ...(subsystems === undefined ? {} : { subsystems: isAll ? null : subsystems }),
+    ...(helpers === undefined ? {} : { helpers: helpers === 'on' }),
+  };
+  const answer = await ask<{ settings: Settings; receipt: number }>(configOf(options), {
+    tool: 'worker_set',
+    input,
+    access: 'write',
+    ownerAct: true,
+  });
+  if (options.json === true) printJson(answer);
+  else printLine(`${sayLimits(answer.settings)} Receipt ${answer.receipt} says so.`);
+}
