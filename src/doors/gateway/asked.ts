@@ -1,6 +1,5 @@
 /** What a client says in its headers: its key, labels, its session, a trace, a key for repeats. */
 import type { IncomingHttpHeaders } from 'node:http';
-import * as z from 'zod';
 import { SeedError } from '../../errors.ts';
 import { Labels, LABELS_MAX } from '../../substrate/ledger/model.ts';
 
@@ -91,7 +90,7 @@ export function mergedLabels(
 ): Readonly<Record<string, string>> {
   const parsed = Labels.safeParse({ ...body, ...header });
   if (parsed.success) return parsed.data;
-  const issue: z.core.$ZodIssue | undefined = parsed.error.issues[0];
+  const [issue] = parsed.error.issues;
   throw new SeedError('invalid_input', `The labels are not acceptable: ${issue?.message ?? 'wrong form'}.`, {
     hint: `At most ${LABELS_MAX}, by headers such as "X-Seed-Label-customer: acme" and by the body’s metadata.`,
     data: { argument: 'labels' },

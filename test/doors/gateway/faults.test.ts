@@ -130,11 +130,11 @@ async function hear(
   rig: GatewayRig,
   client: keyof typeof CLIENTS,
   stream: boolean,
-): Promise<Heard & { error: unknown }> {
+): Promise<Heard & { error: Error | null }> {
   const heard: Heard = { text: '', calls: [], stop: null, session: null };
-  const error: unknown = await CLIENTS[client](rig, heard, stream).then(
+  const error = await CLIENTS[client](rig, heard, stream).then(
     () => null,
-    (thrown: unknown) => thrown,
+    (thrown: unknown) => (thrown instanceof Error ? thrown : new Error('What was thrown is no error.')),
   );
   return { ...heard, error };
 }
@@ -174,7 +174,7 @@ describe.each(PROVIDERS)('%s', (provider: ProviderName) => {
         const made = stub.requests.length - before;
         if (error !== null) {
           // Words and a call begun were out: not asked twice, and no clean end.
-          expect([name, client, stream, late, String(error)]).toEqual([name, client, true, true, String(error)]);
+          expect([name, client, stream, late, error.message]).toEqual([name, client, true, true, error.message]);
           expect(stop).toBeNull();
           expect(calls).toEqual([]);
           // Nobody else was asked: take back what was meant for them.

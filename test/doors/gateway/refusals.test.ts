@@ -1,8 +1,10 @@
 /** What the gateway refuses, and that it says so in the terms of the API that was asked. */
 import { connect } from 'node:net';
-import Anthropic from '@anthropic-ai/sdk';
+import type Anthropic from '@anthropic-ai/sdk';
+import * as anthropicErrors from '@anthropic-ai/sdk/error';
 import * as fc from 'fast-check';
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
+import * as openaiErrors from 'openai/error';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as limits from '../../../src/doors/limits.ts';
 import { until } from '../../support/child.ts';
@@ -87,21 +89,23 @@ describe('who comes in', () => {
 
   test('both SDKs throw what they throw at their own API', async () => {
     await expect(openaiOf(rig, { key: 'sk-wrong' }).chat.completions.create(chat())).rejects.toBeInstanceOf(
-      OpenAI.AuthenticationError,
+      openaiErrors.AuthenticationError,
     );
     await expect(anthropicOf(rig, { key: 'sk-wrong' }).messages.create(messages())).rejects.toBeInstanceOf(
-      Anthropic.AuthenticationError,
+      anthropicErrors.AuthenticationError,
     );
-    await expect(openaiOf(rig).chat.completions.create(chat('gpt-5'))).rejects.toBeInstanceOf(OpenAI.NotFoundError);
+    await expect(openaiOf(rig).chat.completions.create(chat('gpt-5'))).rejects.toBeInstanceOf(
+      openaiErrors.NotFoundError,
+    );
     await expect(anthropicOf(rig).messages.create(messages('claude-x'))).rejects.toBeInstanceOf(
-      Anthropic.NotFoundError,
+      anthropicErrors.NotFoundError,
     );
     const { key } = await issue(rig, 'looker', ['seed.status']);
     await expect(openaiOf(rig, { key }).chat.completions.create(chat())).rejects.toBeInstanceOf(
-      OpenAI.PermissionDeniedError,
+      openaiErrors.PermissionDeniedError,
     );
     await expect(anthropicOf(rig, { key }).messages.create(messages())).rejects.toBeInstanceOf(
-      Anthropic.PermissionDeniedError,
+      anthropicErrors.PermissionDeniedError,
     );
   });
 
@@ -196,10 +200,10 @@ describe('[LOCK-RUNTIME-3] over a ceiling', () => {
     await using poor = await openGateway(other, policyOver(stub, 'anthropic', { usd: '0.000001' }));
     await expectNothingSent(async () => {
       const refused = openaiOf(poor).chat.completions.create(chat());
-      await expect(refused).rejects.toBeInstanceOf(OpenAI.RateLimitError);
-      await expect(refused).rejects.toMatchObject({ message: expect.stringContaining('seed') });
+      await expect(refused).rejects.toBeInstanceOf(openaiErrors.RateLimitError);
+      await expect(refused).rejects.toThrow('ceiling seed');
       const theirs = anthropicOf(poor).messages.create(messages());
-      await expect(theirs).rejects.toBeInstanceOf(Anthropic.RateLimitError);
+      await expect(theirs).rejects.toBeInstanceOf(anthropicErrors.RateLimitError);
     });
     const streamed = openaiOf(poor).chat.completions.create({ ...chat(), stream: true });
     await expect(streamed).rejects.toMatchObject({ status: 429 });
@@ -214,7 +218,7 @@ describe('what is malformed', () => {
       [{ body: 'null' }, 400],
       [{ body: '[]' }, 400],
       [{ body: '{"model":1,"messages":[]}' }, 400],
-      [{ body: `${'['.repeat(100_000)}` }, 400],
+      [{ body: '['.repeat(100_000) }, 400],
       [{ body: '{"model":"worker","messages":[{"role":"user","content":"\\ud800"}]}' }, 400],
       [{ body: Buffer.from([0x7b, 0xff, 0x7d]) }, 400],
       [{ headers: { 'content-type': 'text/plain' } }, 415],
@@ -310,8 +314,10 @@ describe('labels, traces and repeats', () => {
   test('are in the receipts', async () => {
     const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
     const before = (await receipts(rig)).length;
-    const ask = { ...chat(), user: 'ada', metadata: { team: 'red' } };
-    await openaiOf(rig).chat.completions.create(ask, { headers: { 'X-Seed-Label-Customer': 'acme', traceparent } });
+    const labelled = { ...chat(), user: 'ada', metadata: { team: 'red' } };
+    await openaiOf(rig).chat.completions.create(labelled, {
+      headers: { 'X-Seed-Label-Customer': 'acme', traceparent },
+    });
     const [intent] = (await receipts(rig)).slice(before);
     expect(intent?.detail).toMatchObject({ traceparent });
     expect(new Set(intent?.detail?.['labels'] as string[])).toEqual(new Set(['customer=acme', 'team=red', 'user=ada']));
@@ -342,7 +348,7 @@ describe('labels, traces and repeats', () => {
 
   test('also in a conversation, which does not go on by it', async () => {
     const headers = { 'idempotency-key': 'turn' };
-    const ask = {
+    const turn = {
       model: 'worker',
       messages: [
         { role: 'user' as const, content: 'once a' },
@@ -351,9 +357,9 @@ describe('labels, traces and repeats', () => {
       ],
     };
     stub.next({ do: 'answer', answer: { text: ['d'] } });
-    const first = await openaiOf(rig).chat.completions.create(ask, { headers }).withResponse();
+    const first = await openaiOf(rig).chat.completions.create(turn, { headers }).withResponse();
     await expectNothingSent(async () => {
-      const again = await openaiOf(rig).chat.completions.create(ask, { headers }).withResponse();
+      const again = await openaiOf(rig).chat.completions.create(turn, { headers }).withResponse();
       expect(again.data.choices[0]?.message.content).toBe('d');
       expect(again.response.headers.get('x-seed-session')).toBe(first.response.headers.get('x-seed-session'));
     });
