@@ -38,10 +38,13 @@ export interface Watched {
   readonly since: number | null;
 }
 
+/** An alarm holds until the level has fallen below this part of the limit: or it would come and go at the limit. */
+const HELD_DOWN_TO = 0.5;
+
 /**
- * Follows a one-sided detector over a series. A signal holds until the level is back at zero, and the level does
- * not rise beyond the limit, so that what is over is seen to be over. The change is taken to have begun with
- * the first observation after the level was last at zero.
+ * Follows a one-sided detector over a series. The level does not rise beyond the limit, so that what is over is
+ * soon seen to be over. The change is taken to have begun with the first observation after the level was last at
+ * zero.
  */
 export function watch(detector: Detector, series: readonly number[]): Watched {
   let level = 0;
@@ -49,10 +52,9 @@ export function watch(detector: Detector, series: readonly number[]): Watched {
   let since: number | null = null;
   for (const [i, observed] of series.entries()) {
     level = Math.min(detector.limit, detector.step(level, observed));
-    if (level === 0) {
-      begun = i + 1;
-      since = null;
-    } else if (signals(detector, level)) since ??= begun;
+    if (level === 0) begun = i + 1;
+    if (signals(detector, level)) since ??= begun;
+    else if (level < HELD_DOWN_TO * detector.limit) since = null;
   }
   return { level: level / detector.limit, since };
 }

@@ -234,12 +234,12 @@ export interface WipAge extends Component {
 
 /** The share of open items that are older than 85 % of the baseline's took from accepted to verified. */
 export function measureWipAge(record: WorkRecord): WipAge {
-  const { now, items, open } = record;
+  const { now, open } = record;
   const unknown = { ...UNKNOWN, name: 'wip_age', due: null } as const;
   if (open.length === 0) return { ...unknown, says: 'nothing is open' };
   const { baseline } = split(cyclesOf({ ...record, watched: false }), ({ at }) => at, now);
   if (baseline.length < SHARE_ITEMS_MIN) {
-    return { ...unknown, says: `${fewBefore(baseline.length, 'cycle', SHARE_ITEMS_MIN)} of ${items.length} items` };
+    return { ...unknown, says: fewBefore(baseline.length, 'cycle', SHARE_ITEMS_MIN) };
   }
   const limitMs = Math.exp(
     quantile(

@@ -8,7 +8,7 @@ import { pauses } from '../../substrate/coherence/alarms.ts';
 import type { Stage } from '../../substrate/coherence/subsystems.ts';
 import { STAGES } from '../../substrate/coherence/subsystems.ts';
 import { lowerBound, upperBound } from './statistics.ts';
-import { sayCount } from './words.ts';
+import { sayPercent } from './words.ts';
 
 /** One-sided; the bounds are exact (Clopper and Pearson), so they hold at least this surely. */
 const CONFIDENCE = 0.95;
@@ -93,20 +93,16 @@ export function assess(stage: Exclude<Stage, 'observe'>, evidence: Evidence): As
   if (precision < precisionMin) {
     const needed = firstWhere(right, (hits) => precisionOf(hits) >= precisionMin);
     missing.push(
-      `${perCent(precisionMin)} of its alarms must surely be right: with ${sayCount(bad, 'alarm')} wrong or without a label that takes ${needed} right ones, and there are ${right}.`,
+      `Surely ${sayPercent(precisionMin)} of its alarms must be right: with ${bad} wrong or unlabelled that takes ${needed} right ones; there are ${right}.`,
     );
   }
   if (falseAlarms > falseAlarmsMax) {
     const needed = firstWhere(completed, (tries) => falseOf(tries) <= falseAlarmsMax);
     missing.push(
-      `False alarms must surely be fewer than ${perCent(falseAlarmsMax)} of what is completed: that takes ${needed} completions under watch, and there are ${completed}.`,
+      `False alarms must surely be rarer than ${sayPercent(falseAlarmsMax)} of completions: with ${bad} that takes ${needed} completions under watch; there are ${completed}.`,
     );
   }
   return { allowed: missing.length === 0, precision, falseAlarms, missing };
-}
-
-function perCent(share: number): string {
-  return `${Math.round(share * 100)} %`;
 }
 
 /** The smallest whole number from `from` on for which `holds`; it holds for all greater ones, and for some. */

@@ -10,8 +10,9 @@ const UNITS = [
 
 /** A duration in its largest unit of which there are two or more: `35 days`, `26 hours`; whole numbers only. */
 export function sayDuration(ms: number): string {
-  const { name, ms: unit } = UNITS.find((each) => ms >= 2 * each.ms) ?? { name: 'second', ms: SECOND_MS };
-  const count = Math.floor(ms / unit);
+  const whole = Math.round(ms / SECOND_MS) * SECOND_MS;
+  const { name, ms: unit } = UNITS.find((each) => whole >= 2 * each.ms) ?? { name: 'second', ms: SECOND_MS };
+  const count = Math.floor(whole / unit);
   return `${count} ${name}${count === 1 ? '' : 's'}`;
 }
 
