@@ -11,8 +11,12 @@ import type { Command } from 'commander';
 import * as z from 'zod';
 import { buildProgram } from '../src/cli/cli.ts';
 import type { FieldTable } from '../src/doors/gateway/fields.ts';
+import { anthropic } from '../src/doors/gateway/anthropic/wire.ts';
 import { ANTHROPIC, OPENAI } from '../src/doors/gateway/fields.ts';
-import { ERROR_CODES } from '../src/errors.ts';
+import { openai } from '../src/doors/gateway/openai/wire.ts';
+import type { Reply } from '../src/doors/gateway/wire.ts';
+import type { ErrorCode } from '../src/errors.ts';
+import { ERROR_CODES, SeedError } from '../src/errors.ts';
 import { HOME_ENTRIES } from '../src/substrate/home/layout.ts';
 import type { Tool } from '../src/tools/define.ts';
 import { TOOLS } from '../src/tools/index.ts';
@@ -263,6 +267,52 @@ function apiSection(title: string, tables: Readonly<Record<string, FieldTable>>)
   return [`## ${title}`, table(['Field', 'Fate', 'What that means'], rows)].join('\n\n');
 }
 
+/** What a call through the gateway can end with, and the fault of the last attempt where that makes a difference. */
+const GATEWAY_ERRORS: readonly (readonly [ErrorCode, string?])[] = [
+  ['invalid_input'],
+  ['unauthenticated'],
+  ['key_revoked'],
+  ['key_expired'],
+  ['forbidden'],
+  ['no_route'],
+  ['conflict'],
+  ['in_doubt'],
+  ['superseded'],
+  ['too_large'],
+  ['unsupported_type'],
+  ['over_ceiling'],
+  ['too_many'],
+  ['busy'],
+  ['no_candidate'],
+  ['stopping'],
+  ['halted'],
+  ['provider_failed'],
+  ['provider_failed', 'rejected'],
+  ['provider_failed', 'rate_limited'],
+  ['provider_failed', 'overloaded'],
+  ['provider_failed', 'timeout'],
+  ['interrupted'],
+  ['internal'],
+];
+
+/** What both SDKs do by themselves: ask twice more after a 408, a 409, a 429 or a 5xx, unless they are told not to. */
+function asksAgain({ status, headers }: Reply): boolean {
+  return (status >= 500 || [408, 409, 429].includes(status)) && headers['x-should-retry'] !== 'false';
+}
+
+function gatewayErrorRow([name, fault]: (typeof GATEWAY_ERRORS)[number]): string[] {
+  const error = new SeedError(name, '', { hint: '', data: fault === undefined ? {} : { fault } });
+  const [theirs, other] = [openai.error(error), anthropic.error(error)];
+  const { type, code: named } = (JSON.parse(theirs.body) as { error: { type: string; code: string } }).error;
+  const kind = (JSON.parse(other.body) as { error: { type: string } }).error.type;
+  return [
+    fault === undefined ? code(name) : `${code(name)}, the last attempt ${code(fault)}`,
+    `${theirs.status} ${code(type)}, ${code(named)}`,
+    `${other.status} ${code(kind)}`,
+    asksAgain(theirs) ? 'yes' : 'no',
+  ];
+}
+
 function gatewayPage(): string {
   return page('What the gateway carries', [
     'What becomes of each field that a client of OpenAI’s or Anthropic’s API sends; how to connect one is in [gateway.md](../gateway.md).',
@@ -274,6 +324,18 @@ function gatewayPage(): string {
     'A field that is null, or has the value after *unless*, asks for nothing. A field that is not in the table is listed. A role, a type of content or a type of tool that is not in the table is refused.',
     apiSection('OpenAI: `POST /v1/chat/completions`', OPENAI),
     apiSection('Anthropic: `POST /v1/messages`, `POST /v1/messages/count_tokens`', ANTHROPIC),
+    '## Answers',
+    [
+      '- `model` is the name that was asked for. Which model answered is in the call’s receipts, and in `system_fingerprint` of OpenAI’s answers.',
+      '- An answer that was cut ends in an error of the API, never in a clean end, also in the middle of a stream. Before anything was said the error comes as an HTTP status.',
+      '- A tool call comes once and whole, when its answer is.',
+      '- Usage is what the model that answered last reports. Where it reports none, OpenAI’s answers have none and Anthropic’s say zero; a stream of Anthropic’s says its usage at the end.',
+      '- Thinking is given out where the model that answered has the very name that was asked for; by that name it goes back. Any other stays in the transcript.',
+      '- `count_tokens` is an estimate without a model: a third of the bytes of what is sent, and 4,096 for an image. That is about right for source code, and a third too much for English text.',
+    ].join('\n'),
+    '## Errors',
+    'An error has the form of the API. Its text says what happened and what to do; beside it, `seed` has the code from [errors.md](errors.md) and small data, such as the ceiling’s name. `retry-after` is there where it is known when it may be worth another try. Both SDKs ask twice more by themselves after a 409, a 429 or a 5xx; where that changes nothing, `x-should-retry: false` tells them not to. (`over_ceiling` may be asked again where money is only held by calls under way.)',
+    table(['Code', 'OpenAI', 'Anthropic', 'SDKs ask again'], GATEWAY_ERRORS.map(gatewayErrorRow)),
   ]);
 }
 

@@ -1,15 +1,18 @@
 /** How many tokens a request has, about: for clients that ask before they send. */
-import { BYTES_PER_TOKEN, IMAGE_TOKENS } from '../../mind/router/fit.ts';
+import { IMAGE_TOKENS } from '../../mind/router/fit.ts';
 import type { CompletionRequest } from '../../mind/router/request.ts';
 import type { Part } from '../../substrate/transcript.ts';
+
+/**
+ * Source code and Chinese have about three bytes a token, English about four. The router's own estimate of what fits
+ * (`fit.ts`: two) must not be too low; this one is for a client's meter, and would mislead it at half its length.
+ */
+const BYTES_PER_TOKEN = 3;
 
 /** What a format writes around a message, a part or a tool, in bytes; small beside what stands in them. */
 const FRAME_BYTES = 40;
 
-/**
- * The same estimate by which the router makes a conversation fit a context (`fit.ts`), on the neutral form, since
- * which model will answer is not known yet. So a client's meter is full when the router would begin to shorten.
- */
+/** On the neutral form, since which model will answer is not known yet. */
 export function likelyTokens({ messages, tools }: Pick<CompletionRequest, 'messages' | 'tools'>): number {
   let bytes = 0;
   let images = 0;

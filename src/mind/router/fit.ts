@@ -15,7 +15,7 @@ import type { Loss, ModelRequest, Provider } from './provider.ts';
 import { ProviderFault } from './provider.ts';
 import { carriedImages, distinct } from './transcript/prepare.ts';
 
-export const BYTES_PER_TOKEN = 2;
+const BYTES_PER_TOKEN = 2;
 /** What an image counts where its provider documents no maximum. */
 export const IMAGE_TOKENS = 4_096;
 
