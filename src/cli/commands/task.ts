@@ -138,11 +138,17 @@ async function listTasks({ home, json, ...filter }: ListOptions): Promise<void> 
     printable(task.subsystem),
     printable(task.held_by ?? ''),
     task.deadline === null ? '' : `${task.deadline}${task.overdue ? ' (overdue)' : ''}`,
-    printable(task.title) + (task.waits_for.length === 0 ? '' : ` (waits for ${task.waits_for.join(', ')})`),
+    printable(task.title) + whyOpen(task),
   ]);
   const headings = ['ID', 'STATE', 'PRIORITY', 'SUBSYSTEM', 'WHO', 'DEADLINE', 'TITLE'];
   printLine(rows.length === 0 ? 'There are no such tasks.' : table(headings, rows));
   if (answer.next_cursor !== null) printLine(`More with --cursor ${answer.next_cursor}`);
+}
+
+/** What an open task waits for, behind its title. */
+function whyOpen({ waits_for: waits, note }: TaskView): string {
+  if (waits.length > 0) return ` (waits for ${waits.join(', ')})`;
+  return note === null ? '' : ` (${printable(note)})`;
 }
 
 async function showTask(id: string, options: CommonOptions): Promise<void> {
