@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { bus } from './bus.ts';
+import { gateway } from './gateway.ts';
 import { ground } from './ground.ts';
 import { handoff } from './handoff.ts';
 import { mcp } from './mcp.ts';
@@ -15,7 +16,7 @@ import { router } from './router.ts';
 import type { Bench, BenchReport } from './report.ts';
 import { renderReport, reportJson } from './report.ts';
 
-const BENCHES: Readonly<Record<string, Bench>> = { bus, ground, handoff, mcp, memory, router };
+const BENCHES: Readonly<Record<string, Bench>> = { bus, gateway, ground, handoff, mcp, memory, router };
 
 const RECEIPTS = 100_000;
 const RECEIPTS_FULL = 1_000_000;

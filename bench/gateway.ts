@@ -1,0 +1,262 @@
+/** The gateway: what it adds to a model's answer, beside a direct call and beside the gateways of others. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { Pool } from 'undici';
+import type { Way } from './gateway/peers.ts';
+import { BASE_NAMES, chatBody, installPeers, startPortkey, startRouter } from './gateway/peers.ts';
+import { machineFacts } from './machine.ts';
+import { residentMb, startSeed } from './mcp/processes.ts';
+import type { Bench, BenchOptions, BenchReport, Goal, Measure, Ratio } from './report.ts';
+import { best, latencyOf, median, ratioOf } from './report.ts';
+
+/** The ways alternate in slices this short: the machine's moods hit all of them. */
+const SLICE_CALLS = 20;
+const SLICES = 10;
+const CONNECTIONS = 50;
+const BURST_CALLS = 1_000;
+
+const DIRECT = 'direct';
+const OURS = 'seed';
+const CONVERSATION = 'seed, in a session';
+
+function policyFor(url: string): string {
+  return `
+version: 1
+timezone: UTC
+targets: { local: { provider: nvidia, base_url: "${url}/v1" } }
+roles:
+  worker: { dispatch: any, max_output_tokens: 64, candidates: [ { target: local, model: measured, tier: 2 } ] }
+ceilings:
+  - { scope: seed, window: day, usd: "1000000" }
+  - { scope: "role:worker", window: day, usd: "1000000" }
+prices: [ { target: local, model: measured, input_usd_per_mtok: "0.05", output_usd_per_mtok: "0.05" } ]
+`;
+}
+
+async function startStub(): Promise<{ readonly url: string } & AsyncDisposable> {
+  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'gateway', 'stub.ts')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'close');
+  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  return {
+    url,
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+/** A way to ask, on connections that stay open. */
+class Line {
+  readonly name: string;
+  readonly #way: Way;
+  readonly #pool: Pool;
+
+  constructor(way: Way) {
+    this.name = way.name;
+    this.#way = way;
+    this.#pool = new Pool(way.origin, { connections: CONNECTIONS, pipelining: 1 });
+  }
+
+  /** Milliseconds to the whole answer, or of a stream to its first words. */
+  async ask(stream: boolean): Promise<number> {
+    const { path: address, headers, body } = this.#way;
+    const before = performance.now();
+    const response = await this.#pool.request({
+      method: 'POST',
+      path: address,
+      headers: { 'content-type': 'application/json', ...headers },
+      body: body(stream),
+    });
+    let text = '';
+    let firstMs: number | null = null;
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      text += chunk.toString('utf8');
+      if (firstMs === null && text.includes('Measured.')) firstMs = performance.now() - before;
+    }
+    if (response.statusCode !== 200 || firstMs === null)
+      throw new Error(`${this.name}: ${response.statusCode} ${text}`);
+    return stream ? firstMs : performance.now() - before;
+  }
+
+  async sequence(stream: boolean): Promise<number[]> {
+    const tookMs: number[] = [];
+    for (let nth = 0; nth < SLICE_CALLS; nth += 1) tookMs.push(await this.ask(stream));
+    return tookMs;
+  }
+
+  /** Whole answers a second, on all connections at once. */
+  async burst(): Promise<{ perSecond: number; tookMs: number[] }> {
+    let left = BURST_CALLS;
+    const tookMs: number[] = [];
+    const before = performance.now();
+    const worker = async (): Promise<void> => {
+      while (left-- > 0) tookMs.push(await this.ask(false));
+    };
+    await Promise.all(Array.from({ length: CONNECTIONS }, worker));
+    return { perSecond: (BURST_CALLS * 1_000) / (performance.now() - before), tookMs };
+  }
+
+  close(): Promise<void> {
+    return this.#pool.destroy();
+  }
+}
+
+/** What was measured, by name. */
+class Series {
+  readonly #entries = new Map<string, { unit: Measure['unit']; samples: number[]; tookMs: number[] }>();
+
+  add(name: string, unit: Measure['unit'], value: number, tookMs: readonly number[] = []): void {
+    const entry = this.#entries.get(name) ?? { unit, samples: [], tookMs: [] };
+    entry.samples.push(value);
+    for (const took of tookMs) entry.tookMs.push(took);
+    this.#entries.set(name, entry);
+  }
+
+  /** Null where it could not be measured. */
+  of(name: string): Measure | null {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return null;
+    const { unit, samples, tookMs } = entry;
+    return { name, unit, samples, latency: tookMs.length === 0 ? undefined : latencyOf(tookMs) };
+  }
+
+  all(): Measure[] {
+    return [...this.#entries.keys()].map((name) => this.of(name)).filter((measure) => measure !== null);
+  }
+}
+
+const KINDS = [
+  { stream: false, word: 'whole answer' },
+  { stream: true, word: 'first words' },
+] as const;
+
+interface Measured {
+  readonly line: Line;
+  /** Peers may not be able to stream with this Node. */
+  readonly canStream: boolean;
+  readonly pid: number;
+}
+
+/** Slice by slice all ways, one after the other; what is added is against the direct slice of the same moment. */
+async function latencies(series: Series, ways: readonly Measured[]): Promise<void> {
+  for (let slice = 0; slice < SLICES; slice += 1) {
+    for (const { stream, word } of KINDS) {
+      let directMs = Number.NaN;
+      for (const { line, canStream } of ways) {
+        if (stream && !canStream) continue;
+        const tookMs = await line.sequence(stream);
+        const { p50Ms } = latencyOf(tookMs);
+        if (line.name === DIRECT) directMs = p50Ms;
+        else
+          series.add(
+            `${line.name}: added to the ${word}`,
+            'ms',
+            p50Ms - directMs,
+            tookMs.map((ms) => ms - directMs),
+          );
+      }
+    }
+  }
+}
+
+async function bursts(series: Series, ways: readonly Measured[]): Promise<void> {
+  for (const { line, pid } of ways) {
+    const { perSecond, tookMs } = await line.burst();
+    series.add(`${line.name}: ${CONNECTIONS} connections`, '/s', perSecond, tookMs);
+    if (pid !== 0) series.add(`${line.name}: resident`, 'MB', residentMb(pid));
+  }
+}
+
+async function canStream(line: Line, say: BenchOptions['say']): Promise<boolean> {
+  try {
+    await line.ask(true);
+    return true;
+  } catch (error) {
+    say(`${line.name} does not stream with this Node: ${String(error).slice(0, 120)}`);
+    return false;
+  }
+}
+
+async function run(options: BenchOptions): Promise<BenchReport> {
+  const { folder, rounds, say } = options;
+  const series = new Series();
+  await using opened = new AsyncDisposableStack();
+  const stub = opened.use(await startStub());
+  const seed = opened.use(await startSeed(path.join(folder, 'home')));
+  await seed.owner('policy_apply', { document: policyFor(stub.url) });
+  const { key } = (await seed.owner('key_issue', { name: 'bench', scopes: ['route.complete', 'session.use'] })) as {
+    key: string;
+  };
+  say('installing the peers');
+  const peers = path.join(folder, 'peers');
+  installPeers(peers);
+  const portkey = opened.use(await startPortkey(peers, stub.url));
+  const router = opened.use(await startRouter(peers, stub.url));
+  const chat = '/v1/chat/completions';
+  const ours = { origin: new URL(seed.url).origin, path: chat, headers: { authorization: `Bearer ${key}` } };
+  const ways: (Way & { pid: number })[] = [
+    { name: DIRECT, origin: stub.url, path: chat, headers: {}, body: chatBody('measured'), pid: 0 },
+    { name: OURS, ...ours, body: chatBody('worker'), pid: seed.pid },
+    {
+      ...ours,
+      name: CONVERSATION,
+      headers: { ...ours.headers, 'x-seed-session': 'new' },
+      body: chatBody('worker'),
+      pid: 0,
+    },
+    { ...portkey.way, pid: portkey.pid },
+    { ...router.way, pid: router.pid },
+  ];
+  const measured: Measured[] = [];
+  for (const { pid, ...way } of ways) {
+    const line = new Line(way);
+    opened.defer(() => line.close());
+    await line.sequence(false);
+    measured.push({ line, pid, canStream: await canStream(line, say) });
+  }
+  for (let round = 0; round < rounds; round += 1) {
+    say(`round ${round + 1}`);
+    await latencies(series, measured);
+    await bursts(series, measured);
+  }
+  return { bench: 'gateway', machine: machineFacts(folder), measures: series.all(), ...judged(series) };
+}
+
+function judged(series: Series): { ratios: Ratio[]; goals: Goal[] } {
+  const added = (name: string): Measure | null => series.of(`${name}: added to the whole answer`);
+  const rate = (name: string): Measure | null => series.of(`${name}: ${CONNECTIONS} connections`);
+  const peers = Object.values(BASE_NAMES);
+  const ratios: Ratio[] = [];
+  for (const peer of peers) {
+    for (const [what, of] of [
+      ['added', added],
+      ['calls a second', rate],
+    ] as const) {
+      const [own, theirs] = [of(OURS), of(peer)];
+      if (own !== null && theirs !== null) ratios.push(ratioOf(`${what}: seed / ${peer}`, own, theirs));
+    }
+  }
+  const goals: Goal[] = [];
+  const own = { added: added(OURS), rate: rate(OURS), resident: series.of(`${OURS}: resident`) };
+  const goal = (name: string, unit: Goal['unit'], measure: Measure | null, bound: object): void => {
+    if (measure !== null) goals.push({ name, unit, ...bound, best: best(measure), median: median(measure.samples) });
+  };
+  goal('added to the whole answer, p50', 'ms', own.added, { atMost: 1.2 });
+  goal('calls a second at 50 connections', '/s', own.rate, { atLeast: 1_000 });
+  goal('resident', 'MB', own.resident, { atMost: 150 });
+  for (const { name, best: top, median: middle } of ratios) {
+    const bound = name.startsWith('added') ? { atMost: 1 } : { atLeast: 2 };
+    goals.push({ name, unit: '', ...bound, best: top, median: middle });
+  }
+  return { ratios, goals };
+}
+
+export const gateway: Bench = {
+  about: 'a model’s answer through the gateway, beside a direct call and the gateways of others',
+  run,
+};
