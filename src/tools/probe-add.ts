@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { SeedError } from '../errors.ts';
 import { assertSpec, PROBES } from '../mind/coherence/probes/index.ts';
 import type { Sighting } from '../mind/coherence/probes/probe.ts';
 import { EVERY_S, PROBE_KINDS, ProbeName, ProbePlace, ProbeSpec } from '../substrate/probes/model.ts';
@@ -45,7 +46,9 @@ export const probeAdd = defineTool({
     const now = substrate.sources.now();
     const look = { place, spec, cursor: null, now, driver: substrate.driver, signal, alive: () => {} };
     // Whoever marks work as finished may have taken it away already.
-    const { times }: Pick<Sighting, 'times'> = known ? { times: [] } : await PROBES[kind].read(look);
+    const { times }: Pick<Sighting, 'times'> = known
+      ? { times: [] }
+      : await PROBES[kind].read(look).catch(stopped(signal));
     const { seq } = await substrate.operate({ action: 'probe.add', actor }, async (op) => {
       op.receipt({ subject: { type: 'subsystem', id: name }, detail: { kind, finished: finished ? 1 : 0 } });
       await saveProbe(op, draft, { finished });
@@ -54,3 +57,13 @@ export const probeAdd = defineTool({
     return { name, known, found: times.length, last_done: newest, receipt: seq };
   },
 });
+
+/** What a reader throws when nobody waits for it any more is its own affair. */
+function stopped(signal: AbortSignal): (error: unknown) => never {
+  return (error) => {
+    if (!signal.aborted) throw error;
+    throw new SeedError('interrupted', 'It was stopped before it was read; nothing was added.', {
+      hint: 'Start again.',
+    });
+  };
+}

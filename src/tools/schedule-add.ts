@@ -12,7 +12,10 @@ import { assertStatable } from '../substrate/tasks/check.ts';
 import { defineTool } from './define.ts';
 import { inWords } from './schedule-view.ts';
 
-export const Zone = Timezone.describe('IANA, such as Europe/Berlin; the policy’s without one');
+export const Zone = z
+  .string()
+  .refine((text) => Timezone.safeParse(text).success, 'an IANA time zone, such as Europe/Berlin')
+  .describe('the policy’s without one');
 
 export const scheduleAdd = defineTool({
   name: 'schedule_add',

@@ -127,7 +127,7 @@ function addAdd(schedule: Command): void {
     const { home: _home, json, catchUp: catch_up, title, subsystem, task, ...rest } = options;
     const parts = { ...(title === undefined ? {} : { title }), ...(subsystem === undefined ? {} : { subsystem }) };
     const whole = task === undefined && Object.keys(parts).length === 0 ? {} : { task: { ...task, ...parts } };
-    const input = { job: 'task' in whole ? 'task' : 'drain', ...rest, name, cron, catch_up, ...whole };
+    const input = { ...('task' in whole ? { job: 'task' } : {}), ...rest, name, cron, catch_up, ...whole };
     const added = await ask<{ name: string; next: string; next_local: string; receipt: number }>(configOf(options), {
       tool: 'schedule_add',
       input,

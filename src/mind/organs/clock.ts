@@ -128,7 +128,7 @@ class Clock {
         return count;
       },
     );
-    if (!isDue) return [];
+    if (!isDue) return [`${schedule.name} is due next ${localWords(nextDueAt, zone)}.`];
     const times = owed.times.map((time) => localWords(time, zoneThen));
     const missed =
       owed.skipped === 0 ? '' : `; ${owed.skipped}${owed.uncounted ? ' or more' : ''} missed, not made up for`;

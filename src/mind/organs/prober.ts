@@ -98,7 +98,7 @@ class Prober {
     if (added === null) return [];
     if (problem !== null) return problem.says === probe.problem?.says ? [] : [`${probe.name}: ${problem.says}`];
     const back = probe.problem === null ? [] : [`${probe.name} can be read again.`];
-    return added === 0 ? back : [...back, `${probe.name}: ${added} new.`];
+    return added === 0 ? back : [...back, `${probe.name}: ${added} new completion${added === 1 ? '' : 's'}.`];
   }
 
   async #read(probe: Probe, at: number, { signal, alive }: Pick<OrganRun, 'signal' | 'alive'>): Promise<Looked | null> {

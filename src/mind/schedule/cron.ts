@@ -9,6 +9,7 @@
  * Nothing here knows of zones: a local time is the number of milliseconds that the same reading of the
  * clock would be in UTC.
  */
+import type { CronFieldError } from 'node-cron';
 import { SeedError } from '../../errors.ts';
 
 /** A reading of a local clock, as if it were UTC, in ms. */
@@ -59,8 +60,7 @@ async function parse(text: string): Promise<Cron> {
   const { validateDetailed } = await import('node-cron');
   const { fields, errors } = validateDetailed(text);
   if (fields === undefined) {
-    const [{ field, message } = { field: 'expression', message: 'it does not parse' }] = errors;
-    throw unreadable(text, field === 'expression' ? message : `${FIELD_WORDS[field] ?? field}: ${message}`);
+    throw unreadable(text, whyNot(errors[0]));
   }
   const cron = {
     seconds: ascending(fields.second),
@@ -72,14 +72,24 @@ async function parse(text: string): Promise<Cron> {
     isRhythm: new Set(fields.hour).size === 24,
   };
   // What comes once in the 400 years after which the calendar repeats comes again.
-  if (findLocal(cron, Date.UTC(2000, 0, 1)) === null) throw unreadable(text, 'there is no such day');
+  if (findLocal(cron, Date.UTC(2000, 0, 1)) === null) throw unreadable(text, NO_SUCH_DAY);
   return cron;
 }
 
 const FIELD_WORDS: Readonly<Record<string, string>> = {
-  dayOfMonth: 'the day of the month',
-  dayOfWeek: 'the day of the week',
+  dayOfMonth: 'day of the month',
+  dayOfWeek: 'day of the week',
 };
+
+/** node-cron's complaint in words of ours. */
+function whyNot(error: CronFieldError | undefined): string {
+  const { field = 'expression', value = '', message = '' } = error ?? {};
+  if (field === 'expression') return /\d/.test(message) ? message : 'a character in it does not belong there';
+  if (/impossible/.test(message)) return NO_SUCH_DAY;
+  return `the ${FIELD_WORDS[field] ?? field} cannot be "${value}"`;
+}
+
+const NO_SUCH_DAY = 'there is no such day';
 
 function ascending(values: readonly number[]): number[] {
   return [...new Set(values)].toSorted((one, other) => one - other);

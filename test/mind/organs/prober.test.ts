@@ -60,7 +60,7 @@ describe('the first cycle', () => {
     expect(await run(createProber({ substrate }))).toEqual({
       done: 3,
       more: false,
-      says: 'done: 60 new. lively: 60 new. silent: 60 new.',
+      says: 'done: 60 new completions. lively: 60 new completions. silent: 60 new completions.',
     });
     await evaluate(substrate, { signal: new AbortController().signal, alive: () => {} });
     const { overall, subsystems } = await readPulse(substrate);
@@ -90,7 +90,7 @@ describe('looks', () => {
     const prober = createProber({ substrate });
     const look = (): Promise<unknown> => substrate.read((db) => prober.look(db, sources.now()));
     expect(await look()).toEqual({ waiting: 1, nextAt: null, held: null });
-    expect((await run(prober)).says).toBe('jobs: 1 new.');
+    expect((await run(prober)).says).toBe('jobs: 1 new completion.');
     expect(await look()).toEqual({ waiting: 0, nextAt: sources.time + 15 * MINUTE_MS, held: null });
     const before = await substrate.read((db) => findProbe(db, 'jobs'));
     sources.time += 15 * MINUTE_MS;
@@ -100,7 +100,7 @@ describe('looks', () => {
     appendFileSync(dir.at('log'), line(sources.time));
     expect((await run(prober)).says).toBeNull();
     sources.time += 15 * MINUTE_MS;
-    expect((await run(prober)).says).toBe('jobs: 1 new.');
+    expect((await run(prober)).says).toBe('jobs: 1 new completion.');
     expect(await substrate.read((db) => listCompletions(db, 'jobs', { until: sources.time, limit: 9 }))).toHaveLength(
       2,
     );
@@ -118,7 +118,7 @@ describe('looks', () => {
     await first.substrate.close();
     appendFileSync(dir.at('log'), line(NOW - HOUR_MS));
     await using again = await openAgain(first.home, { sources: first.sources });
-    expect((await run(createProber({ substrate: again.substrate }))).says).toBe('jobs: 1 new.');
+    expect((await run(createProber({ substrate: again.substrate }))).says).toBe('jobs: 1 new completion.');
   });
 
   test('that are stopped in the middle count for nothing', async () => {
@@ -133,7 +133,7 @@ describe('looks', () => {
     expect(await running).toMatchObject({ says: null });
     expect(await substrate.read((db) => prober.look(db, sources.now()))).toMatchObject({ waiting: 1 });
     addCommits(dir.at('site'), [{ at: NOW - HOUR_MS }]);
-    expect((await run(prober)).says).toBe('site: 2 new.');
+    expect((await run(prober)).says).toBe('site: 2 new completions.');
   });
 
   test('a few a run, so that others have their turn', async () => {
@@ -164,7 +164,7 @@ describe('a place that cannot be read', () => {
     const since = sources.time;
     // The one beside it is read all the same.
     expect((await run(prober)).says).toBe(
-      `jobs: ${dir.at('log')} is not there. Put it back, or remove the probe. other: 1 new.`,
+      `jobs: ${dir.at('log')} is not there. Look at the path. If it was moved for good, remove the probe and add it again. other: 1 new completion.`,
     );
     sources.time += HOUR_MS;
     expect((await run(prober)).says).toBeNull();
@@ -172,7 +172,7 @@ describe('a place that cannot be read', () => {
     renameSync(dir.at('moved'), dir.at('log'));
     appendFileSync(dir.at('log'), line(sources.time));
     sources.time += HOUR_MS;
-    expect((await run(prober)).says).toBe('jobs can be read again. jobs: 1 new.');
+    expect((await run(prober)).says).toBe('jobs can be read again. jobs: 1 new completion.');
     expect((await substrate.read((db) => findProbe(db, 'jobs')))?.problem).toBeNull();
   });
 });

@@ -77,11 +77,13 @@ describe('next', () => {
 
 describe('what is refused', () => {
   test.each([
-    ['0 25 * * *', /hour/],
-    ['0 3 30 2 *', /day of the month/],
+    ['0 25 * * *', /the hour cannot be "25"/],
+    ['0 3 30 2 *', /no such day/],
     ['0 3 * *', /5 or 6 fields/],
     ['* * * * * * *', /5 or 6 fields/],
-    ['*/0 * * * *', /minute/],
+    ['*/0 * * * *', /the minute cannot be/],
+    ['0 0 32 * *', /the day of the month cannot be "32"/],
+    ['0\t3 * * ;', /a character in it/],
     ['', /cannot be read/],
     ['every night', /5 or 6 fields/],
     // node-cron would count up to it before it looks.

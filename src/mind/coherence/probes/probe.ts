@@ -44,7 +44,7 @@ export function asPlaceError(error: unknown, place: string): unknown {
     case 'ENOENT':
     case 'ENOTDIR':
       return probeFailed('gone', `${place} is not there.`, {
-        hint: 'Put it back, or remove the probe.',
+        hint: 'Look at the path. If it was moved for good, remove the probe and add it again.',
         cause: error,
       });
     case 'EACCES':
