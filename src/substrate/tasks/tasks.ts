@@ -54,7 +54,9 @@ export interface TaskChange {
 export async function addTask(substrate: Substrate, actor: Actor, draft: TaskDraft): Promise<Receipted<TaskChange>> {
   const { sources } = substrate;
   if (draft.check !== null) await assertStatable(draft.check, actor);
-  return substrate.operate({ action: 'task.add', actor }, (op) => insertAddedTask(op, { adder: actor, draft, sources }));
+  return substrate.operate({ action: 'task.add', actor }, (op) =>
+    insertAddedTask(op, { adder: actor, draft, sources }),
+  );
 }
 
 /**
