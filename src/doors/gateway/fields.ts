@@ -72,7 +72,7 @@ export const OPENAI = {
     top_logprobs: refused('not every provider knows them', '0'),
     logit_bias: refused('tokens differ from model to model', '{}'),
     response_format: refused(ONE_SHAPE, '{"type":"text"}'),
-    parallel_tool_calls: refused('a model may always make several calls at once', 'true'),
+    parallel_tool_calls: listed('a model may always make several calls at once', 'true'),
     modalities: refused('answers are text', '["text"]'),
     audio: refused('answers are text'),
     web_search_options: refused(ELSEWHERE),
@@ -110,7 +110,7 @@ export const OPENAI = {
   'messages.tool_calls.function': { name: carried(), arguments: carried('the JSON text of an object') },
   tools: { type: carried('`function`'), function: carried() },
   'tools.function': {
-    name: carried('up to 64 characters'),
+    name: carried('up to 128 characters; one of more than 64 has a shorter one on its way'),
     description: carried(),
     parameters: carried(),
     strict: listed('arguments are not checked against the schema', 'false'),
@@ -163,7 +163,7 @@ export const ANTHROPIC = {
   tool_choice: {
     type: carried(),
     name: refused('no call can be forced'),
-    disable_parallel_tool_use: refused('a model may always make several calls at once', 'false'),
+    disable_parallel_tool_use: listed('a model may always make several calls at once', 'false'),
   },
   metadata: { user_id: carried() },
   messages: {
@@ -195,7 +195,7 @@ export const ANTHROPIC = {
   },
   tools: {
     type: carried('`custom`; tools of Anthropic’s own (`web_search_…`, `bash_…`) are refused'),
-    name: carried('up to 64 characters'),
+    name: carried('up to 128 characters; one of more than 64 has a shorter one on its way'),
     description: carried(),
     input_schema: carried(),
     cache_control: listed(CACHE),

@@ -6,6 +6,7 @@ import { callId } from '../../mind/sessions/import/parts.ts';
 import { LABEL_KEY, LABELS_MAX } from '../../substrate/ledger/model.ts';
 import type { Message, Part, ToolCall, ToolDefinition } from '../../substrate/transcript.ts';
 import { MESSAGE_BYTES_MAX } from '../../substrate/transcript.ts';
+import type { Sifting } from './sifting.ts';
 import { refusal } from './sifting.ts';
 
 export type TextPart = Extract<Part, { type: 'text' }>;
@@ -71,9 +72,19 @@ export function imageOfUrl(url: unknown, path: string): ImagePart {
 }
 
 const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+/** Anthropic takes twice as long ones as all others do, and its agents make use of that. */
+const LONG_TOOL_NAME = /^[A-Za-z0-9_-]{65,128}$/;
+const NAME_KEPT_UNITS = 53;
+const NAME_HASH_UNITS = 10;
 
-function assertToolName(name: string, path: string): void {
-  if (!TOOL_NAME.test(name)) throw refusal(path, 'must be 1 to 64 of A-Z a-z 0-9 _ -, as all providers take it');
+/** A tool's name as all providers take it; the client's own, where that is longer, is remembered. */
+function toolName(name: string, path: string, { toolNames }: Sifting): string {
+  if (TOOL_NAME.test(name)) return name;
+  if (!LONG_TOOL_NAME.test(name)) throw refusal(path, 'must be 1 to 128 of A-Z a-z 0-9 _ -');
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, NAME_HASH_UNITS);
+  const short = `${name.slice(0, NAME_KEPT_UNITS)}_${hash}`;
+  toolNames.set(short, name);
+  return short;
 }
 
 /**
@@ -82,9 +93,13 @@ function assertToolName(name: string, path: string): void {
  *
  * @param call `arguments` is the JSON text of an object
  */
-export function toolCall(call: { id: string; name: string; arguments: string }, path: string): ToolCall {
-  assertToolName(call.name, `${path}.name`);
-  return { type: 'tool_call', id: callId(call.id), name: call.name, arguments: call.arguments };
+export function toolCall(
+  call: { id: string; name: string; arguments: string },
+  path: string,
+  sifting: Sifting,
+): ToolCall {
+  const name = toolName(call.name, `${path}.name`, sifting);
+  return { type: 'tool_call', id: callId(call.id), name, arguments: call.arguments };
 }
 
 /** A call's arguments where they are text already; none at all are none. */
@@ -112,9 +127,10 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 export function toolDefinition(
   tool: { name: string; description: string | null | undefined; schema: unknown },
   path: { name: string; description: string; schema: string },
+  sifting: Sifting,
 ): ToolDefinition {
-  const { name, schema } = tool;
-  assertToolName(name, path.name);
+  const { schema } = tool;
+  const name = toolName(tool.name, path.name, sifting);
   const description = tool.description ?? '';
   if (description.length > TOOL_UNITS_MAX) throw tooLarge(path.description, `${TOOL_UNITS_MAX} characters`);
   if (!description.isWellFormed()) throw refusal(path.description, 'has half a character in it (a lone surrogate)');

@@ -10,6 +10,8 @@ const REST = 'and-more';
 
 /** One request, while it is parsed. */
 export class Sifting {
+  /** The client's own names of tools that have a shorter one here, by that. */
+  readonly toolNames = new Map<string, string>();
   readonly #listed = new Set<string>();
 
   /** What is not carried, by name. */

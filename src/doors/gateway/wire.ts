@@ -28,6 +28,8 @@ export interface GatewayRequest {
    * `x-seed-not-carried`. Printable ASCII without a comma, each once, a bounded number.
    */
   readonly notCarried: readonly string[];
+  /** The client's own names of tools that the engine has under a shorter one, by that; for {@link AnswerFacts}. */
+  readonly toolNames: ReadonlyMap<string, string>;
 }
 
 /** What an answer says of itself beside its content. */
@@ -39,6 +41,8 @@ export interface AnswerFacts {
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   readonly includeUsage: boolean;
+  /** Those of the request. */
+  readonly toolNames?: ReadonlyMap<string, string>;
 }
 
 /** A whole HTTP answer that is no stream. */

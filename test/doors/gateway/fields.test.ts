@@ -10,6 +10,7 @@ import { openai } from '../../../src/doors/gateway/openai/wire.ts';
 import type { GatewayRequest } from '../../../src/doors/gateway/wire.ts';
 import { toSeedError } from '../../../src/errors.ts';
 import { PIXEL } from '../../support/transcripts.ts';
+import { CALL_A, complete } from './wire-rig.ts';
 
 // Whatever the SDKs of the day can send has a line: a newer SDK does not compile before that is so.
 export const openAiFields: Record<keyof OpenAI.ChatCompletionCreateParams, FieldRule> = OPENAI.body;
@@ -183,11 +184,44 @@ describe('tools', () => {
       () => askOpenAi({ tools: [{ type: 'custom', custom: {} }] }),
     ],
     ['of one name', /tools\.1 has the name/, () => askAnthropic({ tools: [TOOL, TOOL] })],
-    ['with a long name', /tools\.0\.name must be/, () => askAnthropic({ tools: [{ ...TOOL, name: 'x'.repeat(65) }] })],
+    [
+      'with a longer name than any provider takes',
+      /tools\.0\.name must be/,
+      () => askAnthropic({ tools: [{ ...TOOL, name: 'x'.repeat(129) }] }),
+    ],
     ['without a schema', /input_schema must be/, () => askAnthropic({ tools: [{ ...TOOL, input_schema: 'x' }] })],
   ];
   test.each(WRONG)('%s are refused', (_what, message, ask) => {
     expect(ask).toThrow(message);
+  });
+
+  test('a name of more than 64 characters has a shorter one on its way, the same in tools and calls, and is told in full', () => {
+    const name = `mcp__plugin_${'x'.repeat(80)}__look`;
+    const other = `mcp__plugin_${'x'.repeat(80)}__hear`;
+    const use = { type: 'tool_use', id: 'a', name, input: {} };
+    const asked = askAnthropic({
+      tools: [TOOL, { ...TOOL, name }, { ...TOOL, name: other }],
+      messages: [
+        { role: 'assistant', content: [use] },
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'a' }] },
+      ],
+    });
+    const [, long, another] = asked.request.tools;
+    expect(long!.name).toMatch(/^mcp__plugin_x+_[0-9a-f]{10}$/);
+    expect(long!.name.length).toBeLessThanOrEqual(64);
+    expect(another!.name).not.toBe(long!.name);
+    expect(asked.request.messages[0]?.parts[0]).toMatchObject({ name: long!.name });
+    const { toolNames } = asked;
+    expect([...toolNames]).toEqual([
+      [long!.name, name],
+      [another!.name, other],
+    ]);
+    const facts = { id: 'c1', model: 'coder', createdAt: 0, includeUsage: false, toolNames };
+    const end = complete([{ ...CALL_A, name: long!.name }]);
+    for (const wire of [openai, anthropic]) {
+      for (const told of [wire.answer(end, facts).body, wire.stream(facts).end(end)])
+        expect(told).toContain(`"${name}"`);
+    }
   });
 
   test('descriptions may be as long as agents write them', () => {

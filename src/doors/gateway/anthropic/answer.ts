@@ -66,15 +66,15 @@ function thinkingFor({ provider, api, model, data }: Opaque, facts: AnswerFacts)
   return ThinkingBlock.safeParse(parseLoosely(data)).data ?? null;
 }
 
-function useOf({ id, name }: ToolCall, input: unknown): object {
-  return { type: 'tool_use', id, name, input, caller: { type: 'direct' } };
+function useOf({ id, name }: ToolCall, input: unknown, { toolNames }: AnswerFacts): object {
+  return { type: 'tool_use', id, name: toolNames?.get(name) ?? name, input, caller: { type: 'direct' } };
 }
 
 /** The body for a call that is complete. */
 export function message({ outcome, message: said }: CallEnd, facts: AnswerFacts): object {
   const content = (said?.parts ?? []).flatMap((part): object[] => {
     if (part.type === 'text') return part.text === '' ? [] : [{ type: 'text', text: part.text, citations: null }];
-    if (part.type === 'tool_call') return [useOf(part, JSON.parse(part.arguments))];
+    if (part.type === 'tool_call') return [useOf(part, JSON.parse(part.arguments), facts)];
     const thinking = part.type === 'opaque' ? thinkingFor(part, facts) : null;
     return thinking === null ? [] : [thinking];
   });
@@ -128,7 +128,10 @@ export function framing(facts: AnswerFacts): Framing {
       return begun + delta({ type: 'text_delta', text });
     },
     call: (call) =>
-      endText() + start(useOf(call, {})) + delta({ type: 'input_json_delta', partial_json: call.arguments }) + stop(),
+      endText() +
+      start(useOf(call, {}, facts)) +
+      delta({ type: 'input_json_delta', partial_json: call.arguments }) +
+      stop(),
     opaque: (part) => {
       const block = thinkingFor(part, facts);
       if (block === null) return '';

@@ -57,6 +57,7 @@ export function parseRequest(given: unknown, headers: IncomingHttpHeaders): Gate
     request: { ...shown, maxOutputTokens: body.max_tokens, stop: body.stop_sequences ?? [] },
     labels: parts.labelsOf([{ key: 'user_id', value: user, path: 'metadata.user_id' }]),
     notCarried: sifting.notCarried,
+    toolNames: sifting.toolNames,
   };
 }
 
@@ -122,6 +123,7 @@ function toTool(given: object, path: string, sifting: Sifting): ToolDefinition {
   return parts.toolDefinition(
     { name, description, schema },
     { name: `${path}.name`, description: `${path}.description`, schema: `${path}.input_schema` },
+    sifting,
   );
 }
 
@@ -230,7 +232,7 @@ function answerParts({ block, path }: Placed, { body, sifting }: Omit<Reading, '
     case 'tool_use': {
       const { id, name, input } = read(Use, block, path);
       if (!parts.isObject(input)) throw refusal(`${path}.input`, 'must be an object');
-      return [parts.toolCall({ id, name, arguments: JSON.stringify(input) }, path)];
+      return [parts.toolCall({ id, name, arguments: JSON.stringify(input) }, path, sifting)];
     }
     default:
       throw refusal(`${path}.type`, 'is of a type that cannot be carried in an answer');

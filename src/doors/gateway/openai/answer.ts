@@ -50,8 +50,8 @@ function fingerprint(model: string | null): object {
   return model === null ? {} : { system_fingerprint: model };
 }
 
-function callOf({ id, name, arguments: text }: ToolCall): object {
-  return { id, type: 'function', function: { name, arguments: text } };
+function callOf({ id, name, arguments: text }: ToolCall, { toolNames }: AnswerFacts): object {
+  return { id, type: 'function', function: { name: toolNames?.get(name) ?? name, arguments: text } };
 }
 
 /** The body for a call that is complete. */
@@ -70,7 +70,7 @@ export function completionOf({ outcome, message }: CallEnd, facts: AnswerFacts):
           role: 'assistant',
           content: text === '' && calls.length > 0 ? null : text,
           refusal: null,
-          ...(calls.length > 0 && { tool_calls: calls.map(callOf) }),
+          ...(calls.length > 0 && { tool_calls: calls.map((call) => callOf(call, facts)) }),
         },
         logprobs: null,
         finish_reason: finishOf(outcome),
@@ -125,7 +125,7 @@ export function framing(facts: AnswerFacts): Framing {
     text: (text) => delta({ content: text }),
     call: (call) => {
       const index = calls++;
-      return delta({ tool_calls: [{ index, ...callOf(call) }] });
+      return delta({ tool_calls: [{ index, ...callOf(call, facts) }] });
     },
     // This API has no reasoning.
     opaque: () => '',

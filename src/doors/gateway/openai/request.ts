@@ -48,6 +48,7 @@ export function parseRequest(given: unknown): GatewayRequest {
     },
     labels: toLabels(body),
     notCarried: sifting.notCarried,
+    toolNames: sifting.toolNames,
   };
 }
 
@@ -84,6 +85,7 @@ function toTool(tool: z.infer<typeof parts.Typed>, path: string, sifting: Siftin
   return parts.toolDefinition(
     { name, description, schema },
     { name: `${at}.name`, description: `${at}.description`, schema: `${at}.parameters` },
+    sifting,
   );
 }
 
@@ -181,7 +183,7 @@ function spoken({ refusal: refused, tool_calls: called }: Given, path: string, s
       sifting.fields(call.function, OPENAI[place], { place, path: `${at}.function` });
       const { name, arguments: given } = call.function;
       const text = parts.argumentsText(given, `${at}.function.arguments`);
-      return parts.toolCall({ id: call.id, name, arguments: text }, `${at}.function`);
+      return parts.toolCall({ id: call.id, name, arguments: text }, `${at}.function`, sifting);
     }),
   ];
 }

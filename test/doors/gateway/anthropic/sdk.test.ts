@@ -343,6 +343,7 @@ describe('a request of the client', () => {
       },
       labels: { user_id: 'u-1' },
       notCarried: expect.any(Array) as unknown,
+      toolNames: new Map(),
     });
     expect([...served.asked[0]!.notCarried].sort()).toEqual([
       'anthropic-beta',

@@ -336,6 +336,7 @@ describe('a request of the client', () => {
       },
       labels: { customer: 'acme', user: 'u-1' },
       notCarried: ['temperature'],
+      toolNames: new Map(),
     });
   });
 
