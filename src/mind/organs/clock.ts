@@ -103,9 +103,9 @@ class Clock {
   }
 
   /** Puts down what one schedule owes; says so where it owed anything. */
-  async #tick(actor: Actor, schedule: Schedule, policyZone: string | null): Promise<string[]> {
+  async #tick(actor: Actor, schedule: Schedule, usual: string | null): Promise<string[]> {
     const now = this.#substrate.sources.now();
-    const zone = schedule.zone ?? policyZone ?? schedule.next_zone ?? 'UTC';
+    const zone = schedule.zone ?? usual ?? schedule.next_zone ?? 'UTC';
     const isDue = schedule.next_due !== null && schedule.next_due <= now;
     if (!isDue && schedule.next_due !== null && schedule.next_zone === zone) return [];
     const cron = await readCron(schedule.cron);

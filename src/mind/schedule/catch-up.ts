@@ -5,7 +5,7 @@ import type { Cron } from './cron.ts';
 import { dueWithin } from './due.ts';
 
 /** Later than this a time was missed. The clock looks once a minute at least, and other work may be in its way. */
-export const LATE_MS_MAX = 300_000;
+const LATE_MS_MAX = 300_000;
 /** Missed times are counted up to here. */
 const MISSED_MAX = 1_000;
 

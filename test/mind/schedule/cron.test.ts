@@ -1,5 +1,5 @@
 /** What node-cron takes is taken, with its meaning; what it refuses is refused in words. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { createTask, validate } from 'node-cron';
 import { describe, expect, test } from 'vitest';
 import { nextLocal, readCron } from '../../../src/mind/schedule/cron.ts';
@@ -59,7 +59,7 @@ describe('next', () => {
         fc.pre(cron !== null);
         const task = createTask(text, () => {}, { timezone: 'UTC' });
         const from = second * SECOND_MS;
-        const found = nextLocal(cron as NonNullable<typeof cron>, from);
+        const found = nextLocal(cron, from);
         expect([text, task.match(new Date(found))]).toEqual([text, true]);
         // Nothing between matches: each day at the found time, and the seconds just before it.
         for (let at = found - SECOND_MS; at >= from && at > found - 5 * SECOND_MS; at -= SECOND_MS) {
@@ -68,7 +68,7 @@ describe('next', () => {
         for (let at = found - DAY_MS; at >= from && at > found - 400 * DAY_MS; at -= DAY_MS) {
           expect([text, at, task.match(new Date(at))]).toEqual([text, at, false]);
         }
-        expect(nextLocal(cron as NonNullable<typeof cron>, found + 1)).toBeGreaterThan(found);
+        expect(nextLocal(cron, found + 1)).toBeGreaterThan(found);
       }),
       { numRuns: 150, seed: 26 },
     );

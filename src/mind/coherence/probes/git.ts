@@ -84,7 +84,7 @@ function git({ place, signal }: ProbeLook, args: readonly string[]): Promise<Ran
       },
       (error, stdout, stderr) => {
         if (error === null) resolve({ code: 0, stdout, stderr });
-        else if (signal.aborted) reject(error);
+        else if (signal.aborted) reject(new Error('git was stopped.', { cause: error }));
         else if (error.code === 'ENOENT') {
           const hint = 'Install git, or remove the probe.';
           reject(probeFailed('no_program', `git was not found in ${SEARCH.join(', ')}.`, { hint, cause: error }));
