@@ -6,14 +6,15 @@ import { CLIENT_NAMES, CLIENTS, clientFile, hooksFile, isClientName, SCOPES } fr
 import type { ServerEntry } from '../connect/command-line.ts';
 import { hookCommand, isTemporary, serverEntry } from '../connect/command-line.ts';
 import type { Edited } from '../connect/edit.ts';
+import { GATEWAY_CLIENTS, isGatewayClient } from '../connect/gateway.ts';
 import type { Hooks } from '../connect/hooks.ts';
 import { printJson, printLine, spoken } from '../output.ts';
 import { shellLine } from '../shell.ts';
 import type { CommonOptions } from './shared.ts';
-import { common, configOf } from './shared.ts';
+import { common, configOf, parsePath } from './shared.ts';
 
 /** What `connect` can set up, and what it can only describe. */
-const TARGETS = [...CLIENT_NAMES, 'inspector', 'http'] as const;
+const TARGETS = [...CLIENT_NAMES, 'inspector', 'http', 'codex', 'openai-sdk', 'anthropic-sdk'] as const;
 type Target = (typeof TARGETS)[number];
 
 export interface PlaceOptions extends CommonOptions {
@@ -26,6 +27,9 @@ export interface PlaceOptions extends CommonOptions {
 interface ConnectOptions extends PlaceOptions {
   readonly write?: boolean;
   readonly hooks?: boolean;
+  readonly gateway?: boolean;
+  readonly keyFile?: string;
+  readonly role?: string;
 }
 
 export function addConnect(program: Command): void {
@@ -34,7 +38,10 @@ export function addConnect(program: Command): void {
     .addArgument(new Argument('<client>', 'the MCP client').choices(TARGETS))
     .description('show how a client is connected to this seed, or write it into the client’s configuration')
     .option('--write', 'write it, after a copy of the old file')
-    .option('--hooks', 'and hooks: tell at the start what waits, take over the transcript after each turn');
+    .option('--hooks', 'and hooks: tell at the start what waits, take over the transcript after each turn')
+    .option('--gateway', 'let it ask its models through the seed instead (claude-code, codex and the SDKs)')
+    .option('--key-file <file>', 'with --gateway: the file that holds the access key', parsePath)
+    .option('--role <role>', 'with --gateway: the role that it is to ask for');
   common(addPlace(command), {
     examples: [
       'seed connect claude-desktop',
@@ -43,6 +50,8 @@ export function addConnect(program: Command): void {
       'seed connect claude-code --scope project --write',
       'seed connect vscode --config-file ~/.config/Code/User/profiles/work/mcp.json --write',
       'seed connect http',
+      'seed connect claude-code --gateway --key-file ~/.seed-key --write',
+      'seed connect openai-sdk --gateway',
     ],
   }).action(connect);
 }
@@ -95,6 +104,10 @@ function hooksPlace(client: Client, options: ConnectOptions): string {
 
 async function connect(target: Target, options: ConnectOptions): Promise<void> {
   const { home } = configOf(options);
+  if (options.gateway === true || isGatewayOnly(target)) {
+    await connectToGateway(target, options);
+    return;
+  }
   if (isTemporary()) {
     process.stderr.write(
       'seed: This program runs from a temporary folder; install it before you connect clients to it.\n',
@@ -108,6 +121,22 @@ async function connect(target: Target, options: ConnectOptions): Promise<void> {
     });
   } else if (target === 'inspector') showInspector(home, options);
   else await showHttp(options);
+}
+
+/** What has nothing to do with MCP: it only asks models. */
+function isGatewayOnly(target: Target): boolean {
+  return isGatewayClient(target) && !isClientName(target);
+}
+
+async function connectToGateway(target: Target, options: ConnectOptions): Promise<void> {
+  if (!isGatewayClient(target)) {
+    throw new SeedError('invalid_input', `${target} cannot be told where to ask its models.`, {
+      hint: `--gateway is for ${GATEWAY_CLIENTS.join(', ')}.`,
+      data: { argument: 'gateway' },
+    });
+  }
+  const { connectGateway } = await import('./connect-gateway.ts');
+  await connectGateway(target, options);
 }
 
 interface Planned {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { Argument } from 'commander';
+import { SeedError } from '../../errors.ts';
 import type { Client, ClientName } from '../connect/clients.ts';
 import { CLIENT_NAMES, CLIENTS } from '../connect/clients.ts';
 import { printJson, printLine } from '../output.ts';
@@ -12,13 +13,21 @@ export function addDisconnect(program: Command): void {
     .command('disconnect')
     .addArgument(new Argument('<client>', 'the MCP client').choices(CLIENT_NAMES))
     .description('take this seed and its hooks out of a client’s configuration; its agent’s grant stays as it is');
-  common(addPlace(command), {
-    examples: ['seed disconnect cursor', 'seed disconnect claude-code --scope project --json'],
+  common(addPlace(command).option('--gateway', 'let it ask its models by itself again, and leave the rest'), {
+    examples: [
+      'seed disconnect cursor',
+      'seed disconnect claude-code --scope project --json',
+      'seed disconnect claude-code --gateway',
+    ],
   }).action(disconnect);
 }
 
-async function disconnect(name: ClientName, options: PlaceOptions): Promise<void> {
+async function disconnect(name: ClientName, options: PlaceOptions & { readonly gateway?: boolean }): Promise<void> {
   const client: Client = CLIENTS[name];
+  if (options.gateway === true) {
+    await disconnectGateway(name, options);
+    return;
+  }
   const { removeServer } = await import('../connect/edit.ts');
   const { removeHooks } = await import('../connect/hooks.ts');
   const place = { ...client, name: options.name };
@@ -36,4 +45,22 @@ async function disconnect(name: ClientName, options: PlaceOptions): Promise<void
   if (removed === null) return;
   printLine(`Its hooks are gone from ${removed.file}.`);
   if (removed.backup !== null) printLine(`The file as it was: ${removed.backup}`);
+}
+
+async function disconnectGateway(name: ClientName, options: PlaceOptions): Promise<void> {
+  const file = name === 'claude-code' ? settingsFor(CLIENTS[name], options) : null;
+  if (file === null) {
+    throw new SeedError('invalid_input', `There are no settings of ${CLIENTS[name].title} with the gateway in them.`, {
+      hint: '--gateway is for claude-code.',
+      data: { argument: 'gateway' },
+    });
+  }
+  const { removeGateway } = await import('../connect/gateway.ts');
+  const { gatewayOrigin } = await import('./connect-gateway.ts');
+  const origin = await gatewayOrigin(options);
+  const written = await editFile(file, (text) => removeGateway(text, origin));
+  if (options.json === true) printJson({ client: name, gateway: origin, ...written });
+  else if (written.change === 'none') printLine(`${file} does not name this seed’s gateway; nothing was changed.`);
+  else printLine(`Claude Code asks its models by itself again, by ${file}.`);
+  if (options.json !== true && written.backup !== null) printLine(`The file as it was: ${written.backup}`);
 }

@@ -114,10 +114,12 @@ const AGENT: readonly Scope[] = [
 ];
 
 /** Named sets for `seed key issue --profile`. */
-export const PROFILES: Readonly<Record<'agent' | 'helper' | 'observer', readonly Scope[]>> = {
+export const PROFILES: Readonly<Record<'agent' | 'helper' | 'observer' | 'gateway', readonly Scope[]>> = {
   agent: AGENT,
   helper: ['seed.status', 'receipt.note', 'bus.send', 'bus.send:owner', 'bus.receive'],
   observer: ['seed.status', 'receipt.read', 'coherence.read'],
+  // Asks models through the gateway; what its conversations become may be taken over by the owner’s agents.
+  gateway: ['route.complete', 'session.use', 'handoff.offer'],
 };
 
 /** @throws SeedError `forbidden` unless every wanted scope is held */

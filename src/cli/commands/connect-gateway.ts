@@ -1,0 +1,123 @@
+/** `seed connect CLIENT --gateway`: existing agents join by changing one base address. */
+import { resolve } from 'node:path';
+import { SeedError } from '../../errors.ts';
+import { ask } from '../ask.ts';
+import { CLIENTS } from '../connect/clients.ts';
+import type { GatewayClient, GatewayFacts } from '../connect/gateway.ts';
+import { addGateway, claudeSettings, codexConfig, sdkEnvironment } from '../connect/gateway.ts';
+import { printJson, printLine, spoken } from '../output.ts';
+import type { PlaceOptions } from './connect.ts';
+import { editFile, settingsFor } from './connect.ts';
+import { configOf } from './shared.ts';
+
+export interface GatewayOptions extends PlaceOptions {
+  readonly write?: boolean;
+  readonly keyFile?: string;
+  readonly role?: string;
+}
+
+const TITLES: Readonly<Record<GatewayClient, string>> = {
+  'claude-code': 'Claude Code',
+  codex: 'Codex',
+  'openai-sdk': 'a program with OpenAI’s SDK',
+  'anthropic-sdk': 'a program with Anthropic’s SDK',
+};
+
+export async function connectGateway(client: GatewayClient, options: GatewayOptions): Promise<void> {
+  const facts = await factsOf(options);
+  if (options.write !== true) show(client, facts, options);
+  else if (client === 'claude-code') await write(facts, options);
+  else {
+    throw new SeedError('invalid_input', `There is no file that --write could edit for ${TITLES[client]}.`, {
+      hint: 'Leave --write out, and put the printed settings where they belong.',
+      data: { argument: 'write' },
+    });
+  }
+}
+
+/** Where the gateway of a home is, whether or not it serves at the moment. */
+export async function gatewayOrigin(options: PlaceOptions): Promise<string> {
+  const { readSettings } = await import('../../substrate/home/settings.ts');
+  const config = configOf(options);
+  const status = await ask<{ url: string | null }>(config, { tool: 'seed_status', access: 'read' });
+  return status.url === null ? `http://127.0.0.1:${readSettings(config.home).port}` : new URL(status.url).origin;
+}
+
+async function factsOf(options: GatewayOptions): Promise<GatewayFacts> {
+  const { roles } = await ask<{ roles: string[] }>(configOf(options), { tool: 'gateway_list', access: 'read' });
+  return {
+    origin: await gatewayOrigin(options),
+    keyFile: options.keyFile === undefined ? null : resolve(options.keyFile),
+    role: options.role ?? roles[0] ?? 'ROLE',
+  };
+}
+
+async function write(facts: GatewayFacts, options: GatewayOptions): Promise<void> {
+  const { keyFile } = facts;
+  const file = settingsFor(CLIENTS['claude-code'], options);
+  if (keyFile === null) {
+    throw new SeedError('invalid_input', 'The settings name the file that holds the access key.', {
+      hint: 'Save the key that `seed key issue NAME --profile gateway` shows in a file of yours (chmod 600), and name it with --key-file.',
+      data: { argument: 'key-file' },
+    });
+  }
+  if (file === null) {
+    throw new SeedError('invalid_input', 'Where the configuration is in a place of its own, so are the settings.', {
+      hint: 'Name them with --settings-file.',
+      data: { argument: 'settings-file' },
+    });
+  }
+  const written = await editFile(file, (text) => addGateway(text, { ...facts, keyFile }));
+  if (options.json === true) {
+    printJson({ client: 'claude-code', gateway: facts.origin, ...written });
+    return;
+  }
+  if (written.change === 'none')
+    printLine(`Claude Code asks the gateway already, by ${written.file}; nothing was changed.`);
+  else printLine(`Claude Code asks its models at ${facts.origin} from its next start on, by ${written.file}.`);
+  if (written.backup !== null) printLine(`The file as it was: ${written.backup}`);
+  printLine(mapHint(facts));
+}
+
+/** Claude Code names models of its own; what they mean is the owner's to say. */
+function mapHint({ role }: GatewayFacts): string {
+  return spoken(
+    `Its models mean nothing here yet: \`seed gateway map 'claude-*' ${role}\` makes them the role ${role}.`,
+  );
+}
+
+function show(client: GatewayClient, facts: GatewayFacts, options: GatewayOptions): void {
+  const { origin, role } = facts;
+  if (options.json === true) {
+    printJson({ client, gateway: origin, role, settings: settingsOf(client, facts) });
+    return;
+  }
+  printLine(`For ${TITLES[client]}, to ask its models through the seed at ${origin}:`);
+  printLine();
+  const settings = settingsOf(client, facts);
+  if (client === 'claude-code') {
+    printLine(`In ${settingsFor(CLIENTS['claude-code'], options) ?? 'its settings'}:`);
+    printJson(settings);
+  } else {
+    if (client === 'codex')
+      printLine('In ~/.codex/config.toml, then `codex --profile seed` with the key in SEED_API_KEY:');
+    printLine(String(settings));
+  }
+  printLine();
+  if (facts.keyFile === null) {
+    printLine(
+      spoken('KEY is what `seed key issue NAME --profile gateway` shows once; save it where only you can read it.'),
+    );
+  }
+  if (client === 'claude-code') {
+    printLine(mapHint(facts));
+    printLine('Add --key-file FILE --write to have it put there.');
+  } else if (client === 'codex') {
+    printLine('This is for versions of Codex that speak Chat Completions (wire_api "chat"); newer ones no longer do.');
+  } else printLine(`As the model, name the role ${role}, or a name that you mapped to it with \`seed gateway map\`.`);
+}
+
+function settingsOf(client: GatewayClient, facts: GatewayFacts): unknown {
+  if (client === 'claude-code') return claudeSettings(facts);
+  return client === 'codex' ? codexConfig(facts) : sdkEnvironment(client, facts).join('\n');
+}
