@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { countDead, listDead } from '../substrate/bus/dead.ts';
+import { alarmId, listAlarms } from '../substrate/coherence/alarms.ts';
 import { listPendingRequests } from '../substrate/identity/requests.ts';
+import { mayAct } from '../mind/coherence/stage.ts';
 import { countUnconfirmed, listExpiring, listInDoubt } from '../substrate/owed.ts';
 import { noteEditsIfServing } from '../substrate/policy/outside.ts';
 import { isoTime } from '../substrate/sources.ts';
@@ -17,7 +19,7 @@ const EXPIRY_MS: number = 7 * DAY_MS;
 const DOUBT_MS: number = 30 * DAY_MS;
 
 const Item = z.object({
-  kind: z.enum(['request', 'task', 'overdue', 'call', 'dead_letter', 'policy', 'key']),
+  kind: z.enum(['request', 'task', 'overdue', 'call', 'dead_letter', 'policy', 'key', 'alarm']),
   id: z.string(),
   since: z.string().nullable(),
   says: z.string(),
@@ -43,6 +45,7 @@ export const seedTodo = defineTool({
         ...(await requestItems(db, now)),
         ...(await policyItems(db)),
         ...(await taskItems(db, now)),
+        ...(await alarmItems(db)),
         ...(await callItems(db, now)),
         ...(await deadItems(db)),
         ...(await keyItems(db, now)),
@@ -96,6 +99,19 @@ async function taskItems(db: ReadHandle, now: number): Promise<Item[]> {
     items.push({ kind: 'overdue', id, since, says: `overdue and ${state}: ${title}`, todo: `seed task show ${id}` });
   }
   return items;
+}
+
+/** Those of which coherence tells; what it only logs waits for nobody. */
+async function alarmItems(db: ReadHandle): Promise<Item[]> {
+  const open = await listAlarms(db, { open: true, limit: LISTED_MAX });
+  const told = open.filter(({ stage, label }) => label === null && mayAct(stage));
+  return told.map((alarm) => ({
+    kind: 'alarm',
+    id: alarmId(alarm),
+    since: isoTime(alarm.since),
+    says: `${alarm.subsystem}: ${alarm.reason}`,
+    todo: `seed coherence label ${alarmId(alarm)} right`,
+  }));
 }
 
 async function callItems(db: ReadHandle, now: number): Promise<Item[]> {

@@ -17,6 +17,7 @@ const HEADINGS: Readonly<Record<string, string>> = {
   policy: 'Policy',
   task: 'Tasks to verify',
   overdue: 'Tasks overdue',
+  alarm: 'Alarms: were they right?',
   call: 'Calls in doubt',
   dead_letter: 'Dead letters',
   key: 'Keys that expire soon',

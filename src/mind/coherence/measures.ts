@@ -172,7 +172,10 @@ function cyclesOf({ items, completions, watched }: WorkRecord): Cycle[] {
     .toSorted((a, b) => a.at - b.at);
 }
 
-/** Whether work takes longer, or less long, than it did: a two-sided CUSUM on standardised log cycle time. */
+/**
+ * Whether work takes longer, or less long, than it did: a two-sided CUSUM on standardised log cycle time. Less long is
+ * a change to look at where somebody verifies (it may be with less care); outside, more being done is no trouble.
+ */
 export function measureCycle(record: WorkRecord): Watcher {
   const { baseline, window } = split(cyclesOf(record), ({ at }) => at, record.now);
   if (baseline.length < BASELINE_MIN) {
@@ -184,10 +187,8 @@ export function measureCycle(record: WorkRecord): Watcher {
   const standard = window.map(({ log }) => (log - middle) / sigma);
   const detector = cusum(TWO_SIDED);
   const slower = watch(detector, standard);
-  const faster = watch(
-    detector,
-    standard.map((value) => -value),
-  );
+  const hurried = record.watched ? [] : standard.map((value) => -value);
+  const faster = watch(detector, hurried);
   const worse = slower.level >= faster.level ? slower : faster;
   const level = standard.reduce((smoothed, value) => ewma(SMOOTH).step(smoothed, value), 0);
   const since = slower.since ?? faster.since;

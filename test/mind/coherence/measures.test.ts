@@ -197,6 +197,12 @@ describe('drift of cycle time', () => {
     expect(says).toMatch(/^from one completion to the next: lately about 3 hours each; 60 minutes before$/);
   });
 
+  it('and there more being done is no trouble', () => {
+    const every4 = Array.from({ length: 300 }, (_, i) => 20 + i * 4);
+    const hourly = Array.from({ length: 20 }, (_, i) => i);
+    expect(measureCycle(ofProbe([...hourly, ...every4]))).toMatchObject({ alarmSince: null, score: 1 });
+  });
+
   it('is unknown below 50 to compare with', () => {
     expect(measureCycle(ofTasks(cycles(149, { mean: 0, spread: 0.3 }))).value).toBeNull();
     expect(measureCycle(ofTasks(cycles(150, { mean: 0, spread: 0.3 })))).toMatchObject({ provisional: true });

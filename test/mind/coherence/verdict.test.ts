@@ -2,7 +2,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { judge } from '../../../src/mind/coherence/verdict.ts';
-import { HOUR_MS } from './random.ts';
+import type { Shape } from './random.ts';
+import { GAPS, HOUR_MS } from './random.ts';
 import { DAY_MS, done, each, item, NOW, ofProbe, ofTasks } from './record.ts';
 
 const hourly = (count: number, lastHours: number) =>
@@ -65,6 +66,20 @@ describe('the four situations', () => {
     expect(probed.reason).toMatch(
       /^Nothing was completed since 2026-10-17T07:00:00Z, 35 days ago; up to 2 days is usual/,
     );
+  });
+});
+
+describe('work that goes on as it did', () => {
+  it.each(Object.keys(GAPS) as Shape[])('%s gaps: at 19 of 20 moments and more it is healthy', (shape) => {
+    let healthy = 0;
+    for (let seed = 0; seed < 100; seed++) {
+      const next = GAPS[shape](5_000 + seed);
+      const completions: number[] = [];
+      for (let at = 0; completions.length < 250; completions.push(at)) at += next();
+      const now = (completions.at(-1) ?? 0) + next() / 2;
+      if (judge({ ...ofProbe([]), completions, now }).status === 'healthy') healthy++;
+    }
+    expect(healthy).toBeGreaterThanOrEqual(95);
   });
 });
 
