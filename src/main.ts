@@ -213,6 +213,7 @@ export function mindOf(config: Config, parts: MindParts): OpenMind {
     drain,
     act: actThrough(substrate, pipeline),
     tools: TOOLS,
+    canCall: (target) => egress.canOpen(target),
     tell: (name, telling, signal) => notifiers.tell(name, telling, signal),
     facts: factSources(substrate, logWatch),
     fault: faultOf(config),

@@ -82,6 +82,18 @@ export class Egress {
     return { fetch, credential: secret };
   }
 
+  /** Whether a target could be opened, halted or not: its address may be spoken to, its credential is there and its own. */
+  canOpen(target: Target): boolean {
+    try {
+      const { origin } = openBaseUrl(target);
+      if (target.credential !== null) this.#openCredential(target.name, target.credential, origin);
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof SeedError) return false;
+      throw thrown;
+    }
+  }
+
   /** When a credential was last sent by this process, ms since the epoch; null when it was not. */
   lastUsed(credential: string): number | null {
     return this.#lastUsed.get(credential) ?? null;

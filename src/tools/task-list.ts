@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { SeedError } from '../errors.ts';
 import { holderOf } from '../substrate/bus/model.ts';
 import type { Place } from '../substrate/tasks/look.ts';
+import type { Target } from '../substrate/policy/model.ts';
 import { getTask, listTasks, placeOf } from '../substrate/tasks/look.ts';
 import { STATES } from '../substrate/tasks/model.ts';
 import { defineTool } from './define.ts';
@@ -38,12 +39,13 @@ export const taskList = defineTool({
     if (task !== undefined) return taskBlock(task);
     return lines(tasks.length === 0 ? 'No such tasks.' : '', ...tasks.map(taskLine), more(next));
   },
-  handler: async ({ id, mine, due, limit, cursor, state, subsystem }, { actor, substrate }) => {
+  handler: async ({ id, mine, due, limit, cursor, state, subsystem }, { actor, substrate, egress }) => {
     const now = substrate.sources.now();
+    const as = { now, canCall: (target: Target) => egress.canOpen(target) };
     const after = cursor === undefined ? null : parseCursor(cursor);
     return substrate.read(async (db) => {
       if (id !== undefined) {
-        const task = await viewDetail(db, await getTask(db, id, now), now);
+        const task = await viewDetail(db, await getTask(db, id, now), as);
         return { tasks: [], task, next_cursor: null };
       }
       const filter = {
@@ -55,7 +57,7 @@ export const taskList = defineTool({
       const found = await listTasks(db, filter, { now, limit: limit + 1, after });
       const page = found.slice(0, limit);
       const tasks: TaskView[] = [];
-      for (const task of page) tasks.push(await viewTask(db, task, now));
+      for (const task of page) tasks.push(await viewTask(db, task, as));
       const last = page.at(-1);
       return { tasks, next_cursor: found.length > limit && last !== undefined ? placeOf(last).join('.') : null };
     });

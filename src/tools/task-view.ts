@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { getContent } from '../substrate/content.ts';
 import { isoTime } from '../substrate/sources.ts';
+import type { CanCall } from '../substrate/mind/worker.ts';
 import { workerWaitsWith } from '../substrate/mind/worker.ts';
 import type { ReadHandle } from '../substrate/substrate.ts';
 import { readCheck } from '../substrate/tasks/check.ts';
@@ -68,7 +69,14 @@ export const TaskDetail = TaskView.extend({
 });
 export type TaskDetail = z.infer<typeof TaskDetail>;
 
-export async function viewTask(db: ReadHandle, task: TaskRow, now: number): Promise<TaskView> {
+/** As of when, and which targets could be called then. */
+interface AsOf {
+  readonly now: number;
+  readonly canCall: CanCall;
+}
+
+export async function viewTask(db: ReadHandle, task: TaskRow, as: AsOf): Promise<TaskView> {
+  const { now } = as;
   const { id, subsystem, state, priority, deadline, adder_name: adder, lease, lease_until: until } = task;
   const isHeld = state !== 'open' && task.holder !== null;
   const isOver = state === 'done' || state === 'cancelled';
@@ -88,21 +96,21 @@ export async function viewTask(db: ReadHandle, task: TaskRow, now: number): Prom
     waits_for: waitsFor,
     attempts: lease,
     verified_by: task.verifier_name,
-    note: state === 'open' && waitsFor.length === 0 ? await workerWaitsWith(db, task, now) : null,
+    note: state === 'open' && waitsFor.length === 0 ? await workerWaitsWith(db, task, as) : null,
   };
 }
 
 /** Events shown; the receipts have all of them. */
 const EVENTS_SHOWN = 30;
 
-export async function viewDetail(db: ReadHandle, task: TaskRow, now: number): Promise<TaskDetail> {
+export async function viewDetail(db: ReadHandle, task: TaskRow, as: AsOf): Promise<TaskDetail> {
   const { text, acceptance } = await bodyOf(db, task);
   const history: TaskDetail['history'] = [];
   for (const { at, actor: by, event, state, receipt, note } of await lastEvents(db, task.id, EVENTS_SHOWN)) {
     history.push({ at: isoTime(at), by, event, state, receipt, note: note === null ? null : await noteText(db, note) });
   }
   const needs = await needsOf(db, task.id);
-  return { ...(await viewTask(db, task, now)), text, acceptance, check: readCheck(task.stated_check), needs, history };
+  return { ...(await viewTask(db, task, as)), text, acceptance, check: readCheck(task.stated_check), needs, history };
 }
 
 async function noteText(db: ReadHandle, hash: string): Promise<string> {

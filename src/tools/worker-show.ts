@@ -43,10 +43,10 @@ export const workerShow = defineTool({
     settings: WorkerSettings,
     runs: z.array(RunView).describe(`The newest ${RUNS_SHOWN}`),
   }),
-  handler: async (_input, { substrate }) => {
+  handler: async (_input, { substrate, egress }) => {
     const now = substrate.sources.now();
     return substrate.read(async (db) => {
-      const hold = await workerHold(db, now);
+      const hold = await workerHold(db, now, (target) => egress.canOpen(target));
       const until = hold?.until ?? null;
       const runs: z.infer<typeof RunView>[] = [];
       for (const run of await listWorkerRuns(db, RUNS_SHOWN)) runs.push(await viewRun(db, run, now));

@@ -4,6 +4,7 @@
  */
 import { governedPauses } from '../../substrate/coherence/alarms.ts';
 import { findService } from '../../substrate/identity/service.ts';
+import type { Target } from '../../substrate/policy/model.ts';
 import type { Substrate } from '../../substrate/substrate.ts';
 import type { SeatTraits, Seat, SeatNamed } from '../loop/seat.ts';
 import type { Mind } from '../mind.ts';
@@ -51,6 +52,8 @@ export interface OrganParts extends Pick<Mind, 'router' | 'steps' | 'drain'> {
   readonly act: Act;
   /** The seed's tools, of which the worker takes those of its list. */
   readonly tools: readonly ToolFace[];
+  /** Whether a target could be called, as far as can be told without calling it. */
+  readonly canCall: (target: Target) => boolean;
   /** Runs one of the owner's notifiers. */
   readonly tell: (notifier: string, telling: Telling, signal: AbortSignal) => Promise<void>;
   /** What there may be to tell the owner. */

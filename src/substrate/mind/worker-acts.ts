@@ -30,7 +30,7 @@ export async function openWork(substrate: Substrate, actor: Actor, work: NewWork
     const { task, lease, checkpoint, budgetMicroUsd } = work;
     op.receipt({ subject: { type: 'session', id }, detail: { task, lease } });
     const before = await findWorkerRun(op, task);
-    const spentMicroUsd = before?.spentMicroUsd ?? 0;
+    const spentMicroUsd = before === null ? 0 : await spentOn(op, before);
     await openSession(op, actor, {
       id,
       checkpoint,
@@ -38,8 +38,8 @@ export async function openWork(substrate: Substrate, actor: Actor, work: NewWork
       budgetMicroUsd: Math.max(0, budgetMicroUsd - spentMicroUsd),
       deadline: null,
     });
-    const fresh = { task, steps: 0, workedMs: 0, spentMicroUsd, events: 0 };
-    const run: WorkerRun = { ...fresh, ...before, session: id, state: 'working', why: '', changedAt: op.now };
+    const kept = before ?? { task, steps: 0, workedMs: 0, events: 0 };
+    const run: WorkerRun = { ...kept, spentMicroUsd, session: id, state: 'working', why: '', changedAt: op.now };
     await saveWorkerRun(op, run);
     return run;
   });
@@ -176,13 +176,19 @@ export async function endWork(
       state,
       why,
       workedMs: stand?.workedMs ?? run.workedMs,
-      spentMicroUsd: run.spentMicroUsd + (await usedMicroUsd(op, run.session, op.now)),
+      spentMicroUsd: await spentOn(op, run),
       events: (await getTask(op, task, op.now)).events,
       changedAt: op.now,
     });
     return run.session;
   });
   substrate.sessions.changed(value, [actor.grant]);
+}
+
+/** What all tries cost; that of one that is not over has not been added yet. */
+async function spentOn(op: Operation, { session, state, spentMicroUsd }: WorkerRun): Promise<number> {
+  const isOpen = state === 'working' || state === 'waiting';
+  return spentMicroUsd + (isOpen ? await usedMicroUsd(op, session, op.now) : 0);
 }
 
 /** The session, where it is open and this actor's. */

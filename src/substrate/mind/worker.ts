@@ -8,6 +8,7 @@ import { SeedError } from '../../errors.ts';
 import { listBenched } from '../benched.ts';
 import { findGrant } from '../identity/grants.ts';
 import { findService } from '../identity/service.ts';
+import type { Target } from '../policy/model.ts';
 import { resolveRouting } from '../policy/policy.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import type { TaskRow } from '../tasks/model.ts';
@@ -225,17 +226,22 @@ export async function releaseWorker(tx: WriteHandle): Promise<void> {
 
 export const NO_MODEL = 'no usable model';
 
+/** Whether a target could be called, as far as can be told without calling it. */
+export type CanCall = (target: Target) => boolean;
+
 /**
  * Why the worker asks no model now; null where it may. A hold ends with its time, and the policy is read
  * as it stands.
  */
-export async function workerHold(db: ReadHandle, now: number): Promise<WorkerHold | null> {
+export async function workerHold(db: ReadHandle, now: number, canCall: CanCall): Promise<WorkerHold | null> {
   const held = await db.get<HoldRow>('SELECT until, why, failures FROM substrate_worker_hold WHERE id = 1');
   if (held !== undefined && held.until > now) return { until: held.until, why: held.why };
   const routing = await resolveRouting(db, WORKER_ROLE, 'any');
   if (routing === null) return { until: null, why: NO_MODEL };
   // Tier 1 is the drain's, and what has no price is never called.
-  const usable = routing.candidates.filter(({ tier, price }) => tier !== 1 && price !== null);
+  const usable = routing.candidates.filter(
+    ({ tier, price, target }) => tier !== 1 && price !== null && canCall(target),
+  );
   const benched = await listBenched(db, now, routing.policyVersion);
   const until: number[] = [];
   for (const { target, model } of usable) {
@@ -264,12 +270,12 @@ export function servesSubsystem({ subsystems }: WorkerSettings, subsystem: strin
 export async function workerWaitsWith(
   db: ReadHandle,
   { subsystem, adder }: Pick<TaskRow, 'subsystem' | 'adder'>,
-  now: number,
+  { now, canCall }: { now: number; canCall: CanCall },
 ): Promise<string | null> {
   if (!(await isWorkerOn(db))) return null;
   const settings = await readWorkerSettings(db);
   if (!servesSubsystem(settings, subsystem)) return null;
   if (!settings.helpers && (await findGrant(db, adder))?.kind === 'helper') return null;
-  const hold = await workerHold(db, now);
+  const hold = await workerHold(db, now, canCall);
   return hold === null ? null : `waiting: ${hold.why}`;
 }

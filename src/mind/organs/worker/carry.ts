@@ -57,6 +57,9 @@ const EMPTY = 'Your answer was empty. Say your result, or call a tool.';
 /** The task is not the worker's any more, is in another state than it thought, or has had enough said of it. */
 const NOT_OURS: ReadonlySet<string> = new Set(['conflict', 'forbidden', 'not_found', 'too_many']);
 
+/** What a write in a session is refused with that is somebody else's, or over. */
+const NOT_HELD: ReadonlySet<string> = new Set(['not_found', 'superseded', 'session_closed']);
+
 const NEVER = new AbortController().signal;
 
 /** All that the next turn depends on, as it is now. */
@@ -102,9 +105,21 @@ export class Carry {
   /** Works until the task is handed in, or left for a reason. */
   async carry(): Promise<Ending> {
     let ending: Ending | null = null;
-    while (ending === null) ending = await this.#turn();
+    while (ending === null) ending = await this.#next();
     await this.#leave(ending);
     return ending;
+  }
+
+  async #next(): Promise<Ending | null> {
+    try {
+      return await this.#turn();
+    } catch (thrown) {
+      // In the middle of a turn somebody else came to hold the session: then that is how it ends.
+      if (!(thrown instanceof SeedError) || !NOT_HELD.has(thrown.code)) throw thrown;
+      const scene = await this.#look();
+      if ('state' in scene) return scene;
+      throw thrown;
+    }
   }
 
   async #turn(): Promise<Ending | null> {

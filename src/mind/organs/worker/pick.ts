@@ -24,7 +24,7 @@ export interface Pause {
  * `settle`: it is over, and only the record does not say so. `go on`: the worker holds it. `claim`: it is
  * open, and the worker may have it.
  */
-export interface Pick {
+export interface Found {
   readonly kind: 'settle' | 'go on' | 'claim';
   readonly task: TaskRow;
   readonly run: WorkerRun | null;
@@ -43,20 +43,23 @@ const PAGE = 500;
 const OWN_MAX = 50;
 
 /** What the worker could do now, the next first. */
-export async function pickWork(db: ReadHandle, options: PickOptions): Promise<Pick[]> {
-  const own = await pickOwn(db, options);
+export async function pickWork(db: ReadHandle, options: PickOptions): Promise<Found[]> {
+  const settings = await readWorkerSettings(db);
+  const own = await pickOwn(db, options, settings);
   if (own.length >= options.limit) return own.slice(0, options.limit);
-  const claimable = await pickClaimable(db, { ...options, limit: options.limit - own.length });
+  const claimable = await pickClaimable(db, { ...options, limit: options.limit - own.length }, settings);
   return [...own, ...claimable];
 }
 
 /** What it holds, and what it held until it was over or somebody else's. */
-async function pickOwn(db: ReadHandle, { actor, now }: PickOptions): Promise<Pick[]> {
+async function pickOwn(db: ReadHandle, { actor, now }: PickOptions, settings: WorkerSettings): Promise<Found[]> {
   const holder = holderOf(actor);
-  const picks: Pick[] = [];
+  const picks: Found[] = [];
   for (const run of await listOpenRuns(db, OWN_MAX)) {
     const task = await findTask(db, run.task, now);
-    if (task === null || task.state === 'open' || (task.state === 'claimed' && task.holder === holder)) continue;
+    if (task === null || (task.state === 'claimed' && task.holder === holder)) continue;
+    // What is open it takes up again, unless there is no room for more.
+    if (task.state === 'open' && limitReached(run, settings) === null) continue;
     picks.push({ kind: 'settle', task, run });
   }
   for (const task of await listTasks(db, { state: 'claimed', holder }, { now, limit: OWN_MAX })) {
@@ -65,10 +68,13 @@ async function pickOwn(db: ReadHandle, { actor, now }: PickOptions): Promise<Pic
   return picks;
 }
 
-async function pickClaimable(db: ReadHandle, { now, pauses, limit }: PickOptions): Promise<Pick[]> {
-  const settings = await readWorkerSettings(db);
+async function pickClaimable(
+  db: ReadHandle,
+  { now, pauses, limit }: PickOptions,
+  settings: WorkerSettings,
+): Promise<Found[]> {
   const paused = new Set(pauses.map(({ subsystem }) => subsystem));
-  const picks: Pick[] = [];
+  const picks: Found[] = [];
   for (let after: Place | null = null; picks.length < limit; ) {
     const page: TaskRow[] = await listTasks(db, { state: 'claimable' }, { now, limit: PAGE, after });
     for (const task of page) {

@@ -8,7 +8,7 @@
 import { SeedError } from '../../../errors.ts';
 import type { Actor } from '../../../substrate/actor.ts';
 import { findService } from '../../../substrate/identity/service.ts';
-import type { WorkerRun } from '../../../substrate/mind/worker.ts';
+import type { CanCall, WorkerRun } from '../../../substrate/mind/worker.ts';
 import { findWorkerRun, readWorkerSettings, workerHold } from '../../../substrate/mind/worker.ts';
 import { endWork, openWork } from '../../../substrate/mind/worker-acts.ts';
 import { findSession } from '../../../substrate/sessions/sessions.ts';
@@ -23,7 +23,7 @@ import type { Steps } from '../../sessions/steps.ts';
 import { checkpointOf, readBriefing } from './briefing.ts';
 import { Carry } from './carry.ts';
 import type { Ending } from './ending.ts';
-import type { Pause, Pick } from './pick.ts';
+import type { Found, Pause } from './pick.ts';
 import { pickWork } from './pick.ts';
 import type { ToolFace } from './tools.ts';
 import { Toolbox } from './tools.ts';
@@ -37,6 +37,7 @@ export interface WorkerParts {
   readonly tools: readonly ToolFace[];
   /** Subsystems whose intake is stopped for now. */
   readonly pauses: (db: ReadHandle, now: number) => Promise<readonly Pause[]>;
+  readonly canCall: CanCall;
   /** Named points at which a test stops the process. */
   readonly fault?: (point: string) => void;
 }
@@ -58,27 +59,27 @@ export function createWorker(parts: WorkerParts): Organ {
   };
 }
 
-async function look({ pauses }: WorkerParts, db: ReadHandle, now: number): Promise<Sight> {
+async function look({ pauses, canCall }: WorkerParts, db: ReadHandle, now: number): Promise<Sight> {
   const actor = await findService(db, 'worker');
   if (actor === null) return NOTHING_TO_SEE;
   const picks = await pickWork(db, { actor, now, pauses: await pauses(db, now), limit: COUNT_MAX });
   if (picks.length === 0) return NOTHING_TO_SEE;
   // What only its record does not know yet needs no model.
   const settled = picks.filter(({ kind }) => kind === 'settle').length;
-  const hold = settled > 0 ? null : await workerHold(db, now);
+  const hold = settled > 0 ? null : await workerHold(db, now, canCall);
   if (hold === null) return { waiting: settled > 0 ? settled : picks.length, nextAt: null, held: null };
   return { waiting: picks.length, nextAt: hold.until, held: hold.why };
 }
 
 /** One task, as far as it can be brought now. */
 async function work(parts: WorkerParts, toolbox: Toolbox, run: OrganRun): Promise<OrganReport> {
-  const { substrate, pauses } = parts;
+  const { substrate, pauses, canCall } = parts;
   const now = substrate.sources.now();
   const found = await substrate.read(async (db) => {
     const actor = await findService(db, 'worker');
     if (actor === null) return null;
     const [pick] = await pickWork(db, { actor, now, pauses: await pauses(db, now), limit: 1 });
-    return pick === undefined ? null : { actor, pick, hold: await workerHold(db, now) };
+    return pick === undefined ? null : { actor, pick, hold: await workerHold(db, now, canCall) };
   });
   if (found === null) return { done: 0, more: false, says: null };
   const { actor, pick, hold } = found;
@@ -110,7 +111,7 @@ async function claim({ substrate, act, fault }: WorkerParts, actor: Actor, { id 
  * The session that the work goes on in: the one of before where it is open and its own, else a new one. In
  * the middle of a task it stays the one it was, whoever holds it by now.
  */
-async function sessionFor({ substrate }: WorkerParts, actor: Actor, { kind, task }: Pick): Promise<WorkerRun> {
+async function sessionFor({ substrate }: WorkerParts, actor: Actor, { kind, task }: Found): Promise<WorkerRun> {
   const now = substrate.sources.now();
   const { before, briefing, settings } = await substrate.read(async (db) => {
     const run = await findWorkerRun(db, task.id);
@@ -130,17 +131,25 @@ async function sessionFor({ substrate }: WorkerParts, actor: Actor, { kind, task
 }
 
 /** Brings the record of a task up to date that is over, or somebody else's. */
-async function settle({ substrate }: WorkerParts, actor: Actor, { task, run }: Pick): Promise<OrganReport> {
-  const isOwn = task.holder === actor.grant && (task.state === 'finished' || task.state === 'done');
-  const state = isOwn ? 'handed_in' : 'lost';
-  const why = isOwn ? '' : task.state === 'claimed' ? `${task.holder_name} has claimed it` : `it is ${task.state}`;
+async function settle({ substrate }: WorkerParts, actor: Actor, { task, run }: Found): Promise<OrganReport> {
+  const isDone = task.holder === actor.grant && (task.state === 'finished' || task.state === 'done');
+  const { state, why } = isDone ? ({ state: 'handed_in', why: '' } as const) : becameOf(task);
   if (run !== null) await endWork(substrate, actor, { task: task.id, state, why, answered: false, stand: null });
-  return { done: isOwn ? 1 : 0, more: true, says: `${task.id}: ${isOwn ? 'handed in' : why}` };
+  return { done: isDone ? 1 : 0, more: true, says: isDone ? saysDone(task) : `${task.id}: ${why}` };
+}
+
+function becameOf({ state, holder_name: holder }: TaskRow): { readonly state: 'spent' | 'lost'; readonly why: string } {
+  if (state === 'open') return { state: 'spent', why: 'a limit is reached' };
+  return { state: 'lost', why: state === 'claimed' ? `${holder} has claimed it` : `it is ${state}` };
 }
 
 function report({ id }: TaskRow, { state, why, hold }: Ending): OrganReport {
   const isDone = state === 'handed_in';
   // What waits for a model waits for all of them; else the next task may be done.
   const more = state !== 'stopped' && hold === null;
-  return { done: isDone ? 1 : 0, more, says: isDone ? `${id} is done and waits to be verified` : `${id}: ${why}` };
+  return { done: isDone ? 1 : 0, more, says: isDone ? saysDone({ id }) : `${id}: ${why}` };
+}
+
+function saysDone({ id }: Pick<TaskRow, 'id'>): string {
+  return `${id} is done and waits to be verified`;
 }

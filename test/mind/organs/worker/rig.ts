@@ -44,11 +44,13 @@ export interface WorkerRig extends RouterRig {
 export interface WorkerRigOptions {
   readonly scripts: Readonly<Record<string, Script>>;
   readonly pauses?: readonly Pause[];
+  /** Targets that could be called; all unless said otherwise. */
+  readonly callable?: readonly string[];
   readonly fault?: (point: string) => void;
 }
 
 export function workerOf(substrate: Substrate, options: WorkerRigOptions): WorkerRig {
-  const { scripts, pauses = [], fault } = options;
+  const { scripts, pauses = [], callable, fault } = options;
   const rig = routerOf(substrate, { scripts, ...(fault === undefined ? {} : { fault }) });
   const { router } = rig;
   const steps = new Steps({
@@ -77,6 +79,7 @@ export function workerOf(substrate: Substrate, options: WorkerRigOptions): Worke
     act,
     tools: TOOLS,
     pauses: () => Promise.resolve(pauses),
+    canCall: ({ name }) => callable?.includes(name) ?? true,
     ...(fault === undefined ? {} : { fault }),
   });
   let signs = 0;

@@ -8,7 +8,9 @@ import type { Substrate } from '../../../../src/substrate/substrate.ts';
 import { changeTask } from '../../../../src/substrate/tasks/tasks.ts';
 import { allReceipts, codeOf, openSeed, verifyExport } from '../../../support/home.ts';
 import { scratch } from '../../../support/scratch.ts';
+import { sessionOf } from '../../../../src/substrate/sessions/sessions.ts';
 import { letIn } from '../../../substrate/bus/rig.ts';
+import { accept, offer, SESSION_SCOPES } from '../../../substrate/sessions/rig.ts';
 import { act, owe, taskOf, worker as colleague } from '../../../substrate/tasks/rig.ts';
 import type { Script } from '../../router/rig.ts';
 import { applyPolicy, fails, POLICY, says } from '../../router/rig.ts';
@@ -390,4 +392,128 @@ test.each([
   expect(sent).toEqual({ sent: 1 });
   const results = await resultsOf(substrate, id);
   expect(results.map((line, index) => line.startsWith(became[index] ?? '?'))).toEqual([true, true]);
+});
+
+test('a target that cannot be opened is no usable model', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir, says('Done.'), { callable: [] });
+  await owe(seed.substrate, OWNER, 'Paint the fence');
+  expect(await seed.see()).toMatchObject({ waiting: 1, held: 'no usable model' });
+  const other = workerOf(seed.substrate, { scripts: { 'b/m': says('Done.') }, callable: ['b'] });
+  expect(await seed.substrate.read((db) => other.worker.look(db, seed.sources.time))).toMatchObject({ held: null });
+});
+
+test('waits for a ceiling of the owner’s to turn over; that is not its own limit', async () => {
+  using dir = scratch();
+  const tight = POLICY.replace('usd: "1.00"', 'usd: "0.000001"');
+  await using seed = await scene(dir, says('Done.'), { policy: tight });
+  const { substrate } = seed;
+  const id = await owe(substrate, OWNER, 'Paint the fence');
+  await seed.runAll();
+  expect(await runOf(substrate, id)).toMatchObject({ state: 'waiting', why: 'over the ceiling seed/day' });
+  expect(await taskOf(substrate, id)).toMatchObject({ state: 'open' });
+  const midnight = Date.UTC(2026, 10, 22);
+  expect(await seed.see()).toEqual({ waiting: 1, nextAt: midnight, held: 'over the ceiling seed/day' });
+  expect(seed.calls).toHaveLength(0);
+});
+
+test('what only this conversation fails at ends this task, and holds up no other', async () => {
+  using dir = scratch();
+  const no = new ProviderFault('rejected', 'Too long.', { mayBeBilled: false });
+  let begun = 0;
+  const script: Script = async function* (request, context) {
+    if (request.messages.some(({ role }) => role === 'assistant')) throw no;
+    yield* (begun++ === 0 ? AGAIN : says('Done.'))(request, context);
+  };
+  await using seed = await scene(dir, script);
+  const { substrate } = seed;
+  const poor = await owe(substrate, OWNER, 'Paint the fence', { priority: 1 });
+  const good = await owe(substrate, OWNER, 'Mow the lawn');
+  await seed.runAll();
+  expect(await runOf(substrate, poor)).toMatchObject({ state: 'gave_up' });
+  expect(await taskOf(substrate, poor)).toMatchObject({ state: 'open' });
+  expect(await taskOf(substrate, good)).toMatchObject({ state: 'finished' });
+});
+
+test('a claim that lapsed while nothing ran is taken up again, in the same session', async () => {
+  using dir = scratch();
+  let fall = true;
+  const fault = (point: string): void => {
+    if (point !== 'worker.tool.kept' || !fall) return;
+    fall = false;
+    throw new Error('The power went.');
+  };
+  await using seed = await scene(dir, plays([['task_progress', { note: 'begun' }]], 'Done.'), { fault });
+  const { substrate, sources } = seed;
+  const id = await owe(substrate, OWNER, 'Paint the fence');
+  await expect(seed.run()).rejects.toThrow('The power went.');
+  const { session } = await runOf(substrate, id);
+  sources.time += 86_400_000;
+  await seed.runAll();
+  expect(await taskOf(substrate, id)).toMatchObject({ state: 'finished', lease: 2 });
+  expect(await runOf(substrate, id)).toMatchObject({ session, steps: 2 });
+  expect((await runOf(substrate, id)).workedMs).toBeLessThan(60_000);
+});
+
+test('a task that reached a limit before its record said so is settled, and its session closed', async () => {
+  using dir = scratch();
+  const fault = (point: string): void => {
+    if (point === 'worker.tool.kept') throw new Error('The power went.');
+  };
+  await using seed = await scene(dir, AGAIN, { fault });
+  const { substrate, sources } = seed;
+  const id = await owe(substrate, OWNER, 'Paint the fence');
+  await expect(seed.run()).rejects.toThrow('The power went.');
+  sources.time += 86_400_000;
+  await set(substrate, { steps: 1 });
+  await seed.runAll();
+  expect(await runOf(substrate, id)).toMatchObject({ state: 'spent' });
+  expect(
+    await substrate.read((db) => db.get("SELECT 1 FROM substrate_sessions WHERE status = 'open'")),
+  ).toBeUndefined();
+});
+
+test('leaves the task when the owner hands its session on, and when whoever added it is gone', async () => {
+  using dir = scratch();
+  const { script, asked, release } = gated();
+  await using seed = await scene(dir, script);
+  const { substrate, sources } = seed;
+  const bob = await letIn(substrate, 'bob', { scopes: SESSION_SCOPES });
+  const id = await owe(substrate, OWNER, 'Paint the fence');
+  const running = seed.run();
+  await asked;
+  const { session } = await runOf(substrate, id);
+  const { token } = await offer(substrate, OWNER, session);
+  await accept(substrate, bob, token);
+  release();
+  expect(await running).toMatchObject({ done: 0 });
+  expect(await runOf(substrate, id)).toMatchObject({ state: 'lost', why: 'its session was handed on or closed' });
+  expect(await taskOf(substrate, id)).toMatchObject({ state: 'open' });
+  expect(await substrate.read((db) => sessionOf(db, session))).toMatchObject({ holderName: 'bob', status: 'open' });
+
+  const ann = await colleague(substrate, 'ann', { expiresAt: sources.time + 1_000 });
+  const hers = await owe(substrate, ann, 'Mow the lawn');
+  const late = workerOf(substrate, {
+    scripts: {
+      async *'a/m'(request, context) {
+        sources.time += 1_000;
+        yield* AGAIN(request, context);
+      },
+    },
+  });
+  await late.run();
+  expect(await runOf(substrate, hers)).toMatchObject({ state: 'lost', why: 'whoever added it is gone' });
+});
+
+test('[LOCK-MIND-1] a day with nothing to do: it sees nothing, asks nobody and writes nothing', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir, says('Done.'));
+  const { substrate, sources } = seed;
+  const { size } = await substrate.log();
+  for (let hour = 0; hour < 24; hour++) {
+    sources.time += 3_600_000;
+    expect(await seed.see()).toMatchObject({ waiting: 0, nextAt: null });
+    expect(await seed.run()).toMatchObject({ done: 0, more: false });
+  }
+  expect([seed.calls.length, (await substrate.log()).size]).toEqual([0, size]);
 });
