@@ -35,6 +35,11 @@ export async function connectGateway(client: GatewayClient, options: GatewayOpti
   }
 }
 
+/** With whether any of Claude Code’s models is mapped to a role already. */
+interface Facts extends GatewayFacts {
+  readonly isMapped: boolean;
+}
+
 /** Where the gateway of a home is, whether or not it serves at the moment. */
 export async function gatewayOrigin(options: PlaceOptions): Promise<string> {
   const { readSettings } = await import('../../substrate/home/settings.ts');
@@ -43,16 +48,20 @@ export async function gatewayOrigin(options: PlaceOptions): Promise<string> {
   return status.url === null ? `http://127.0.0.1:${readSettings(config.home).port}` : new URL(status.url).origin;
 }
 
-async function factsOf(options: GatewayOptions): Promise<GatewayFacts> {
-  const { roles } = await ask<{ roles: string[] }>(configOf(options), { tool: 'gateway_list', access: 'read' });
+async function factsOf(options: GatewayOptions): Promise<Facts> {
+  const listed = await ask<{ roles: string[]; mapped: { model: string }[] }>(configOf(options), {
+    tool: 'gateway_list',
+    access: 'read',
+  });
   return {
     origin: await gatewayOrigin(options),
     keyFile: options.keyFile === undefined ? null : resolve(options.keyFile),
-    role: options.role ?? roles[0] ?? 'ROLE',
+    role: options.role ?? listed.roles[0] ?? 'ROLE',
+    isMapped: listed.mapped.some(({ model }) => model.startsWith('claude')),
   };
 }
 
-async function write(facts: GatewayFacts, options: GatewayOptions): Promise<void> {
+async function write(facts: Facts, options: GatewayOptions): Promise<void> {
   const { keyFile } = facts;
   const file = settingsFor(CLIENTS['claude-code'], options);
   if (keyFile === null) {
@@ -76,7 +85,7 @@ async function write(facts: GatewayFacts, options: GatewayOptions): Promise<void
     printLine(`Claude Code asks the gateway already, by ${written.file}; nothing was changed.`);
   else printLine(`Claude Code asks its models at ${facts.origin} from its next start on, by ${written.file}.`);
   if (written.backup !== null) printLine(`The file as it was: ${written.backup}`);
-  printLine(mapHint(facts));
+  if (!facts.isMapped) printLine(mapHint(facts));
 }
 
 /** Claude Code names models of its own; what they mean is the owner's to say. */
@@ -86,7 +95,7 @@ function mapHint({ role }: GatewayFacts): string {
   );
 }
 
-function show(client: GatewayClient, facts: GatewayFacts, options: GatewayOptions): void {
+function show(client: GatewayClient, facts: Facts, options: GatewayOptions): void {
   const { origin, role } = facts;
   if (options.json === true) {
     printJson({ client, gateway: origin, role, settings: settingsOf(client, facts) });
@@ -110,11 +119,15 @@ function show(client: GatewayClient, facts: GatewayFacts, options: GatewayOption
     );
   }
   if (client === 'claude-code') {
-    printLine(mapHint(facts));
+    if (!facts.isMapped) printLine(mapHint(facts));
     printLine('Add --key-file FILE --write to have it put there.');
   } else if (client === 'codex') {
     printLine('This is for versions of Codex that speak Chat Completions (wire_api "chat"); newer ones no longer do.');
-  } else printLine(`As the model, name the role ${role}, or a name that you mapped to it with \`seed gateway map\`.`);
+  } else {
+    printLine(
+      spoken(`As the model, name the role ${role}, or a name that you mapped to it with \`seed gateway map\`.`),
+    );
+  }
 }
 
 function settingsOf(client: GatewayClient, facts: GatewayFacts): unknown {
