@@ -154,9 +154,10 @@ async function openAll(parts: Parts): Promise<Serving> {
   });
   opened.add(() => substrate.close());
   if (substrate.distrust === null) {
+    // First: open intents lead to the calls.
+    await doubtCalls(substrate);
     await settleLeftovers(substrate);
     await settleOpenIntents(substrate);
-    await doubtCalls(substrate);
   }
   await noteStart(substrate, version);
   opened.add(() => noteStop(substrate));

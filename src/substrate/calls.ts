@@ -1,5 +1,6 @@
 /** Calls to models as rows: who asked for what, how it stands, what came of it. */
 import { SEED } from './actor.ts';
+import { OPEN_INTENTS } from './receipts/open-intents.ts';
 import type { ReadHandle, Row, WriteHandle } from './store/store.ts';
 import type { Substrate } from './substrate.ts';
 
@@ -78,12 +79,17 @@ export interface CallChange {
 export async function updateCall(tx: WriteHandle, id: string, change: CallChange): Promise<void> {
   const { status, output = null, outcome = null } = change;
   await tx.run(
-    'UPDATE substrate_calls SET status = ?, output = ?, outcome = ? WHERE id = ?',
+    'UPDATE substrate_calls SET status = ?, output = ?, outcome = ?, halfway = NULL WHERE id = ?',
     status,
     output,
     outcome,
     id,
   );
+}
+
+/** Marks a call that goes on with another attempt: until then it has no intent that a start would find it by. */
+export async function markHalfway(tx: WriteHandle, id: string): Promise<void> {
+  await tx.run('UPDATE substrate_calls SET halfway = 1 WHERE id = ?', id);
 }
 
 export async function findCall(db: ReadHandle, id: string): Promise<StoredCall | null> {
@@ -120,17 +126,29 @@ export async function countQueued(db: ReadHandle, grant: string | null): Promise
   return { total: row?.total ?? 0, own: row?.own ?? 0 };
 }
 
+interface IdRow extends Row {
+  readonly id: string;
+}
+
+/** Calls under way, by their open intents and by the mark of those between two attempts. */
+const UNDER_WAY = `SELECT c.id FROM ${OPEN_INTENTS} o CROSS JOIN substrate_calls c
+    ON c.id = json_extract(o.bytes, '$.subject.id') WHERE c.status = 'running'
+  UNION SELECT id FROM substrate_calls WHERE halfway IS NOT NULL AND status = 'running'`;
+
 /**
  * Marks what an earlier boot left running, with one receipt if there is any: nobody knows how it ended,
- * and it is not called again. Resolves to how many there were.
+ * and it is not called again. Resolves to how many there were. To be called before what settles the
+ * intents that were left open, since those lead to the calls.
  */
 export async function doubtCalls(substrate: Substrate): Promise<number> {
-  const left = await substrate.read((db) =>
-    db.get<{ count: number } & Row>("SELECT count(*) AS count FROM substrate_calls WHERE status = 'running'"),
-  );
-  if (left === undefined || left.count === 0) return 0;
+  const left = await substrate.read((db) => db.all<IdRow>(UNDER_WAY));
+  if (left.length === 0) return 0;
   const { value } = await substrate.operate({ action: 'route.doubt', actor: SEED }, async (op) => {
-    const doubted = await op.run("UPDATE substrate_calls SET status = 'in_doubt' WHERE status = 'running'");
+    const doubted = await op.run(
+      `UPDATE substrate_calls SET status = 'in_doubt', halfway = NULL
+        WHERE status = 'running' AND id IN (SELECT value FROM json_each(?))`,
+      JSON.stringify(left.map(({ id }) => id)),
+    );
     op.receipt({ detail: { calls: doubted } });
     return doubted;
   });

@@ -224,6 +224,31 @@ describe('content of a home from before it was numbered', () => {
   });
 });
 
+describe('calls of a home from before', () => {
+  it('that ran are found by the next start, and the queue is as it was', () => {
+    using dir = scratch();
+    const db = openConnection('better-sqlite3', dir.at('seed.db'));
+    migrate(db, systemSources, MIGRATIONS.slice(0, 10));
+    const insert = db.prepare(
+      "INSERT INTO substrate_calls (id, actor, role, status, input, created_at) VALUES (?, 'ann', 'worker', ?, 'x', ?)",
+    );
+    const statuses = ['queued', 'running', 'complete', 'queued', 'in_doubt', 'running'];
+    for (const [nth, status] of statuses.entries()) insert.run(`c${nth}`, status, 10 - nth);
+    migrate(db, systemSources);
+    expect(db.prepare('SELECT id FROM substrate_calls WHERE halfway IS NOT NULL ORDER BY id').all()).toEqual([
+      { id: 'c1' },
+      { id: 'c5' },
+    ]);
+    const queue = "SELECT id FROM substrate_calls WHERE status = 'queued' ORDER BY created_at, id LIMIT 9";
+    expect(db.prepare(queue).all()).toEqual([{ id: 'c3' }, { id: 'c0' }]);
+    const plan = db.prepare(`EXPLAIN QUERY PLAN ${queue}`).all() as { detail: string }[];
+    expect(plan.map(({ detail }) => detail)).toEqual([
+      'SCAN substrate_calls USING COVERING INDEX substrate_calls_queued',
+    ]);
+    db.close();
+  });
+});
+
 describe('content on an old shelf', () => {
   it('is found, kept longer and erased like any other, and no piece of another shelf goes with it', async () => {
     using dir = scratch();

@@ -7,6 +7,7 @@
 import type { ErrorCode, SeedError } from '../../errors.ts';
 import { toSeedError } from '../../errors.ts';
 import { SEED } from '../../substrate/actor.ts';
+import { markHalfway } from '../../substrate/calls.ts';
 import type { ProviderName, Target } from '../../substrate/policy/model.ts';
 import { noteOutsideEdits } from '../../substrate/policy/policy.ts';
 import { offerHop } from '../../substrate/sessions/hops.ts';
@@ -240,7 +241,7 @@ export class RunningCall {
           if (isLast) {
             await closeCall(op, this.id, outcome, settled.output ?? this.#kept.output);
             await this.asker.turn?.end(op, this.id, outcome.status === 'complete' ? attempted.said : null);
-          } else await this.#offerHop(op, settled.view);
+          } else await this.#goesOn(op, settled.view);
           booked = { settled, outcome };
           return booked;
         });
@@ -253,8 +254,9 @@ export class RunningCall {
     }
   }
 
-  /** In a session the next candidate takes over what the session holds now. */
-  async #offerHop(op: Operation, { target, model, code }: AttemptView): Promise<void> {
+  /** Another attempt follows; in a session its candidate takes over what the session holds now. */
+  async #goesOn(op: Operation, { target, model, code }: AttemptView): Promise<void> {
+    await markHalfway(op, this.id);
     const session = this.request.session === null ? null : await findSession(op, this.request.session);
     // Where somebody else has held it since, there is nobody to go on for: the next admission says so.
     if (session === null || session.epoch !== this.#epoch) return;

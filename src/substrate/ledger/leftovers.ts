@@ -2,8 +2,10 @@
 import type { Receipt } from '../../formats/receipt.ts';
 import { parseReceipt } from '../../formats/receipt.ts';
 import { SEED } from '../actor.ts';
+import { OPEN_INTENTS } from '../receipts/open-intents.ts';
 import type { Row, Substrate } from '../substrate.ts';
 import { settle } from './ledger.ts';
+import { SEED_SCOPE } from './scope.ts';
 
 interface LeftoverRow extends Row {
   readonly id: string;
@@ -19,9 +21,16 @@ interface LeftoverRow extends Row {
 /** Looked up at once. */
 const PAGE_ROWS = 1_000;
 
-const LEFT = `SELECT l.id, l.target, l.model, l.price_version, l.bound_micro_usd, r.bytes,
-    EXISTS (SELECT 1 FROM substrate_receipts WHERE of_seq = r.seq) AS has_outcome
-  FROM substrate_ledger l JOIN substrate_receipts r ON r.seq = l.receipt
+const COLUMNS = `l.id, l.target, l.model, l.price_version, l.bound_micro_usd, r.bytes,
+  EXISTS (SELECT 1 FROM substrate_receipts WHERE of_seq = r.seq) AS has_outcome`;
+
+/** By the open intents of calls, whose attempts are numbered within their call (`<call>.001`; the slash follows the full stop). */
+const OF_OPEN_INTENTS = `SELECT ${COLUMNS} FROM ${OPEN_INTENTS} r CROSS JOIN substrate_ledger l
+    ON l.id >= json_extract(r.bytes, '$.subject.id') || '.' AND l.id < json_extract(r.bytes, '$.subject.id') || '/'
+  WHERE l.receipt = r.seq AND l.cost_micro_usd IS NULL ORDER BY l.receipt LIMIT ?`;
+
+/** Wherever it is: reads the whole ledger. */
+const ANYWHERE = `SELECT ${COLUMNS} FROM substrate_ledger l JOIN substrate_receipts r ON r.seq = l.receipt
   WHERE l.cost_micro_usd IS NULL ORDER BY l.receipt LIMIT ?`;
 
 /**
@@ -30,9 +39,18 @@ const LEFT = `SELECT l.id, l.target, l.model, l.price_version, l.bound_micro_usd
  * before what settles the intents that hold no money.
  */
 export async function settleLeftovers(substrate: Substrate): Promise<number> {
+  const settled = await settleAllOf(substrate, OF_OPEN_INTENTS);
+  // The sums know whether that was all, and are a row a day: money outlives its intent where that was settled alone.
+  const isMore = await substrate.read((db) =>
+    db.get('SELECT 1 FROM substrate_spending WHERE scope = ? AND held_micro_usd > 0 LIMIT 1', SEED_SCOPE),
+  );
+  return isMore === undefined ? settled : settled + (await settleAllOf(substrate, ANYWHERE));
+}
+
+async function settleAllOf(substrate: Substrate, left: string): Promise<number> {
   let settled = 0;
   for (;;) {
-    const rows = await substrate.read((db) => db.all<LeftoverRow>(LEFT, PAGE_ROWS));
+    const rows = await substrate.read((db) => db.all<LeftoverRow>(left, PAGE_ROWS));
     if (rows.length === 0) return settled;
     await Promise.all(rows.map((row) => settleInFull(substrate, row, parseReceipt(row.bytes))));
     settled += rows.length;

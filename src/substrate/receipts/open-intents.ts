@@ -11,12 +11,16 @@ interface OpenRow extends Row {
 /** Looked up at once. */
 const PAGE_ROWS = 1_000;
 
-/** Of the boot before this one only: what stood open before its `seed.start` was settled then. */
-const OPEN = `SELECT bytes FROM substrate_receipts r
+/**
+ * Intents without an outcome, of the boot before this one only: what stood open before its `seed.start` was
+ * settled then. As a table for other statements.
+ */
+export const OPEN_INTENTS = `(SELECT seq, bytes FROM substrate_receipts r
   WHERE outcome = 'intent' AND outcome <> 'ok'
     AND seq > coalesce((SELECT max(seq) FROM substrate_receipts WHERE action = 'seed.start'), -1)
-    AND NOT EXISTS (SELECT 1 FROM substrate_receipts WHERE of_seq = r.seq)
-  ORDER BY seq LIMIT ?`;
+    AND NOT EXISTS (SELECT 1 FROM substrate_receipts WHERE of_seq = r.seq))`;
+
+const OPEN = `SELECT bytes FROM ${OPEN_INTENTS} ORDER BY seq LIMIT ?`;
 
 /**
  * Settles what the boot before this one left open, as `incomplete`; resolves to how much that was.

@@ -9,9 +9,11 @@ import type { Router } from '../../../src/mind/router/router.ts';
 import { RunningCall } from '../../../src/mind/router/router.ts';
 import type { Receipt } from '../../../src/formats/receipt.ts';
 import { doubtCalls } from '../../../src/substrate/calls.ts';
+import { settleLeftovers } from '../../../src/substrate/ledger/leftovers.ts';
+import { settleOpenIntents } from '../../../src/substrate/receipts/open-intents.ts';
 import { eraseContent, getContent } from '../../../src/substrate/content.ts';
 import { SEED } from '../../../src/substrate/actor.ts';
-import type { Substrate } from '../../../src/substrate/substrate.ts';
+import type { ReadHandle, Substrate } from '../../../src/substrate/substrate.ts';
 import { traceReceipt } from '../../../src/substrate/trace.ts';
 import { allReceipts, codeOf, openSeed } from '../../support/home.ts';
 import { scratch } from '../../support/scratch.ts';
@@ -560,6 +562,82 @@ test('what an earlier boot left running is in doubt, and its key is never called
   expect(next.calls).toEqual([]);
   await seed.router.close(0);
 });
+
+test('a crash between two attempts leaves no open intent, and the call is in doubt all the same', async () => {
+  using dir = scratch();
+  const scripts = { 'a/m': fails(fault('unreachable', { mayBeBilled: false })), 'b/m': says('Never asked.') };
+  const crash = (point: string): void => {
+    if (point === 'route.settled') throw new Error('the process died here');
+  };
+  await using seed = await open(dir, { scripts, fault: crash });
+  const keyed = asker({ idempotencyKey: 'k' });
+  await expect(seed.router.complete(asks('Hi'), keyed, PATIENT)).rejects.toThrow('the process died here');
+  // Nothing is held and every intent has its outcome: only the mark leads to the call.
+  expect(await settleLeftovers(seed.substrate)).toBe(0);
+  expect(await settleOpenIntents(seed.substrate)).toBe(0);
+  expect(await doubtCalls(seed.substrate)).toBe(1);
+  expect(await doubtCalls(seed.substrate)).toBe(0);
+  const next: Rig = routerOf(seed.substrate, { scripts: {} });
+  const report = await next.router.complete(asks('Hi'), keyed, PATIENT);
+  expect(report).toMatchObject({ outcome: { status: 'in_doubt' } });
+  expect(next.calls).toEqual([]);
+});
+
+test('what has ended is never in doubt, however many attempts it took', async () => {
+  using dir = scratch();
+  const scripts = { 'a/m': fails(fault('unreachable', { mayBeBilled: false })), 'b/m': says('Whole.') };
+  await using seed = await open(dir, { scripts });
+  expect((await seed.router.complete(asks('Hi'), asker(), PATIENT)).outcome.attempts).toHaveLength(2);
+  expect(await doubtCalls(seed.substrate)).toBe(0);
+  expect(await seed.substrate.read((db) => db.all('SELECT id FROM substrate_calls WHERE halfway IS NOT NULL'))).toEqual(
+    [],
+  );
+});
+
+test('[LOCK-RUNTIME-3] money of a call that a crash cut off is found by its open intent, without a look at all', async () => {
+  using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': hangs([text('So')]) } });
+  const call = await underWay(seed.router);
+  const { held } = await moneyOf(seed.substrate);
+  expect(held).toBeGreaterThan(0);
+  const asked: string[] = [];
+  const watched: Substrate = Object.create(seed.substrate, {
+    read: {
+      value: <T>(fn: (db: ReadHandle) => Promise<T>) =>
+        seed.substrate.read((db) =>
+          fn({
+            get: (sql, ...params) => db.get(sql, ...params),
+            all: (sql, ...params) => {
+              asked.push(sql);
+              return db.all(sql, ...params);
+            },
+          }),
+        ),
+    },
+    operate: { value: seed.substrate.operate.bind(seed.substrate) },
+  });
+  expect(await settleLeftovers(watched)).toBe(1);
+  expect(await moneyOf(seed.substrate)).toEqual({ spent: held, held: 0 });
+  expect(asked.filter((sql) => !sql.includes("outcome = 'intent'"))).toEqual([]);
+  const plan = explain(seed.home, asked[0] ?? '');
+  expect(plan.filter((step) => /^SCAN (?!r\b)/.test(step))).toEqual([]);
+  expect(plan.join()).toContain('SEARCH l USING PRIMARY KEY (id>? AND id<?)');
+  await seed.router.close(0);
+  await call.done.catch(() => {});
+});
+
+/** The steps in which SQLite would run a statement of one parameter. */
+function explain(home: string, sql: string): string[] {
+  const db = new BetterSqlite(join(home, 'seed.db'), { readonly: true });
+  try {
+    return db
+      .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+      .all(1)
+      .map((row) => (row as { detail: string }).detail);
+  } finally {
+    db.close();
+  }
+}
 
 test('a trace leads from any receipt of a call to all of its steps', async () => {
   using dir = scratch();

@@ -34,9 +34,10 @@ const fault = (at: string): void => {
 await lockHome(home, { driver: DRIVER, role: 'daemon', waitMs: 10_000 });
 const substrate = await openSubstrate({ home, driver: DRIVER, sources: systemSources, fault });
 // As a daemon starts.
+// First: open intents lead to the calls.
+await doubtCalls(substrate);
 await settleLeftovers(substrate);
 await settleOpenIntents(substrate);
-await doubtCalls(substrate);
 
 const answer: Script = async function* (request, context) {
   const part = request.messages.at(-1)?.parts[0];
