@@ -21,7 +21,7 @@ function viewOrgan(
 ): OrganView {
   const decision = state?.decisions.find(({ organ }) => organ === name);
   const working = state?.running.includes(name) ?? false;
-  const unknown = isOn ? 'nothing turns the loop here' : 'it is switched off';
+  const unknown = isOn ? 'no daemon serves, so it waits' : 'it is switched off';
   return { name, on: isOn, working, why: decision?.because ?? unknown };
 }
 

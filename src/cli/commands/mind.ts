@@ -123,9 +123,13 @@ async function showLog({ limit, organ, ...options }: LogOptions): Promise<void> 
   if (decisions.length === 0) printLine('The mind has not done anything yet.');
   for (const { at, organ: name, act, because, done, ended, says } of decisions.toReversed()) {
     const verb = act === 'run' ? 'ran' : act === 'stop' ? 'was stopped' : 'rests';
-    const end = act !== 'run' ? '' : ended === null ? ' → at work' : ` → ${says ?? `${done ?? 0} done`}`;
+    const end = act !== 'run' ? '' : ended === null ? ' → at work' : ` → ${says ?? sayDone(done)}`;
     printLine(`${at.slice(0, 19)}Z  ${name} ${verb}: ${printable(because)}${printable(end)}`);
   }
+}
+
+function sayDone(done: number | null): string {
+  return done === null || done === 0 ? 'nothing had to be done' : `${done} done`;
 }
 
 async function setPaused(tool: 'mind_pause' | 'mind_resume', options: CommonOptions): Promise<void> {
@@ -172,7 +176,7 @@ async function runOnce(options: CommonOptions): Promise<void> {
   }
   if (runs.length === 0) printLine('Nothing waited.');
   for (const { organ, because, done, says, code } of runs) {
-    const end = code === null ? (says ?? `${done} done`) : `failed (${code}): ${says ?? ''}`;
+    const end = code === null ? (says ?? sayDone(done)) : `failed (${code}): ${says ?? ''}`;
     printLine(`${organ}: ${printable(because)} → ${printable(end)}`);
   }
 }
