@@ -95,7 +95,7 @@ export const LOCKS: readonly Lock[] = [
     id: 'LOCK-MIND-2',
     statement:
       'Coherence observes before it governs. A promotion is earned by measured precision, is signed, and can be undone; governing can only brake.',
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-KEY-1',

@@ -70,9 +70,9 @@ test('the pulse in words and as JSON: what stalled since when and what was owed;
   expect((await seed(['coherence', 'label', 'a1', 'right'], options)).stdout).toMatch(
     /^Alarm a1 of blog is labelled right\. Receipt \d+\.\n$/,
   );
-  const { code, answer } = await seedJson<ErrorAnswer>(['coherence', 'promote', 'blog'], options);
-  expect([code, answer.error.code]).toEqual([1, 'conflict']);
-  expect(answer.error.message).toMatch(/has not earned "shadow" for blog yet\. .* takes 3 right ones; there are 1\./);
+  const { code, answer: early } = await seedJson<ErrorAnswer>(['coherence', 'promote', 'blog'], options);
+  expect([code, early.error.code]).toEqual([1, 'conflict']);
+  expect(early.error.message).toMatch(/has not earned "shadow" for blog yet\. .* takes 3 right ones; there are 1\./);
   const { answer: low } = await seedJson<ErrorAnswer>(['coherence', 'demote', 'blog'], options);
   expect(low.error.message).toBe('Coherence is at "observe" for blog. It only logs what it finds.');
   expect((await seedJson<ErrorAnswer>(['coherence', 'label', 'a9', 'wrong'], options)).answer.error.code).toBe(
