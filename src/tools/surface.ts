@@ -11,12 +11,16 @@ export interface ToolView {
   readonly description: string;
   readonly inputSchema: ObjectSchema;
   readonly outputSchema: ObjectSchema;
-  readonly annotations: {
-    readonly readOnlyHint: boolean;
-    readonly destructiveHint: boolean;
-    readonly idempotentHint: boolean;
-    readonly openWorldHint: false;
-  };
+  readonly annotations: Annotations;
+}
+
+/** MCP, "ToolAnnotations". What a reader would take for granted is left out: each costs tokens once a tool. */
+interface Annotations {
+  readonly readOnlyHint: boolean;
+  /** Says something of a tool that writes alone. */
+  readonly destructiveHint?: boolean;
+  readonly idempotentHint?: true;
+  readonly openWorldHint: false;
 }
 
 interface ObjectSchema {
@@ -91,19 +95,23 @@ function toOutputSchema(schema: z.ZodType): ObjectSchema {
 
 /** A tool as `tools/list` shows it. */
 export function viewTool(tool: Tool): ToolView {
-  const reads = tool.access === 'read';
   return {
     name: tool.name,
     title: tool.title,
     description: tool.description,
     inputSchema: toSchema(tool.input, 'input'),
     outputSchema: toOutputSchema(tool.output),
-    annotations: {
-      readOnlyHint: reads,
-      destructiveHint: tool.annotations?.destructive ?? false,
-      idempotentHint: reads || (tool.annotations?.idempotent ?? false),
-      openWorldHint: false,
-    },
+    annotations: annotationsOf(tool),
+  };
+}
+
+function annotationsOf({ access, annotations }: Tool): Annotations {
+  if (access === 'read') return { readOnlyHint: true, openWorldHint: false };
+  return {
+    readOnlyHint: false,
+    destructiveHint: annotations?.destructive ?? false,
+    ...(annotations?.idempotent === true ? { idempotentHint: true } : {}),
+    openWorldHint: false,
   };
 }
 
