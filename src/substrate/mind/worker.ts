@@ -252,10 +252,15 @@ export async function workerHold(db: ReadHandle, now: number, canCall: CanCall):
   return { until: until.length === 0 ? null : Math.min(...until), why: NO_MODEL };
 }
 
+/** What the owner's switch says; null where it was never touched. */
+export async function workerSwitch(db: ReadHandle): Promise<'on' | 'off' | null> {
+  const row = (await listOrganRows(db)).find(({ name }) => name === 'worker');
+  return row === undefined ? null : row.is_on === 1 ? 'on' : 'off';
+}
+
 /** Whether the owner has turned the worker on, and it has its grant. */
 export async function isWorkerOn(db: ReadHandle): Promise<boolean> {
-  const row = (await listOrganRows(db)).find(({ name }) => name === 'worker');
-  return row?.is_on === 1 && (await findService(db, 'worker')) !== null;
+  return (await workerSwitch(db)) === 'on' && (await findService(db, 'worker')) !== null;
 }
 
 /** Whether tasks of that subsystem are among those that it takes on. */

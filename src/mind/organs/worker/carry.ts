@@ -16,6 +16,7 @@ import {
   limitReached,
   readWorkerSettings,
   WORKER_ROLE,
+  workerSwitch,
 } from '../../../substrate/mind/worker.ts';
 import type { Stand } from '../../../substrate/mind/worker-acts.ts';
 import { endWork, noteStep, pauseWork } from '../../../substrate/mind/worker-acts.ts';
@@ -151,13 +152,16 @@ export class Carry {
 
   /** Whether the task is still the worker's, and the worker still at work. */
   async #verdict(now: number): Promise<Ending | null> {
-    if (this.#run.signal.aborted) return STOPPED;
     const { task: id, lease } = this.#claim;
-    const { task, actor } = await this.#parts.substrate.read(async (db) => ({
+    const { task, actor, isOff } = await this.#parts.substrate.read(async (db) => ({
       task: await getTask(db, id, now),
       actor: await findService(db, 'worker'),
+      isOff: (await workerSwitch(db)) === 'off',
     }));
     if (actor === null) return STOPPED;
+    // Others need not wait for its lease to lapse.
+    if (isOff && task.state === 'claimed' && task.lease === lease) return waits('the worker was turned off');
+    if (this.#run.signal.aborted) return STOPPED;
     if (task.state === 'open') return { ...waits('its lease lapsed'), note: null };
     if (task.state !== 'claimed') return lost(`it is ${task.state}`);
     if (task.holder !== actor.grant || task.lease !== lease) return lost(`${task.holder_name} has claimed it`);

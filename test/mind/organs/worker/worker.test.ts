@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { ProviderFault } from '../../../../src/mind/router/provider.ts';
 import { OWNER } from '../../../../src/substrate/actor.ts';
+import { writeOrgan } from '../../../../src/substrate/mind/organs.ts';
 import { writeWorkerSettings } from '../../../../src/substrate/mind/worker.ts';
 import type { WorkerSettings } from '../../../../src/substrate/mind/worker.ts';
 import type { Substrate } from '../../../../src/substrate/substrate.ts';
@@ -340,6 +341,31 @@ test('is stopped by the owner in the middle: the answer is kept, and the next ru
   await seed.run();
   expect(await taskOf(substrate, id)).toMatchObject({ state: 'finished' });
   expect(seed.calls).toHaveLength(1);
+});
+
+test('turned off in the middle it leaves the task to others; turned on again it goes on in the same session', async () => {
+  using dir = scratch();
+  const { script, asked, release } = gated();
+  await using seed = await scene(dir, script);
+  const { substrate } = seed;
+  const turn = (isOn: boolean) =>
+    substrate.operate({ action: isOn ? 'mind.on' : 'mind.off', actor: OWNER }, (op) =>
+      writeOrgan(op, 'worker', { isOn, admitted: true }),
+    );
+  const id = await owe(substrate, OWNER, 'Paint the fence');
+  const stop = new AbortController();
+  const running = seed.run(stop.signal);
+  await asked;
+  const { session } = await runOf(substrate, id);
+  await turn(false);
+  stop.abort();
+  expect(await running).toMatchObject({ says: `${id}: the worker was turned off` });
+  expect(await taskOf(substrate, id)).toMatchObject({ state: 'open' });
+  await turn(true);
+  release();
+  await seed.runAll();
+  expect(await taskOf(substrate, id)).toMatchObject({ state: 'finished' });
+  expect(await runOf(substrate, id)).toMatchObject({ session, steps: 2 });
 });
 
 test('an answer that was cut at its length is asked for again, an empty one too, and neither is handed in', async () => {
