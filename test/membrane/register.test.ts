@@ -156,6 +156,8 @@ describe('[LOCK-MEMBRANE-3] the owner’s tools', () => {
   afterAll(() => agent.close());
 
   test.each(ownerTools)('%s is neither shown nor run at the doors of others', async (tool) => {
+    // There are more of them than refusals that one grant has on record in a minute.
+    rig.sources.time += 2_000;
     const params = {
       name: tool,
       arguments: { key: 'parent', name: 'x', scopes: ['seed.status'], id: 'x', door: 'http' },
