@@ -2,8 +2,9 @@
  * The HTTP door: MCP over streamable HTTP at `/mcp`, tokens at `/oauth/token`, `/healthz`, and the gateway's
  * addresses (`gateway/`).
  *
- * Every request passes the guard, then the membrane, then the SDK. What a request holds open is
- * registered under its grant before the grant is looked at, so a removal in between cuts it off.
+ * Every request passes the guard, then the membrane, and is then the SDK's or, as a plain call, answered
+ * at once. What a request holds open is registered under its grant before the grant is looked at, so a
+ * removal in between cuts it off.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ERROR_CODES, SeedError, toSeedError, toWire } from '../errors.ts';

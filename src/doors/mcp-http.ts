@@ -1,4 +1,4 @@
-/** The SDK's side of the HTTP door: streamable HTTP in every protocol revision it speaks. */
+/** MCP over streamable HTTP: plain calls answered at once, all else by the SDK in every revision it speaks. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toNodeHandler } from '@modelcontextprotocol/node';

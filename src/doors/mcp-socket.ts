@@ -1,4 +1,4 @@
-/** The SDK's side of the local agents' door: MCP lines over one socket. */
+/** MCP lines over one socket of the local agents' door: plain calls answered at once, all else by the SDK. */
 import type { Socket } from 'node:net';
 import type { Server } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
