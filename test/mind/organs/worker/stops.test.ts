@@ -12,7 +12,6 @@ import { act, owe, taskOf, worker as colleague } from '../../../substrate/tasks/
 import type { Script } from '../../router/rig.ts';
 import { POLICY, says } from '../../router/rig.ts';
 import { plays, runOf, workerOf } from './rig.ts';
-
 import { AGAIN, gated, scene, set } from './scene.ts';
 
 test('models that fail put everything off, for longer each time; the same session goes on later', async () => {
