@@ -12,7 +12,7 @@ import * as z from 'zod';
 import { buildProgram } from '../src/cli/cli.ts';
 import type { FieldTable } from '../src/doors/gateway/fields.ts';
 import { anthropic } from '../src/doors/gateway/anthropic/wire.ts';
-import { ANTHROPIC, OPENAI } from '../src/doors/gateway/fields.ts';
+import { ANTHROPIC, OPENAI, RESPONSES } from '../src/doors/gateway/fields.ts';
 import { openai } from '../src/doors/gateway/openai/wire.ts';
 import type { Reply } from '../src/doors/gateway/wire.ts';
 import type { ErrorCode } from '../src/errors.ts';
@@ -323,6 +323,7 @@ function gatewayPage(): string {
     ].join('\n'),
     'A field that is null, or has the value after *unless*, asks for nothing. A field that is not in the table is listed. A role, a type of content or a type of tool that is not in the table is refused.',
     apiSection('OpenAI: `POST /v1/chat/completions`', OPENAI),
+    apiSection('OpenAI: `POST /v1/responses`', RESPONSES),
     apiSection('Anthropic: `POST /v1/messages`, `POST /v1/messages/count_tokens`', ANTHROPIC),
     '## Answers',
     [

@@ -117,6 +117,93 @@ export const OPENAI = {
   },
 } as const satisfies Readonly<Record<string, FieldTable>>;
 
+/** OpenAI: POST /v1/responses (API reference, "Create a model response"), which Codex speaks. */
+export const RESPONSES = {
+  body: {
+    model: carried('a role of the policy, or a model that the owner mapped to one'),
+    input: carried('text, or items: by their fields'),
+    instructions: carried('as a system message'),
+    tools: carried('functions'),
+    tool_choice: carried(
+      '`auto`, and `none`: the model is shown no tools; any other is refused: no call can be forced',
+    ),
+    max_output_tokens: carried('policy and ceilings may lower it'),
+    stream: carried(),
+    text: carried('by its fields'),
+    metadata: carried(
+      'as labels for ceilings and reports: 8 at most; a value of more than 128 characters as its SHA-256',
+    ),
+    user: carried('as the label `user`'),
+    temperature: listed(SAMPLING),
+    top_p: listed(SAMPLING),
+    reasoning: listed(EFFORT),
+    include: listed('an answer has its text and its calls', '[]'),
+    store: listed('the seed keeps what its own rules say', 'false'),
+    stream_options: listed('streams are not padded', '{"include_obfuscation":false}'),
+    parallel_tool_calls: listed('a model may always make several calls at once', 'true'),
+    max_tool_calls: listed('it is about tools of the provider’s own'),
+    truncation: listed(
+      'a conversation that is too long is shortened by the seed, and the receipts say so',
+      '"disabled"',
+    ),
+    context_management: listed('a conversation that is too long is shortened by the seed, and the receipts say so'),
+    service_tier: listed(ACCOUNT, '"auto"', '"default"'),
+    access_programs: listed(ACCOUNT),
+    prompt_cache_key: listed(CACHE),
+    prompt_cache_options: listed(CACHE),
+    prompt_cache_retention: listed(CACHE),
+    safety_identifier: listed('no user of yours is named to a provider'),
+    top_logprobs: refused('not every provider knows them', '0'),
+    background: refused('an answer is waited for', 'false'),
+    previous_response_id: refused(STATE),
+    conversation: refused(STATE),
+    prompt: refused(STATE),
+    moderation: refused(ELSEWHERE),
+    image: refused('answers are text'),
+  },
+  text: {
+    format: refused(ONE_SHAPE, '{"type":"text"}'),
+    verbosity: listed(EFFORT),
+  },
+  input: {
+    type: carried('`message`, `function_call`, `function_call_output`; `reasoning` of elsewhere is listed'),
+    role: carried('`system`, `developer` (as `system`), `user`, `assistant`'),
+    content: carried('text, or parts of type `input_text`, `output_text`, `refusal` and `input_image` (a data URL)'),
+    call_id: carried(),
+    name: carried(),
+    arguments: carried('the JSON text of an object'),
+    output: carried('text, or parts of type `input_text` and `input_image`'),
+    id: carried('items have no names of their own here'),
+    status: carried(),
+    phase: listed('an answer is one answer'),
+    namespace: refused('tools stand for themselves'),
+    async: listed('calls are the client’s own', 'false'),
+    caller: listed('calls are the client’s own', '{"type":"direct"}'),
+  },
+  'input.content': {
+    type: carried(),
+    text: carried(),
+    refusal: carried(),
+    image_url: carried('an address on the network is refused: the seed fetches nothing for a client'),
+    detail: listed('images go as they are', '"auto"'),
+    annotations: listed('notes of a provider', '[]'),
+    logprobs: listed('notes of a provider', '[]'),
+    file_id: refused(STATE),
+    prompt_cache_breakpoint: listed(CACHE),
+  },
+  tools: {
+    type: carried('`function`; `web_search` is listed, since no model has to search; any other is refused'),
+    name: carried('up to 128 characters; one of more than 64 has a shorter one on its way'),
+    description: carried(),
+    parameters: carried(),
+    strict: listed('arguments are not checked against the schema', 'false'),
+    defer_loading: listed('the model is shown every tool', 'false'),
+    allowed_callers: listed('calls are the client’s own', '["direct"]'),
+    output_schema: listed('results are what the client says'),
+    async: listed('calls are the client’s own', 'false'),
+  },
+} as const satisfies Readonly<Record<string, FieldTable>>;
+
 /** Anthropic: POST /v1/messages and /v1/messages/count_tokens (API reference, "Messages", betas included). */
 export const ANTHROPIC = {
   headers: {

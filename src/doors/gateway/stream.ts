@@ -8,6 +8,7 @@ import type { CallEvent } from '../../mind/router/continuation.ts';
 import { textOf } from '../../mind/router/continuation.ts';
 import type { Message, Opaque, Part, ToolCall } from '../../substrate/transcript.ts';
 import { errorOf } from './errors.ts';
+import type { TextPart } from './parts.ts';
 import type { StreamEncoder } from './wire.ts';
 
 /** How an API writes the pieces of an answer; each gives the text to send. */
@@ -16,7 +17,8 @@ export interface Framing {
   open(): string;
   text(text: string): string;
   call(call: ToolCall): string;
-  /** Empty where it is not for this client. */
+  /** Whether reasoning is for this client. */
+  hears(part: Opaque): boolean;
   opaque(part: Opaque): string;
   /** The clean end. */
   close(outcome: CallEnd['outcome']): string;
@@ -56,7 +58,7 @@ export class Encoder implements StreamEncoder {
         this.#framing.model?.(event.model);
         return '';
       case 'text':
-        return event.text === '' ? '' : this.#say({ type: 'text', text: event.text });
+        return this.#say({ type: 'text', text: event.text });
       case 'tool_call':
         return this.#say(event.call);
       case 'opaque':
@@ -68,7 +70,9 @@ export class Encoder implements StreamEncoder {
   }
 
   ping(): string {
-    return this.#ended ? '' : this.#given(this.#open() + this.#framing.ping());
+    if (this.#ended) return '';
+    const opened = this.#open();
+    return this.#given(opened + this.#framing.ping());
   }
 
   end(end: CallEnd): string {
@@ -78,7 +82,8 @@ export class Encoder implements StreamEncoder {
     if (this.#ended) return '';
     const said = rest.map((part) => this.#say(part)).join('');
     this.#ended = true;
-    return this.#given(said + this.#open() + this.#framing.close(end.outcome));
+    const opened = this.#open();
+    return this.#given(said + opened + this.#framing.close(end.outcome));
   }
 
   fail(error: SeedError): string {
@@ -102,23 +107,26 @@ export class Encoder implements StreamEncoder {
   }
 
   #say(part: Part): string {
-    if (part.type === 'text') {
-      this.#text += part.text;
-      return part.text === '' ? '' : this.#speak(this.#framing.text(part.text));
-    }
-    if (part.type === 'tool_call') {
-      this.#calls.add(part.id);
-      return this.#speak(this.#framing.call(part));
-    }
-    if (part.type !== 'opaque') return '';
-    // Reasoning that is not for this client begins nothing.
-    const said = this.#framing.opaque(part);
-    return said === '' ? '' : this.#speak(said);
+    if (part.type === 'image' || part.type === 'tool_result') return '';
+    if (part.type === 'opaque' && !this.#framing.hears(part)) return '';
+    if (part.type === 'text' && part.text === '') return '';
+    if (part.type === 'text') this.#text += part.text;
+    if (part.type === 'tool_call') this.#calls.add(part.id);
+    this.#spoke = true;
+    // In this order, since a framing may number what it writes.
+    const opened = this.#open();
+    return this.#given(opened + this.#frame(part));
   }
 
-  #speak(said: string): string {
-    this.#spoke = true;
-    return this.#given(this.#open() + said);
+  #frame(part: TextPart | ToolCall | Opaque): string {
+    switch (part.type) {
+      case 'text':
+        return this.#framing.text(part.text);
+      case 'tool_call':
+        return this.#framing.call(part);
+      case 'opaque':
+        return this.#framing.opaque(part);
+    }
   }
 
   #open(): string {

@@ -5,7 +5,8 @@ import type OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
 import { anthropic } from '../../../src/doors/gateway/anthropic/wire.ts';
 import type { FieldRule, FieldTable } from '../../../src/doors/gateway/fields.ts';
-import { ANTHROPIC, OPENAI } from '../../../src/doors/gateway/fields.ts';
+import { ANTHROPIC, OPENAI, RESPONSES } from '../../../src/doors/gateway/fields.ts';
+import { responses } from '../../../src/doors/gateway/openai/responses.ts';
 import { openai } from '../../../src/doors/gateway/openai/wire.ts';
 import type { GatewayRequest } from '../../../src/doors/gateway/wire.ts';
 import { toSeedError } from '../../../src/errors.ts';
@@ -14,6 +15,7 @@ import { CALL_A, complete } from './wire-rig.ts';
 
 // Whatever the SDKs of the day can send has a line: a newer SDK does not compile before that is so.
 export const openAiFields: Record<keyof OpenAI.ChatCompletionCreateParams, FieldRule> = OPENAI.body;
+export const responsesFields: Record<keyof OpenAI.Responses.ResponseCreateParams, FieldRule> = RESPONSES.body;
 export const anthropicFields: Record<
   keyof Anthropic.MessageCreateParams | Exclude<keyof Anthropic.Beta.MessageCreateParams, 'betas'>,
   FieldRule
@@ -70,6 +72,19 @@ const IN_ANTHROPIC: Readonly<Record<keyof typeof ANTHROPIC, Asking>> = {
   tools: (field) => askAnthropic({ tools: [{ ...TOOL, ...field }] }),
 };
 
+function askResponses(body: object): GatewayRequest {
+  return responses.parse({ model: 'coder', input: 'x', ...body }, {});
+}
+
+const IN_RESPONSES: Readonly<Record<keyof typeof RESPONSES, Asking>> = {
+  body: askResponses,
+  text: (field) => askResponses({ text: field }),
+  input: (field) => askResponses({ input: [{ role: 'user', content: 'x', ...field }] }),
+  'input.content': (field) =>
+    askResponses({ input: [{ role: 'user', content: [{ type: 'input_text', text: 'x', ...field }] }] }),
+  tools: (field) => askResponses({ tools: [{ type: 'function', name: 'run', ...field }] }),
+};
+
 interface Line {
   readonly field: string;
   readonly name: string;
@@ -90,6 +105,7 @@ function linesOf(tables: Readonly<Record<string, FieldTable>>, asking: Readonly<
 
 describe.each([
   ['OpenAI', OPENAI, IN_OPENAI],
+  ['OpenAI’s Responses', RESPONSES, IN_RESPONSES],
   ['Anthropic', ANTHROPIC, IN_ANTHROPIC],
 ] as const)('%s', (_api, tables, asking) => {
   const lines = linesOf(tables, asking);
@@ -165,6 +181,7 @@ describe('tools', () => {
   const FORCED = [
     () => askOpenAi({ tool_choice: 'required' }),
     () => askOpenAi({ tool_choice: { type: 'function', function: { name: 'run' } } }),
+    () => askResponses({ tool_choice: 'required' }),
     () => askAnthropic({ tool_choice: { type: 'any' } }),
     () => askAnthropic({ tool_choice: { type: 'tool', name: 'run' } }),
   ];
@@ -218,7 +235,7 @@ describe('tools', () => {
     ]);
     const facts = { id: 'c1', model: 'coder', createdAt: 0, includeUsage: false, toolNames };
     const end = complete([{ ...CALL_A, name: long!.name }]);
-    for (const wire of [openai, anthropic]) {
+    for (const wire of [openai, responses, anthropic]) {
       for (const told of [wire.answer(end, facts).body, wire.stream(facts).end(end)])
         expect(told).toContain(`"${name}"`);
     }

@@ -2,6 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { anthropic } from '../../../src/doors/gateway/anthropic/wire.ts';
+import { responses } from '../../../src/doors/gateway/openai/responses.ts';
 import { openai } from '../../../src/doors/gateway/openai/wire.ts';
 import { recognisable } from '../../../src/doors/gateway/wire.ts';
 import { SeedError } from '../../../src/errors.ts';
@@ -103,6 +104,24 @@ test('any answer arrives the same, whole or streamed, and is recognised when Ant
   );
 });
 
+test('any answer arrives the same, whole or streamed, and is recognised when its items come back to Responses', async () => {
+  await fc.assert(
+    fc.asyncProperty(answers, async (parts) => {
+      const served = serve(responses, { events: said(parts), end: complete(parts) });
+      const client = openAiClient(served);
+      const first = { role: 'user' as const, content: 'x' };
+      const whole = await client.responses.create({ model: ROLE, input: [first] });
+      const streamed = await client.responses.stream({ model: ROLE, input: [first] }).finalResponse();
+      for (const { output } of [whole, streamed]) {
+        const { request } = responses.parse({ model: ROLE, input: [first, ...output] }, {});
+        expect(request.messages).toHaveLength(2);
+        expect(recognisable(request.messages[1]!)).toEqual(recognisable({ role: 'assistant', parts }));
+      }
+    }),
+    { numRuns: IS_LONG ? 1_000 : 60 },
+  );
+});
+
 // ---------------------------------------------------------------------------------------------
 // Malformed bodies
 
@@ -137,6 +156,37 @@ const OPENAI_BODY = {
   metadata: { a: 'b' },
   user: 'u',
   response_format: { type: 'text' },
+};
+
+const RESPONSES_BODY = {
+  model: ROLE,
+  instructions: 'x',
+  input: [
+    { role: 'developer', content: 'x' },
+    {
+      type: 'message',
+      role: 'user',
+      content: [
+        { type: 'input_text', text: 'x' },
+        { type: 'input_image', image_url: `data:image/png;base64,${PIXEL}`, detail: 'auto' },
+      ],
+    },
+    {
+      type: 'message',
+      id: 'msg',
+      status: 'completed',
+      role: 'assistant',
+      content: [{ type: 'output_text', text: 'x' }],
+    },
+    { type: 'function_call', id: 'fc', call_id: 'a', name: 'run', arguments: '{}' },
+    { type: 'function_call_output', call_id: 'a', output: [{ type: 'input_text', text: 'x' }] },
+  ],
+  tools: [{ type: 'function', name: 'run', description: 'x', parameters: { type: 'object' }, strict: false }],
+  tool_choice: 'auto',
+  max_output_tokens: 9,
+  text: { format: { type: 'text' } },
+  metadata: { a: 'b' },
+  stream: true,
 };
 
 const ANTHROPIC_BODY = {
@@ -207,6 +257,7 @@ function withAt(value: Json, [step, ...rest]: readonly string[], replacement: Js
 
 describe.each([
   ['OpenAI', openai, OPENAI_BODY],
+  ['OpenAI’s Responses', responses, RESPONSES_BODY],
   ['Anthropic', anthropic, ANTHROPIC_BODY],
 ] as const)('%s: a body', (_api, wire, fine) => {
   const places = placesIn(fine);

@@ -132,6 +132,7 @@ export function framing(facts: AnswerFacts): Framing {
       start(useOf(call, {}, facts)) +
       delta({ type: 'input_json_delta', partial_json: call.arguments }) +
       stop(),
+    hears: (part) => thinkingFor(part, facts) !== null,
     opaque: (part) => {
       const block = thinkingFor(part, facts);
       if (block === null) return '';

@@ -128,6 +128,7 @@ export function framing(facts: AnswerFacts): Framing {
       return delta({ tool_calls: [{ index, ...callOf(call, facts) }] });
     },
     // This API has no reasoning.
+    hears: () => false,
     opaque: () => '',
     close: (outcome) => {
       const usage = includeUsage ? usageOf(outcome) : null;

@@ -52,7 +52,8 @@ export function parseRequest(given: unknown): GatewayRequest {
   };
 }
 
-function toLabels({ metadata, user }: Body): Record<string, string> {
+/** What a client says of a request, as labels. */
+export function toLabels({ metadata, user }: Pick<Body, 'metadata' | 'user'>): Record<string, string> {
   const entries = Object.entries(metadata ?? {}).map(([key, value]) => ({ key, value, path: `metadata.${key}` }));
   return parts.labelsOf([
     ...entries,
