@@ -9,7 +9,7 @@ const Decision = z.object({
   organ: z.string(),
   act: z.string(),
   because: z.string(),
-  ended: z.string().nullable().describe('Null while it runs, and of what is no run'),
+  ended: z.string().nullable().describe('Null of what is no run'),
   done: z.int().nullable(),
   says: z.string().nullable(),
 });

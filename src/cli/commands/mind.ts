@@ -19,7 +19,6 @@ interface Decision {
   readonly organ: string;
   readonly act: string;
   readonly because: string;
-  readonly ended: string | null;
   readonly done: number | null;
   readonly says: string | null;
 }
@@ -121,9 +120,9 @@ async function showLog({ limit, organ, ...options }: LogOptions): Promise<void> 
     return;
   }
   if (decisions.length === 0) printLine('The mind has not done anything yet.');
-  for (const { at, organ: name, act, because, done, ended, says } of decisions.toReversed()) {
+  for (const { at, organ: name, act, because, done, says } of decisions.toReversed()) {
     const verb = act === 'run' ? 'ran' : act === 'stop' ? 'was stopped' : 'rests';
-    const end = act !== 'run' ? '' : ended === null ? ' → at work' : ` → ${says ?? sayDone(done)}`;
+    const end = act === 'run' ? ` → ${says ?? sayDone(done)}` : '';
     printLine(`${at.slice(0, 19)}Z  ${name} ${verb}: ${printable(because)}${printable(end)}`);
   }
 }

@@ -7,7 +7,7 @@
  */
 import { SeedError, toSeedError } from '../../errors.ts';
 import { SEED } from '../../substrate/actor.ts';
-import { addDecision, endDecision } from '../../substrate/mind/log.ts';
+import { addDecision } from '../../substrate/mind/log.ts';
 import type { Substrate } from '../../substrate/substrate.ts';
 import type { Organ, OrganReport } from '../organ.ts';
 import type { Timers } from './timers.ts';
@@ -95,10 +95,10 @@ export class Runs {
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     const run: Run = { abort, ended, stopped: null };
     standing.run = run;
-    const logged = this.#log(name, because);
+    const begun = this.#parts.substrate.sources.now();
     const watched = this.#watch(organ, run, (alive) => organ.run({ because, signal: abort.signal, alive }));
     void watched
-      .then((end) => this.#settle(name, standing, run, { ...end, organ: name, because }, logged))
+      .then((end) => this.#settle(standing, { run, begun }, { ...end, organ: name, because }))
       .finally(resolve);
   }
 
@@ -174,11 +174,9 @@ export class Runs {
   }
 
   async #settle(
-    name: string,
     standing: Standing,
-    run: Run,
+    { run, begun }: { run: Run; begun: number },
     { more, ...end }: RunEnd & { more: boolean },
-    logged: Promise<number | null>,
   ): Promise<void> {
     const { error, done } = end;
     if (error !== null) this.#leaveAlone(standing, { kind: 'failures', what: `it failed (${error.code})` });
@@ -191,8 +189,8 @@ export class Runs {
     // Its place is free before anything is written: whoever waits to run it again need not wait for that.
     standing.run = null;
     this.#parts.onEnd(end);
-    if (error !== null) await this.#record(name, error, standing.failures);
-    await this.#logEnd(await logged, end);
+    if (error !== null) await this.#record(end.organ, error, standing.failures);
+    await this.#log(begun, run, end);
   }
 
   #leaveAlone(standing: Standing, { kind, what }: { kind: 'failures' | 'fruitless'; what: string }): void {
@@ -220,24 +218,14 @@ export class Runs {
     }
   }
 
-  async #log(organ: string, because: string): Promise<number | null> {
+  /** A run that has something to say, failed or was stopped is in the log; one that came to nothing is not. */
+  async #log(begun: number, run: Run, { organ, because, done, says, error }: RunEnd): Promise<void> {
     const { substrate, onDefect } = this.#parts;
-    const at = substrate.sources.now();
-    try {
-      return await substrate.maintain((tx) => addDecision(tx, { at, organ, act: 'run', because }));
-    } catch (thrown) {
-      onDefect(toSeedError(thrown));
-      return null;
-    }
-  }
-
-  async #logEnd(n: number | null, { done, says, error }: RunEnd): Promise<void> {
-    const { substrate, onDefect } = this.#parts;
-    if (n === null) return;
     const words = error === null ? says : `failed (${error.code}): ${error.message}`;
-    const at = substrate.sources.now();
+    if (words === null && run.stopped === null) return;
+    const end = { at: substrate.sources.now(), done, says: words };
     try {
-      await substrate.maintain((tx) => endDecision(tx, n, { at, done, says: words }));
+      await substrate.maintain((tx) => addDecision(tx, { at: begun, organ, act: 'run', because, end }));
     } catch (thrown) {
       onDefect(toSeedError(thrown));
     }

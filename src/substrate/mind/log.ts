@@ -20,45 +20,38 @@ export interface DecisionRow extends Row {
   /** `run`, `stop`, or `rest`. */
   readonly act: string;
   readonly because: string;
-  /** When the run ended; null while it runs, and of what is no run. */
+  /** When the run ended; null of what is no run. */
   readonly ended_at: number | null;
   /** Pieces done. */
   readonly done: number | null;
   readonly says: string | null;
 }
 
-/** Adds a decision and resolves to its number; the oldest goes when there are too many. */
-export async function addDecision(
-  tx: WriteHandle,
-  { at, organ, act, because }: { at: number; organ: string; act: string; because: string },
-): Promise<number> {
+export interface NewDecision {
+  readonly at: number;
+  readonly organ: string;
+  readonly act: string;
+  readonly because: string;
+  /** Of a run: when it ended, what it came to, and what is to be said of it. */
+  readonly end?: { readonly at: number; readonly done: number; readonly says: string | null };
+}
+
+/** Adds a decision; the oldest goes when there are too many. */
+export async function addDecision(tx: WriteHandle, { at, organ, act, because, end }: NewDecision): Promise<void> {
   const newest = await tx.get<{ n: number | null }>('SELECT max(n) AS n FROM substrate_mind_log');
   const n = (newest?.n ?? 0) + 1;
   await tx.run(
-    'INSERT INTO substrate_mind_log (n, at, organ, act, because) VALUES (?, ?, ?, ?, ?)',
+    'INSERT INTO substrate_mind_log (n, at, organ, act, because, ended_at, done, says) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     n,
     at,
     organ,
     act,
     because.slice(0, WORDS_MAX),
+    end?.at ?? null,
+    end?.done ?? null,
+    end?.says?.slice(0, WORDS_MAX) ?? null,
   );
   await tx.run('DELETE FROM substrate_mind_log WHERE n <= ?', n - LOG_ROWS_MAX);
-  return n;
-}
-
-/** Says of a run how it ended. */
-export async function endDecision(
-  tx: WriteHandle,
-  n: number,
-  { at, done, says }: { at: number; done: number | null; says: string | null },
-): Promise<void> {
-  await tx.run(
-    'UPDATE substrate_mind_log SET ended_at = ?, done = ?, says = ? WHERE n = ?',
-    at,
-    done,
-    says?.slice(0, WORDS_MAX) ?? null,
-    n,
-  );
 }
 
 /** The newest decisions first, before the number `before`; of one organ, if named. */

@@ -73,7 +73,7 @@ export function testOrgan(name: string, silenceMsMax = 30_000): TestOrgan {
     does: async () => {
       const { waiting } = rig.sight;
       rig.sight = { ...rig.sight, waiting: Math.max(0, waiting - 1) };
-      return { done: Math.min(1, waiting), more: waiting > 1, says: null };
+      return { done: Math.min(1, waiting), more: waiting > 1, says: 'one piece' };
     },
     organ: {
       name,

@@ -267,7 +267,7 @@ describe('with a model', () => {
     ['an answer with more than was asked for', says('{"kind":"task","title":"x","run":"rm -rf /"}')],
     ['a kind that there is not', says('{"kind":"owner_act","title":"x"}')],
     ['a subsystem that is a path', says('{"kind":"task","title":"x","subsystem":"../../etc"}')],
-    ['a target that fails', fails(new ProviderFault('unavailable', 'no', { mayBeBilled: false }))],
+    ['a target that fails', fails(new ProviderFault('server_error', 'no', { mayBeBilled: false }))],
     ['a target that hangs', hangs()],
   ])('%s is no verdict: the rules take over, and say so', async (_what, script) => {
     await withModel(script);
