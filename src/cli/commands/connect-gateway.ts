@@ -121,8 +121,6 @@ function show(client: GatewayClient, facts: Facts, options: GatewayOptions): voi
   if (client === 'claude-code') {
     if (!facts.isMapped) printLine(mapHint(facts));
     printLine('Add --key-file FILE --write to have it put there.');
-  } else if (client === 'codex') {
-    printLine('This is for versions of Codex that speak Chat Completions (wire_api "chat"); newer ones no longer do.');
   } else {
     printLine(
       spoken(`As the model, name the role ${role}, or a name that you mapped to it with \`seed gateway map\`.`),

@@ -41,7 +41,7 @@ export function codexConfig({ origin, role }: GatewayFacts): string {
     'name = "seed"',
     `base_url = ${JSON.stringify(`${origin}/v1`)}`,
     'env_key = "SEED_API_KEY"',
-    'wire_api = "chat"',
+    'wire_api = "responses"',
     '',
     '[profiles.seed]',
     'model_provider = "seed"',

@@ -28,6 +28,7 @@ import { EVENTS, EventStream } from './event-stream.ts';
 import type { Metrics } from './metrics.ts';
 import { renderMetrics } from './metrics.ts';
 import { listModels, roleOf } from './models.ts';
+import { responses } from './openai/responses.ts';
 import { openai } from './openai/wire.ts';
 import type { GatewayRoute } from './paths.ts';
 import { apiOf, methodOf, routeOf } from './paths.ts';
@@ -205,7 +206,7 @@ export class Gateway {
       answer(response, reply);
       return;
     }
-    const wire = to === 'messages' ? anthropic : openai;
+    const wire = to === 'messages' ? anthropic : to === 'responses' ? responses : openai;
     const wanted = wire.parse(body, request.headers);
     await this.#complete(exchange, { wire, wanted, headers: askedInHeaders(request.headers), admitted });
   }

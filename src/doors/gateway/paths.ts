@@ -4,7 +4,7 @@ import { SeedError } from '../../errors.ts';
 
 /** What an address is for. */
 export type GatewayRoute =
-  | { readonly to: 'chat' | 'messages' | 'count' | 'models' | 'metrics' }
+  | { readonly to: 'chat' | 'responses' | 'messages' | 'count' | 'models' | 'metrics' }
   | { readonly to: 'model'; readonly id: string };
 
 interface Known {
@@ -14,6 +14,7 @@ interface Known {
 
 const ROUTES: Readonly<Record<string, Known>> = {
   '/v1/chat/completions': { method: 'POST', route: { to: 'chat' } },
+  '/v1/responses': { method: 'POST', route: { to: 'responses' } },
   '/v1/messages': { method: 'POST', route: { to: 'messages' } },
   '/v1/messages/count_tokens': { method: 'POST', route: { to: 'count' } },
   '/v1/models': { method: 'GET', route: { to: 'models' } },
@@ -54,7 +55,7 @@ export function routeOf(url: string): GatewayRoute {
   const known = find(url);
   if (known !== null) return known.route;
   throw new SeedError('not_found', 'There is nothing at this address.', {
-    hint: 'The gateway answers to POST /v1/chat/completions, /v1/messages, /v1/messages/count_tokens and GET /v1/models.',
+    hint: 'There are POST /v1/chat/completions, /v1/responses, /v1/messages, /v1/messages/count_tokens and GET /v1/models.',
   });
 }
 

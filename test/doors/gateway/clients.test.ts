@@ -1,4 +1,5 @@
 /** The official clients of both APIs at the gateway, with each of the four providers behind it. */
+import type OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ProviderName } from '../../../src/substrate/policy/model.ts';
 import { PROVIDERS } from '../../../src/substrate/policy/model.ts';
@@ -95,6 +96,29 @@ describe.each(PROVIDERS)('with %s behind it', (provider: ProviderName) => {
       db.get<{ length: number }>('SELECT length FROM substrate_sessions WHERE id = ?', session),
     );
     expect(stored?.length).toBe(4);
+  });
+
+  test('openai’s Responses: a tool is called once, its result goes back, and it is one conversation', async () => {
+    const client = openaiOf(rig);
+    const tools = [
+      { type: 'function' as const, name: 'look', description: 'Looks.', parameters: SCHEMA, strict: false },
+    ];
+    const asked = { role: 'user' as const, content: `Look around, ${provider}` };
+    const shared = { model: 'worker', instructions: 'Be kind.', tools, store: false };
+    stub.next({ do: 'answer', answer: CALL });
+    const opened = await client.responses.create({ ...shared, input: [asked], stream: true }).withResponse();
+    const session = opened.response.headers.get('x-seed-session');
+    const said: OpenAI.Responses.ResponseOutputItem[] = [];
+    for await (const event of opened.data) if (event.type === 'response.output_item.done') said.push(event.item);
+    const calls = said.filter((item) => item.type === 'function_call');
+    expect(calls).toHaveLength(1);
+    expect(JSON.parse(calls[0]?.arguments ?? '')).toEqual({ at: 1 });
+    stub.next({ do: 'answer', answer: TALK });
+    const result = { type: 'function_call_output' as const, call_id: calls[0]?.call_id ?? '', output: 'a tree' };
+    const input = [asked, ...said, result] as OpenAI.Responses.ResponseInput;
+    const second = await client.responses.create({ ...shared, input }).withResponse();
+    expect(second.data.output_text).toBe('Hello you');
+    expect(second.response.headers.get('x-seed-session')).toBe(session);
   });
 
   test('anthropic: an answer, whole and as a stream', async () => {

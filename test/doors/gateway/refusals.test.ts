@@ -33,11 +33,13 @@ afterAll(async () => {
 
 const CHAT = '/v1/chat/completions';
 const MESSAGES = '/v1/messages';
+const RESPONSES = '/v1/responses';
 const GOOD = {
+  [RESPONSES]: { model: 'worker', input: 'Hi' },
   [CHAT]: { model: 'worker', messages: [{ role: 'user', content: 'Hi' }] },
   [MESSAGES]: { model: 'worker', max_tokens: 10, messages: [{ role: 'user', content: 'Hi' }] },
 } as const;
-const PATHS = [CHAT, MESSAGES] as const;
+const PATHS = [CHAT, RESPONSES, MESSAGES] as const;
 
 /** A good request, with something changed. */
 function post(path: keyof typeof GOOD, { headers = {}, ...more }: Ask = {}): Promise<Answer> {
