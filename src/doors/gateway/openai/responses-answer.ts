@@ -79,11 +79,9 @@ function callItem(
   { toolNames }: AnswerFacts,
   status: Status,
 ): { readonly id: string; readonly name: string } {
-  return {
-    ...{ type: 'function_call', call_id: id, arguments: status === 'completed' ? text : '', status },
-    id: `fc_${id}`,
-    name: toolNames?.get(name) ?? name,
-  };
+  const given = status === 'completed' ? text : '';
+  const item = { type: 'function_call', call_id: id, arguments: given, status };
+  return Object.assign(item, { id: `fc_${id}`, name: toolNames?.get(name) ?? name });
 }
 
 /** The body for a call that is complete. */

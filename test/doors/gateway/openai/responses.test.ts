@@ -66,7 +66,7 @@ describe('an answer', () => {
       'response.completed',
     ]);
     const places = events.flatMap((event) => ('output_index' in event ? [event.output_index] : []));
-    expect(places).toEqual(places.toSorted());
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
   });
 
   test('of nothing is an empty text', async () => {
