@@ -33,9 +33,9 @@ describe.each(COMBINATIONS)('$kind over $way', ({ kind, way }) => {
     expect(tools).toEqual(expect.arrayContaining(['seed_start', 'receipt_note', 'receipt_get']));
     expect(tools).not.toContain('membrane_register');
     expect(tools).not.toContain('key_issue');
-    // A local agent has an inbox from the start; a key, where it was given one.
-    const inbox = way === 'http' ? [] : ['seed://bus/inbox'];
-    expect(await client.resources()).toEqual(['seed://status', 'seed://checkpoint', ...inbox]);
+    // A local agent has an inbox and sees how the work goes from the start; a key, where it was given that.
+    const more = way === 'http' ? [] : ['seed://bus/inbox', 'seed://coherence'];
+    expect(await client.resources()).toEqual(['seed://status', 'seed://checkpoint', ...more]);
     // What belongs to sessions is a local agent's from the start, too.
     const sessions = way === 'http' ? [] : ['seed://sessions/{id}'];
     expect(await client.templates()).toEqual(['seed://receipts/{seq}', ...sessions]);

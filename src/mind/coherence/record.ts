@@ -26,7 +26,8 @@ export interface WorkRecord {
   readonly isOwed: boolean;
 }
 
-export function recordOf({ items, seen }: Work, { kind, finished }: Subsystem, now: number): WorkRecord {
+export function recordOf(work: Work, { kind, finished }: Subsystem, now: number): WorkRecord {
+  const { items, seen, scheduledSince } = work;
   const verified = items.flatMap(({ verifiedAt }) => (verifiedAt === null ? [] : [verifiedAt]));
   const open = items.filter(({ verifiedAt, cancelledAt }) => verifiedAt === null && cancelledAt === null);
   const watched = kind === 'probe' && !finished;
@@ -36,8 +37,8 @@ export function recordOf({ items, seen }: Work, { kind, finished }: Subsystem, n
     watched,
     completions: [...verified, ...seen].filter((at) => at <= now).toSorted((a, b) => a - b),
     open,
-    owedClock: kind === 'probe' ? (at) => at : clockOf(owedSpans(items, now)),
-    isOwed: watched || open.length > 0,
+    owedClock: kind === 'probe' ? (at) => at : clockOf(owedSpans(work, now)),
+    isOwed: watched || open.length > 0 || scheduledSince !== null,
   };
 }
 
@@ -46,14 +47,15 @@ interface Span {
   readonly to: number;
 }
 
-/** When something was owed, as spans that do not overlap, in order. */
-function owedSpans(items: readonly WorkItem[], now: number): Span[] {
-  const spans = items.map(({ acceptedAt, verifiedAt, cancelledAt }) => ({
+/** When something was owed, or a schedule should have added it, as spans that do not overlap, in order. */
+function owedSpans({ items, scheduledSince }: Work, now: number): Span[] {
+  const scheduled = scheduledSince === null ? [] : [{ from: scheduledSince, to: Math.max(scheduledSince, now) }];
+  const owed = items.map(({ acceptedAt, verifiedAt, cancelledAt }) => ({
     from: acceptedAt,
     to: Math.max(acceptedAt, verifiedAt ?? cancelledAt ?? now),
   }));
   const merged: Span[] = [];
-  for (const span of spans.toSorted((a, b) => a.from - b.from)) {
+  for (const span of [...scheduled, ...owed].toSorted((a, b) => a.from - b.from)) {
     const last = merged.at(-1);
     if (last === undefined || span.from > last.to) merged.push(span);
     else merged[merged.length - 1] = { from: last.from, to: Math.max(last.to, span.to) };

@@ -34,7 +34,7 @@ export interface Verdict {
   readonly lastDone: number | null;
   /** How long a silence is no stall, while something is owed; null while unknown. */
   readonly expectedWithinMs: number | null;
-  /** Open items; one more where a probe watches for the next completion. */
+  /** Open items; one where there is none, and the next completion is due by a schedule or is what a probe watches for. */
   readonly owed: number;
   /** The oldest of the open items, by id. */
   readonly oldestOwed: readonly string[];
@@ -48,7 +48,7 @@ export interface Verdict {
 const NAMED_MAX = 5;
 
 export function judge(record: WorkRecord): Verdict {
-  const { completions, open, watched, now } = record;
+  const { completions, open, isOwed, now } = record;
   const stall = measureStall(record);
   const completion = measureCompletion(record);
   const success = measureSuccess(record);
@@ -69,7 +69,7 @@ export function judge(record: WorkRecord): Verdict {
     findings,
     lastDone: completions.at(-1) ?? null,
     expectedWithinMs: stall.thresholdMs,
-    owed: open.length + (watched ? 1 : 0),
+    owed: Math.max(open.length, isOwed ? 1 : 0),
     oldestOwed,
     components: worstFirst(components),
     due: dues.length === 0 ? null : Math.min(...dues),

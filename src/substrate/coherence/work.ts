@@ -1,4 +1,6 @@
 /** What is known of a subsystem's work: its tasks with their times, and what probes saw outside. Bounded reads. */
+import { ScheduledTask } from '../schedules/model.ts';
+import { listSchedules } from '../schedules/schedules.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
 import { listOfSubsystem, listTasks } from '../tasks/look.ts';
 import type { TaskRow } from '../tasks/model.ts';
@@ -23,6 +25,8 @@ export interface Work {
   readonly items: readonly WorkItem[];
   /** What a probe saw, oldest first. */
   readonly seen: readonly number[];
+  /** Since when a schedule owes it a task that was not added, ms since the epoch; null where none does. */
+  readonly scheduledSince: number | null;
 }
 
 function itemOf({ id, state, added_at, deadline, verified_at, changed_at }: TaskRow): WorkItem {
@@ -43,7 +47,16 @@ export async function readWork(db: ReadHandle, subsystem: string, now: number): 
   return {
     items: tasks.map(itemOf),
     seen: await listCompletions(db, subsystem, { until: now, limit: ITEMS_MAX }),
+    scheduledSince: await scheduledSince(db, subsystem, now),
   };
+}
+
+async function scheduledSince(db: ReadHandle, subsystem: string, now: number): Promise<number | null> {
+  const dues = (await listSchedules(db)).flatMap(({ draft, next_due: due }) => {
+    if (draft === null || due === null || due > now) return [];
+    return ScheduledTask.parse(JSON.parse(draft)).subsystem === subsystem ? [due] : [];
+  });
+  return dues.length === 0 ? null : Math.min(...dues);
 }
 
 async function olderLive(

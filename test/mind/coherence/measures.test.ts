@@ -87,6 +87,14 @@ describe('the stall rule', () => {
     });
   });
 
+  it('counts what a schedule should have added, with nothing open as well', () => {
+    const nightly = each(20, 1, (n) => done(n * 24, { tookHours: 1 }));
+    const missed = (hours: number) => measureStall(ofTasks(nightly, { scheduledSince: NOW - hours * HOUR_MS }));
+    expect(missed(2)).toMatchObject({ thresholdMs: 2 * HOUR_MS, alarmSince: null });
+    expect(missed(3).alarmSince).toBe(NOW - 23 * HOUR_MS);
+    expect(measureStall(ofTasks(nightly, { now: NOW + 2 * DAY_MS })).alarmSince).toBeNull();
+  });
+
   it('is never one where nothing is owed', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 10_000 }), { maxLength: 120 }), (hours) => {

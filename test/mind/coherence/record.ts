@@ -40,12 +40,15 @@ export function each(from: number, to: number, make: (ago: number) => WorkItem):
   return Array.from({ length: from - to + 1 }, (_, i) => make(from - i));
 }
 
-export function ofTasks(items: readonly WorkItem[], now: number = NOW): WorkRecord {
-  return recordOf({ items, seen: [] }, OF_TASKS, now);
+export function ofTasks(
+  items: readonly WorkItem[],
+  { now = NOW, scheduledSince = null }: { now?: number; scheduledSince?: number | null } = {},
+): WorkRecord {
+  return recordOf({ items, seen: [], scheduledSince }, OF_TASKS, now);
 }
 
 /** What a probe saw, each so many hours ago. */
 export function ofProbe(agoHours: readonly number[], { finished = false }: { finished?: boolean } = {}): WorkRecord {
   const seen = agoHours.map((ago) => NOW - ago * HOUR_MS).toSorted((a, b) => a - b);
-  return recordOf({ items: [], seen }, { ...OF_TASKS, kind: 'probe', finished }, NOW);
+  return recordOf({ items: [], seen, scheduledSince: null }, { ...OF_TASKS, kind: 'probe', finished }, NOW);
 }

@@ -69,6 +69,13 @@ describe('the four situations', () => {
   });
 });
 
+it('silence with work scheduled and nothing open: stalled, the next one is owed', () => {
+  const nightly = each(20, 1, (n) => done(n * 24, { tookHours: 1 }));
+  const verdict = judge(ofTasks(nightly, { scheduledSince: NOW - 3 * HOUR_MS }));
+  expect(verdict).toMatchObject({ status: 'stalled', owed: 1, oldestOwed: [] });
+  expect(verdict.reason).toMatch(/The next one is owed\.$/);
+});
+
 describe('work that goes on as it did', () => {
   it.each(Object.keys(GAPS) as Shape[])('%s gaps: at 19 of 20 moments and more it is healthy', (shape) => {
     let healthy = 0;

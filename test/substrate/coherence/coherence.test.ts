@@ -13,6 +13,8 @@ import {
   unregisterProbed,
 } from '../../../src/substrate/coherence/subsystems.ts';
 import { countCompleted, ITEMS_MAX, readWork, workMark } from '../../../src/substrate/coherence/work.ts';
+import { ScheduledTask } from '../../../src/substrate/schedules/model.ts';
+import { insertSchedule } from '../../../src/substrate/schedules/schedules.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
 import { codeOf, DRIVERS, openSeed } from '../../support/home.ts';
 import { scratch } from '../../support/scratch.ts';
@@ -150,6 +152,25 @@ describe('the record of work', () => {
     await substrate.operate({ action: 'note.put', actor: OWNER }, async () => {});
     await see(substrate, [1]);
     expect(await mark()).toBe(marks.at(-1));
+  });
+
+  it('knows of what a schedule should have added to it, once that is due', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const { substrate, sources } = seed;
+    const due = sources.now() + 1_000;
+    const task = ScheduledTask.parse({ title: 'look', subsystem: 'website' });
+    const draft = { name: 'daily', cron: '0 9 * * *', zone: 'UTC', job: 'task', task, catchUp: 'once' } as const;
+    await substrate.operate({ action: 'schedule.add', actor: OWNER }, (op) =>
+      insertSchedule(op, draft, { sources, next: { due, zone: 'UTC' } }),
+    );
+    const since = (name: string, now: number) =>
+      substrate.read(async (db) => (await readWork(db, name, now)).scheduledSince);
+    expect([await since('website', due - 1), await since('website', due), await since('other', due)]).toEqual([
+      null,
+      due,
+      null,
+    ]);
   });
 
   it('counts what was completed since a moment, inside and outside', async () => {
