@@ -5,6 +5,7 @@
  * that comes twice is due once, the first time. A schedule of every hour keeps its rhythm instead (`Cron.isRhythm`).
  * Tests compare this with a search over all minutes.
  */
+import { SeedError } from '../../errors.ts';
 import type { Cron } from './cron.ts';
 import { nextLocal } from './cron.ts';
 import { highestReading, instantOf, localOf, turnWithin } from './zone.ts';
@@ -14,9 +15,16 @@ const DAY_MS = 86_400_000;
 
 /** The first instant after `after` at which the schedule is due, ms since the epoch. */
 export function nextDue(cron: Cron, zone: string, after: number): number {
-  return cron.isRhythm
-    ? nextBeat(cron, zone, after)
-    : instantOf(nextLocal(cron, highestReading(after, zone) + 1), zone);
+  const due = cron.isRhythm ? nextBeat(cron, zone, after) : nextTime(cron, zone, after);
+  // Whoever asks for one after the other must get on, whatever is wrong with a zone.
+  if (due > after) return due;
+  throw new SeedError('internal', `A schedule in ${zone} does not get on from ${after}.`, {
+    hint: 'Remove it and add another, or one in UTC.',
+  });
+}
+
+function nextTime(cron: Cron, zone: string, after: number): number {
+  return instantOf(nextLocal(cron, highestReading(after, zone) + 1), zone);
 }
 
 /** From one turn of the clock to the next, readings and instants go side by side. */
