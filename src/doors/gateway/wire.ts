@@ -2,8 +2,8 @@
  * What an API of others is to the gateway: bytes in, a request of the router's; an answer, bytes out.
  *
  * A wire is pure: it reads no socket and no clock, and decides nothing about money, keys or models. There are
- * two, `openai/wire.ts` (Chat Completions) and `anthropic/wire.ts` (Messages). What becomes of each field that
- * a client may send is data (`fields.ts`): carried, listed as not carried, or refused.
+ * three: `openai/wire.ts` (Chat Completions), `openai/responses.ts` and `anthropic/wire.ts` (Messages). What
+ * becomes of each field that a client may send is data (`fields.ts`): carried, listed as not carried, or refused.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { SeedError } from '../../errors.ts';
