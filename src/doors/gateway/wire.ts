@@ -41,7 +41,7 @@ export interface AnswerFacts {
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   readonly includeUsage: boolean;
-  /** Those of the request. */
+  /** {@link GatewayRequest.toolNames} of the request: without them a long name would come back short. */
   readonly toolNames?: ReadonlyMap<string, string>;
 }
 
