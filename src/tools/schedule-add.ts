@@ -14,6 +14,7 @@ import { inWords } from './schedule-view.ts';
 
 export const Zone = z
   .string()
+  .max(64)
   .refine((text) => Timezone.safeParse(text).success, 'an IANA time zone, such as Europe/Berlin')
   .describe('the policy’s without one');
 

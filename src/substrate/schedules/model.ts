@@ -33,6 +33,7 @@ export const ScheduledTask = z.strictObject({
   text: z.string().max(TEXT_CHARS_MAX).default(''),
   subsystem: z
     .string()
+    .max(64)
     .refine((text) => /^[a-z0-9][a-z0-9._-]{0,63}$/.test(text), 'a name such as website')
     .default('general'),
   acceptance: z.array(z.string().min(1).max(500)).max(ACCEPTANCE_MAX).default([]),
