@@ -5,7 +5,7 @@
  * it, a short erased text could be found again by trying.
  */
 import { SeedError } from '../errors.ts';
-import { fastSha256 } from './receipts/sha256.ts';
+import { fastSha256Hex } from './receipts/sha256.ts';
 import type { Sources } from './sources.ts';
 import type { ReadHandle, Row, WriteHandle } from './store/store.ts';
 
@@ -16,7 +16,7 @@ export const CONTENT_BYTES_MAX = 4 * 1024 * 1024;
 
 /** What stands for a content in receipts. */
 export function contentHash(salt: Uint8Array, body: Uint8Array): string {
-  return Buffer.from(fastSha256(Buffer.concat([salt, body]))).toString('hex');
+  return fastSha256Hex(Buffer.concat([salt, body]));
 }
 
 /** Keeps `body` and resolves to its salted hash; erased by retention after `eraseAt` (ms), if given. */

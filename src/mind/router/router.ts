@@ -67,6 +67,8 @@ export type EndListener = (end: CallEnd, facts: { readonly role: string; readonl
 export class Router {
   readonly #options: RouterOptions;
   readonly #running = new Map<string, RunningCall>();
+  /** How many calls of each grant run. */
+  readonly #runningOf = new Map<string | null, number>();
   /** By grant and idempotency key. */
   readonly #byKey = new Map<string, RunningCall>();
   /** Resolves when the drain that came last is over. */
@@ -200,7 +202,7 @@ export class Router {
   #run(options: { id: string; request: CompletionRequest; asker: Asker; input: string | null }): RunningCall {
     const { actor, idempotencyKey } = options.asker;
     if (this.#closed) throw stopping();
-    const own = [...this.#running.values()].filter(({ asker }) => asker.actor.grant === actor.grant).length;
+    const own = this.#runningOf.get(actor.grant) ?? 0;
     if (this.#running.size >= RUNNING_MAX || own >= RUNNING_OF_GRANT_MAX) throw tooManyRunning();
     const call = new RunningCall(this.#options, options);
     const release =
@@ -208,10 +210,12 @@ export class Router {
         ? () => {}
         : this.#options.register(actor.grant, () => call.cancel('The access key was removed.'));
     this.#running.set(call.id, call);
+    this.#runningOf.set(actor.grant, own + 1);
     if (idempotencyKey !== null) this.#byKey.set(keyOf(actor, idempotencyKey), call);
     const ended = (): void => {
       release();
       this.#running.delete(call.id);
+      this.#ended(actor.grant);
       if (idempotencyKey !== null) this.#byKey.delete(keyOf(actor, idempotencyKey));
     };
     const { sources } = this.#options.substrate;
@@ -222,6 +226,12 @@ export class Router {
       for (const listener of this.#onEnd) listener(end, facts);
     }, ended);
     return call;
+  }
+
+  #ended(grant: string | null): void {
+    const left = (this.#runningOf.get(grant) ?? 1) - 1;
+    if (left > 0) this.#runningOf.set(grant, left);
+    else this.#runningOf.delete(grant);
   }
 
   /** Waits for a call that was started. */

@@ -15,7 +15,12 @@ export function fastSha256OfText(text: string): Uint8Array {
   return Buffer.from(hash('sha256', text, 'binary'), 'binary');
 }
 
-/** The same as lower-case hex. */
+/** As lower-case hex. */
+export function fastSha256Hex(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'hex');
+}
+
+/** The same of a well-formed text's UTF-8. */
 export function fastSha256HexOfText(text: string): string {
   return hash('sha256', text, 'hex');
 }

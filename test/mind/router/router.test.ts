@@ -583,6 +583,22 @@ test('a crash between two attempts leaves no open intent, and the call is in dou
   expect(next.calls).toEqual([]);
 });
 
+test('one grant has so many calls under way and no more, and a place again as soon as one has ended', async () => {
+  using dir = scratch();
+  const patient = POLICY.replace('first_token: 2000, idle: 2000, total: 5000', 'first_token: 60000, total: 60000');
+  const policy = patient.replace('usd: "1.00"', 'usd: "100.00"');
+  await using seed = await open(dir, { scripts: { 'a/m': hangs() }, policy });
+  const start = (nth: number): Promise<unknown> => seed.router.start(asks('Hi'), asker({ callId: `call-${nth}` }));
+  const calls = await Promise.all(Array.from({ length: 500 }, (_, nth) => start(nth)));
+  expect(await codeOf(start(500))).toBe('busy');
+  const [first] = calls as RunningCall[];
+  first?.cancel('It is not wanted any more.');
+  await first?.done;
+  await start(501);
+  expect(await codeOf(start(502))).toBe('busy');
+  await seed.router.close(0);
+});
+
 test('what has ended is never in doubt, however many attempts it took', async () => {
   using dir = scratch();
   const scripts = { 'a/m': fails(fault('unreachable', { mayBeBilled: false })), 'b/m': says('Whole.') };
