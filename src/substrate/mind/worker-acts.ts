@@ -29,8 +29,8 @@ export async function openWork(substrate: Substrate, actor: Actor, work: NewWork
   const { value } = await substrate.operate({ action: 'session.open', actor }, async (op) => {
     const { task, lease, checkpoint, budgetMicroUsd } = work;
     op.receipt({ subject: { type: 'session', id }, detail: { task, lease } });
-    const before = await findWorkerRun(op, task);
-    const spentMicroUsd = before === null ? 0 : await spentOn(op, before);
+    const before = (await findWorkerRun(op, task)) ?? blank(task, op.now);
+    const spentMicroUsd = await spentOn(op, before);
     await openSession(op, actor, {
       id,
       checkpoint,
@@ -38,8 +38,7 @@ export async function openWork(substrate: Substrate, actor: Actor, work: NewWork
       budgetMicroUsd: Math.max(0, budgetMicroUsd - spentMicroUsd),
       deadline: null,
     });
-    const kept = before ?? { task, steps: 0, workedMs: 0, events: 0 };
-    const run: WorkerRun = { ...kept, spentMicroUsd, session: id, state: 'working', why: '', changedAt: op.now };
+    const run: WorkerRun = { ...before, spentMicroUsd, session: id, state: 'working', why: '', changedAt: op.now };
     await saveWorkerRun(op, run);
     return run;
   });
@@ -137,7 +136,10 @@ export async function pauseWork(
   substrate.sessions.changed(value, [actor.grant]);
 }
 
-/** Ends a try: the session is closed where it still is the worker's, and what it cost is the task's. */
+/**
+ * Ends a try: the session is closed where it still is the worker's, and what it cost is the task's. Of a task
+ * that never came to a session there is a record from then on.
+ */
 export async function endWork(
   substrate: Substrate,
   actor: Actor,
@@ -158,17 +160,15 @@ export async function endWork(
   },
 ): Promise<void> {
   const { value } = await substrate.operate({ action: 'session.close', actor }, async (op) => {
-    const run = await runOf(op, task);
-    op.receipt({
-      subject: { type: 'session', id: run.session },
-      detail: { task, state, ...(why === '' ? {} : { why }) },
-    });
+    const run = (await findWorkerRun(op, task)) ?? blank(task, op.now);
+    const said = { task, state, ...(why === '' ? {} : { why }) };
+    op.receipt({ subject: { type: 'session', id: run.session }, detail: said });
     const session = await ownSession(op, actor, run.session);
     if (session !== null) {
       if (stand !== null) await setCheckpoint(op, session, { done: [...stand.done], next: stand.next });
       await closeSession(op, session);
       const { epoch, length, runningHash: hash } = session;
-      op.receipt({ detail: { task, state, ...(why === '' ? {} : { why }), epoch, length, hash } });
+      op.receipt({ detail: { ...said, epoch, length, hash } });
     }
     if (answered) await releaseWorker(op);
     await saveWorkerRun(op, {
@@ -183,6 +183,12 @@ export async function endWork(
     return run.session;
   });
   substrate.sessions.changed(value, [actor.grant]);
+}
+
+/** A task that it has just taken on. */
+function blank(task: string, now: number): WorkerRun {
+  const nothing = { steps: 0, workedMs: 0, spentMicroUsd: 0, events: 0 };
+  return { task, session: '', state: 'gave_up', why: '', ...nothing, changedAt: now };
 }
 
 /** What all tries cost; that of one that is not over has not been added yet. */

@@ -14,9 +14,9 @@ const NEEDS_MAX = 8;
 const NOTE_SHOWN_CHARS = 2_000;
 const EVENTS_READ = 60;
 
-/** What a session's checkpoint has room for beside its other lists. */
-const GOAL_CHARS_MAX = 2_000;
-const ACCEPTANCE_SHOWN_MAX = 12;
+/** What a session's checkpoint has room for beside its other lists: bytes of JSON, for each of the two. */
+const GOAL_BYTES_MAX = 5_000;
+const ACCEPTANCE_BYTES_MAX = 5_000;
 const DONE_LINES_MAX = 40;
 const DONE_LINE_CHARS = 200;
 
@@ -80,10 +80,17 @@ export function say(role: 'system' | 'user', text: string): Message {
   return { role, parts: [{ type: 'text', text: text.toWellFormed() }] };
 }
 
-/** Where the work stands at its beginning. */
+/** Where the work stands at its beginning; what is too long for it stands in the first messages. */
 export function checkpointOf({ body: { title, text, acceptance } }: Briefing): CheckpointInput {
-  const goal = text === '' ? title : `${title}\n${clip(text, GOAL_CHARS_MAX)}`;
-  return { goal: goal.toWellFormed(), acceptance: acceptance.slice(0, ACCEPTANCE_SHOWN_MAX) };
+  let goal = text === '' ? title : `${title}\n${text}`;
+  while (bytesOf(goal) > GOAL_BYTES_MAX) goal = clip(goal, Math.ceil(goal.length / 2));
+  let lines = acceptance;
+  while (bytesOf(lines) > ACCEPTANCE_BYTES_MAX) lines = lines.slice(0, -1);
+  return { goal, acceptance: lines };
+}
+
+function bytesOf(value: string | readonly string[]): number {
+  return Buffer.byteLength(JSON.stringify(value));
 }
 
 /** What has been done, a line for each answer of the model that called tools. */
@@ -114,7 +121,7 @@ export function textOf({ parts }: Message): string {
 /** A result as the task's note: whole where it fits, else its beginning and where the rest is. */
 export function noteOf(result: string, session: string): string {
   if (result.length <= NOTE_CHARS_MAX) return result;
-  const rest = `… (${result.length} characters; the whole of it is the last message of session ${session})`;
+  const rest = `(${result.length} characters; the whole of it is the last message of session ${session})`;
   return `${clip(result, NOTE_CHARS_MAX - rest.length - 1)} ${rest}`.toWellFormed();
 }
 

@@ -5,7 +5,8 @@
  * It never verifies, never works without a model, and never does more for somebody than they could do
  * themselves (`authority.ts`). Where it stops, and why, is in `substrate_worker_runs`.
  */
-import { SeedError } from '../../../errors.ts';
+import type { ErrorCode } from '../../../errors.ts';
+import { SeedError, toSeedError } from '../../../errors.ts';
 import type { Actor } from '../../../substrate/actor.ts';
 import { findService } from '../../../substrate/identity/service.ts';
 import type { CanCall, WorkerRun } from '../../../substrate/mind/worker.ts';
@@ -87,12 +88,43 @@ async function work(parts: WorkerParts, toolbox: Toolbox, run: OrganRun): Promis
   if (hold !== null) return { done: 0, more: false, says: `waiting: ${hold.why}` };
   const task = pick.kind === 'claim' ? await claim(parts, actor, pick.task) : pick.task;
   if (task === null) return { done: 0, more: true, says: `${pick.task.id} was taken by somebody else` };
-  const record = await sessionFor(parts, actor, { ...pick, task });
-  parts.fault?.('worker.opened');
-  const { lease } = task;
-  const claimed = { task: task.id, lease, workedMs: record.workedMs };
-  const ending = await new Carry(parts, toolbox, { claim: claimed, run }).carry();
-  return report(task, ending);
+  try {
+    const record = await sessionFor(parts, actor, { ...pick, task });
+    parts.fault?.('worker.opened');
+    const { lease } = task;
+    const claimed = { task: task.id, lease, workedMs: record.workedMs };
+    return report(task, await new Carry(parts, toolbox, { claim: claimed, run }).carry());
+  } catch (thrown) {
+    const { code } = toSeedError(thrown);
+    if (OF_THE_TASK.has(code)) await abandon(parts, actor, { task, why: `it failed inside (${code})` });
+    throw thrown;
+  }
+}
+
+/** Failures that the next try of the same task would meet again: it must not keep all others waiting. */
+const OF_THE_TASK: ReadonlySet<string> = new Set<ErrorCode>([
+  'conflict',
+  'content_erased',
+  'internal',
+  'invalid_input',
+  'not_canonical',
+  'store_corrupt',
+  'too_large',
+]);
+
+/** Leaves a task to others for good, where it is still the worker's. */
+async function abandon(
+  { substrate, act }: WorkerParts,
+  actor: Actor,
+  { task: { id, lease }, why }: { task: TaskRow; why: string },
+): Promise<void> {
+  try {
+    await act('task_update', { do: 'release', id, lease, note: `could not be done: ${why}` }, { actor });
+  } catch (thrown) {
+    // It is somebody else's already, or over.
+    if (!(thrown instanceof SeedError) || thrown.kind !== 'refused') throw thrown;
+  }
+  await endWork(substrate, actor, { task: id, state: 'gave_up', why, answered: false, stand: null });
 }
 
 /** Claims a task; null where somebody was faster. */

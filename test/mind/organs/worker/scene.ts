@@ -1,4 +1,5 @@
 /** A seed with the worker on, a policy, and models that say what a test tells them to. */
+import { SeedError } from '../../../../src/errors.ts';
 import { OWNER } from '../../../../src/substrate/actor.ts';
 import { writeWorkerSettings } from '../../../../src/substrate/mind/worker.ts';
 import type { WorkerSettings } from '../../../../src/substrate/mind/worker.ts';
@@ -28,6 +29,11 @@ export async function scene(
 /** What the owner sets. */
 export async function set(substrate: Substrate, settings: Partial<WorkerSettings>): Promise<void> {
   await substrate.operate({ action: 'worker.set', actor: OWNER }, (op) => writeWorkerSettings(op, settings));
+}
+
+/** Ends a run in the middle, as a crash does: nothing of the task's own is at fault. */
+export function powerWent(): SeedError {
+  return new SeedError('stopping', 'The power went.', { hint: 'Start again.' });
 }
 
 /** A model that waits until it is let go, or its call is cancelled. */

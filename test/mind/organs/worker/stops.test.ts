@@ -3,7 +3,10 @@ import { expect, test } from 'vitest';
 import { ProviderFault } from '../../../../src/mind/router/provider.ts';
 import { OWNER } from '../../../../src/substrate/actor.ts';
 import { writeOrgan } from '../../../../src/substrate/mind/organs.ts';
-import { changeTask } from '../../../../src/substrate/tasks/tasks.ts';
+import { getContent } from '../../../../src/substrate/content.ts';
+import { lastEvents } from '../../../../src/substrate/tasks/look.ts';
+import { NOTE_CHARS_MAX } from '../../../../src/substrate/tasks/model.ts';
+import { addTask, changeTask } from '../../../../src/substrate/tasks/tasks.ts';
 import { scratch } from '../../../support/scratch.ts';
 import { sessionOf } from '../../../../src/substrate/sessions/sessions.ts';
 import { letIn } from '../../../substrate/bus/rig.ts';
@@ -12,7 +15,7 @@ import { act, owe, taskOf, worker as colleague } from '../../../substrate/tasks/
 import type { Script } from '../../router/rig.ts';
 import { POLICY, says } from '../../router/rig.ts';
 import { plays, runOf, workerOf } from './rig.ts';
-import { AGAIN, gated, scene, set } from './scene.ts';
+import { AGAIN, gated, powerWent, scene, set } from './scene.ts';
 
 test('models that fail put everything off, for longer each time; the same session goes on later', async () => {
   using dir = scratch();
@@ -235,7 +238,7 @@ test('a claim that lapsed while nothing ran is taken up again, in the same sessi
   const fault = (point: string): void => {
     if (point !== 'worker.tool.kept' || !fall) return;
     fall = false;
-    throw new Error('The power went.');
+    throw powerWent();
   };
   await using seed = await scene(dir, plays([['task_progress', { note: 'begun' }]], 'Done.'), { fault });
   const { substrate, sources } = seed;
@@ -252,7 +255,7 @@ test('a claim that lapsed while nothing ran is taken up again, in the same sessi
 test('a task that reached a limit before its record said so is settled, and its session closed', async () => {
   using dir = scratch();
   const fault = (point: string): void => {
-    if (point === 'worker.tool.kept') throw new Error('The power went.');
+    if (point === 'worker.tool.kept') throw powerWent();
   };
   await using seed = await scene(dir, AGAIN, { fault });
   const { substrate, sources } = seed;
@@ -297,4 +300,42 @@ test('leaves the task when the owner hands its session on, and when whoever adde
   });
   await late.run();
   expect(await runOf(substrate, hers)).toMatchObject({ state: 'lost', why: 'whoever added it is gone' });
+});
+
+test('a task that fails inside is left to others, on record, and keeps no other waiting', async () => {
+  using dir = scratch();
+  let nth = 0;
+  const fault = (point: string): void => {
+    if (point === 'worker.stepped' && nth++ === 0) throw new TypeError('A defect.');
+  };
+  await using seed = await scene(dir, says('Done.'), { fault });
+  const { substrate } = seed;
+  const poor = await owe(substrate, OWNER, 'Paint the fence', { priority: 1 });
+  const good = await owe(substrate, OWNER, 'Mow the lawn');
+  await expect(seed.run()).rejects.toThrow('A defect.');
+  expect(await runOf(substrate, poor)).toMatchObject({ state: 'gave_up', why: 'it failed inside (internal)' });
+  expect(await taskOf(substrate, poor)).toMatchObject({ state: 'open' });
+  await seed.runAll();
+  expect(await taskOf(substrate, good)).toMatchObject({ state: 'finished' });
+  expect(await taskOf(substrate, poor)).toMatchObject({ lease: 1 });
+});
+
+test('a task with as many words as there may be is begun like any other', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir, says('x'.repeat(20_000)));
+  const { substrate } = seed;
+  const acceptance = Array.from({ length: 64 }, () => '\u{1F33F}'.repeat(250));
+  const body = { title: '\u0007'.repeat(200), text: '\u{1F33F}'.repeat(4_000), acceptance };
+  const { value } = await addTask(substrate, OWNER, {
+    ...{ subsystem: 'website', check: null, deadline: null, priority: 3, needs: [] },
+    body,
+  });
+  await seed.run();
+  expect(await taskOf(substrate, value.id)).toMatchObject({ state: 'finished' });
+  expect(JSON.stringify(seed.calls[0]?.request.messages)).toContain(body.text);
+  const [{ note } = { note: null }] = await substrate.read((db) => lastEvents(db, value.id, 1));
+  const kept = note === null ? null : await substrate.read((db) => getContent(db, note));
+  expect(kept).toHaveLength(NOTE_CHARS_MAX + 2);
+  const { session } = await runOf(substrate, value.id);
+  expect(Buffer.from(kept ?? []).toString()).toMatch(new RegExp(`20000 characters; .* session ${session}\\)$`));
 });

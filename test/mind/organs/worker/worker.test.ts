@@ -10,7 +10,7 @@ import { act, owe, taskOf, worker as colleague } from '../../../substrate/tasks/
 import { applyPolicy, fails, POLICY, says } from '../../router/rig.ts';
 import { plays, resultsOf, runOf, transcriptOf, turnOn, workerOf } from './rig.ts';
 
-import { scene, set } from './scene.ts';
+import { powerWent, scene, set } from './scene.ts';
 
 const actions = async (substrate: Substrate): Promise<string[]> =>
   (await allReceipts(substrate)).filter(({ actor }) => actor.id === 'seed-worker').map(({ action }) => action);
@@ -177,7 +177,7 @@ test.each([
   );
   let passed = 0;
   const fault = (point: string): void => {
-    if (point === 'worker.tool.done' && ++passed === nth) throw new Error('The power went.');
+    if (point === 'worker.tool.done' && ++passed === nth) throw powerWent();
   };
   await using seed = await scene(dir, script, { fault });
   const { substrate } = seed;
