@@ -30,6 +30,7 @@ export const ERROR_CODES = {
   conflict: { kind: 'refused', status: 409, meaning: 'What is there contradicts what was asked.' },
   policy_invalid: { kind: 'refused', status: 409, meaning: 'The policy has something in it that does not parse.' },
   content_erased: { kind: 'refused', status: 410, meaning: 'The content was erased; its receipt remains.' },
+  too_slow: { kind: 'refused', status: 408, meaning: 'The request took too long to arrive.' },
   too_large: { kind: 'refused', status: 413, meaning: 'The input is larger than its limit.' },
   unsupported_type: { kind: 'refused', status: 415, meaning: 'The body’s type or encoding is not taken here.' },
   over_ceiling: { kind: 'refused', status: 429, meaning: 'A ceiling of the owner’s policy leaves too little money.' },

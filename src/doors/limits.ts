@@ -28,6 +28,8 @@ export const WINDOWS_PER_NAME_MAX = 99;
 /** A request to the gateway, which has a whole conversation in it, and all of them together. */
 export const GATEWAY_BODY_BYTES_MAX: number = 32 * 1024 * 1024;
 export const GATEWAY_BYTES_AT_ONCE_MAX: number = 128 * 1024 * 1024;
+/** Time for its body to arrive: less than for a request at all, so that it is told so in its API's own terms. */
+export const GATEWAY_BODY_MS_MAX = 25_000;
 /** Between signs of life in a stream that has nothing to say. */
 export const PING_MS = 10_000;
 /** What waits in memory for a client that does not read its stream. */

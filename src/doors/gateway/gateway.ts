@@ -32,7 +32,7 @@ import { responses } from './openai/responses.ts';
 import { openai } from './openai/wire.ts';
 import type { GatewayRoute } from './paths.ts';
 import { apiOf, methodOf, routeOf } from './paths.ts';
-import { bodyBytesMax, Room } from './room.ts';
+import { bodyBytesMax, inTime, Room } from './room.ts';
 import type { AnswerFacts, GatewayRequest, Reply, Wire } from './wire.ts';
 
 export interface GatewayOptions {
@@ -199,7 +199,7 @@ export class Gateway {
     const bytesMax = bodyBytesMax(request.headers);
     const giveBack = this.#room.take(bytesMax);
     response.once('close', giveBack);
-    const body = await readJsonBody(request, bytesMax);
+    const body = await inTime(readJsonBody(request, bytesMax), limits.GATEWAY_BODY_MS_MAX);
     if (to === 'count') {
       const { model, reply } = anthropic.count(body);
       if ((await this.#options.substrate.read((db) => roleOf(db, model))) === null) throw noModel(model);

@@ -40,3 +40,22 @@ export function bodyBytesMax({ 'content-length': said }: IncomingHttpHeaders): n
     hint: 'Send less at once.',
   });
 }
+
+/** What `arriving` gives, unless it takes longer than `msMax`. @throws SeedError `too_slow` */
+export async function inTime<T>(arriving: Promise<T>, msMax: number): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(
+      new SeedError('too_slow', `The request did not arrive within ${msMax / 1_000} seconds.`, {
+        hint: 'Send it again, faster or smaller.',
+      }),
+    );
+  }, msMax);
+  try {
+    return await Promise.race([arriving, promise]);
+  } finally {
+    clearTimeout(timer);
+    // How it ends after that is of no interest: the connection is closed with the answer.
+    arriving.catch(() => {});
+  }
+}

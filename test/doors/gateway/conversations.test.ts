@@ -18,7 +18,7 @@ import type { ProviderStub } from '../../support/provider-stub.ts';
 import { startProviderStub } from '../../support/provider-stub.ts';
 import type { Scratch } from '../../support/scratch.ts';
 import { scratch } from '../../support/scratch.ts';
-import { asOwner, connectAgent, issue, receipts } from '../rig.ts';
+import { asOwner, connectAgent, edit, issue, receipts } from '../rig.ts';
 import type { GatewayRig } from './rig.ts';
 import { anthropicOf, CLIENT_SCOPES, openaiOf, openGateway, policyOver } from './rig.ts';
 
@@ -187,6 +187,27 @@ describe('a conversation', () => {
     );
     expect(kept?.bytes).toBeGreaterThan(long.length);
     expect(kept?.bytes).toBeLessThan(2 * long.length);
+  });
+});
+
+describe('after a crash', () => {
+  test('a call that was cut off holds nobody up; what it was asked is asked again, and written once', async () => {
+    const opening = [user('a'), assistant('b'), user('c')];
+    stub.next({ do: 'status', status: 400 });
+    await expect(openaiOf(rig).chat.completions.create({ model: 'worker', messages: opening })).rejects.toThrow();
+    const row = await rig.substrate.read((db) =>
+      db.get<{ id: string; session: string } & Row>('SELECT id, session FROM substrate_calls'),
+    );
+    // As a crash leaves it: the session names the call, and nobody knows how that ended.
+    edit(rig.home, 'UPDATE substrate_sessions SET step_call = ?', row?.id ?? '');
+    edit(rig.home, "UPDATE substrate_calls SET status = 'in_doubt'");
+    const again = await say(opening, 'd');
+    expect(again.session).toBe(row?.session);
+    expect(await textsOf(again.session ?? '')).toEqual(['a', 'b', 'c', 'd']);
+    // The control: one that runs is waited for by nobody; the request begins a conversation of its own.
+    edit(rig.home, 'UPDATE substrate_sessions SET step_call = ?', row?.id ?? '');
+    edit(rig.home, "UPDATE substrate_calls SET status = 'running' WHERE id = ?", row?.id ?? '');
+    expect((await say([...opening, assistant('d'), user('e')], 'f')).session).not.toBe(again.session);
   });
 });
 
