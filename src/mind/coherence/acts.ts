@@ -57,7 +57,7 @@ async function lower(op: Operation, subsystem: Subsystem, stage: Stage): Promise
 }
 
 /** What there is to judge a promotion by. Only what was completed while somebody looked counts. */
-export async function evidenceOf(db: ReadHandle, { name, evidenceAt }: Subsystem): Promise<Evidence> {
+async function evidenceOf(db: ReadHandle, { name, evidenceAt }: Subsystem): Promise<Evidence> {
   const observed = await observedSince(db, name);
   const completed = observed === null ? 0 : await countCompleted(db, name, Math.max(evidenceAt, observed));
   return { ...(await tallyLabels(db, name, { since: evidenceAt })), completed };

@@ -291,7 +291,7 @@ export function measureSteadiness({ completions, now }: WorkRecord): Component {
 }
 
 function binned(times: readonly number[], { first, last, widthMs }: { first: number; last: number; widthMs: number }) {
-  const counts = new Array<number>(Math.floor((last - first) / widthMs)).fill(0);
+  const counts = Array.from({ length: Math.floor((last - first) / widthMs) }, () => 0);
   for (const at of times) {
     const bin = Math.floor((at - first) / widthMs);
     if (bin < counts.length) counts[bin] = (counts[bin] ?? 0) + 1;

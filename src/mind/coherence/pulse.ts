@@ -76,7 +76,7 @@ export async function readSubsystem(db: ReadHandle, subsystem: Subsystem, now: n
 }
 
 function dailyOf(completions: readonly number[], now: number): number[] {
-  const counts = new Array<number>(DAYS).fill(0);
+  const counts = Array.from({ length: DAYS }, () => 0);
   for (const at of completions) {
     const day = DAYS - 1 - Math.floor((now - at) / DAY_MS);
     if (day >= 0) counts[day] = (counts[day] ?? 0) + 1;

@@ -9,7 +9,7 @@ const DAY_MS = 86_400_000;
 /** What is measured: the last 28 days, in them the newest 100 items, and 20 where those days hold fewer. */
 export const WINDOW = { ms: 28 * DAY_MS, itemsMax: 100, itemsMin: 20 } as const;
 /** What it is compared with: what was before, the newest so many. */
-export const BASELINE_ITEMS_MAX = 300;
+const BASELINE_ITEMS_MAX = 300;
 
 export interface WorkRecord {
   readonly now: number;

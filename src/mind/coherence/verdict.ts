@@ -123,7 +123,7 @@ function statusOf(
 }
 
 /** Components by the names that a person is told. */
-export const SPOKEN: Readonly<Record<ComponentName, string>> = {
+const SPOKEN: Readonly<Record<ComponentName, string>> = {
   stall: 'Silence',
   completion: 'completion',
   success: 'success',

@@ -29,7 +29,7 @@ async function work(substrate: Substrate, sources: TestSources, hours: number): 
 
 const up = (substrate: Substrate) => promote(substrate, { subsystem: 'site', actor: OWNER });
 const down = (substrate: Substrate) => demote(substrate, { subsystem: 'site', actor: OWNER });
-const rights = (count: number) => new Array<'right'>(count).fill('right');
+const rights = (count: number) => Array.from({ length: count }, () => 'right' as const);
 
 describe('[LOCK-MIND-2] promotion', () => {
   it('is refused without evidence, on record with the figures, and says what it takes', async () => {

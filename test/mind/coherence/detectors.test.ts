@@ -125,12 +125,17 @@ describe('an alarm over a series', () => {
     expect(watch(detector, calm)).toEqual({ level: 0, since: null });
     expect(watch(detector, [...calm, ...shifted])).toEqual({ level: 1, since: 4 });
     // The level stops at the limit, so six calm ones end it however long it lasted.
-    const after = new Array<number>(6).fill(0);
+    const after = Array.from({ length: 6 }, () => 0);
     expect(watch(detector, [...calm, ...shifted, ...after.slice(1)])).toEqual({ level: 0.5, since: 4 });
     expect(watch(detector, [...calm, ...shifted, ...after])).toEqual({ level: 0.4, since: null });
   });
 
   it('a shift half as large as the reference is none', () => {
-    expect(watch(detector, new Array<number>(500).fill(0.25)).since).toBeNull();
+    expect(
+      watch(
+        detector,
+        Array.from({ length: 500 }, () => 0.25),
+      ).since,
+    ).toBeNull();
   });
 });

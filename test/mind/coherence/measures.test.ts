@@ -142,7 +142,7 @@ describe('drift of success', () => {
 
   it('sees a fall, and when it began; and none where there was none', () => {
     const steady = measureSuccess(ofTasks(outcomes(400, { missed: 0.1, seed: 3 })));
-    expect(steady).toMatchObject({ alarmSince: null, provisional: false, score: expect.any(Number) });
+    expect(steady).toMatchObject({ alarmSince: null, provisional: false, score: expect.any(Number) as number });
     const fallen = [...outcomes(340, { missed: 0.1, seed: 3, ago: 60 }), ...outcomes(60, { missed: 0.45, seed: 4 })];
     const { alarmSince, score } = measureSuccess(ofTasks(fallen));
     expect(Math.abs((alarmSince ?? 0) - (NOW - 60 * HOUR_MS))).toBeLessThan(20 * HOUR_MS);

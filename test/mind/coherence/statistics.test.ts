@@ -12,7 +12,10 @@ describe('bounds on a share', () => {
     const middle = jeffreys({ hits: 10, tries: 20 }, 0.95);
     expect(middle.low).toBeCloseTo(0.293_376_48, 8);
     expect(middle.high).toBeCloseTo(0.706_623_52, 8);
-    expect(jeffreys({ hits: 0, tries: 30 }, 0.95)).toEqual({ low: 0, high: expect.closeTo(0.079_678_173_8, 9) });
+    expect(jeffreys({ hits: 0, tries: 30 }, 0.95)).toEqual({
+      low: 0,
+      high: expect.closeTo(0.079_678_173_8, 9) as number,
+    });
     expect(lowerBound({ hits: 8, tries: 10 }, 0.95)).toBeCloseTo(0.493_098_698_7, 9);
     expect(upperBound({ hits: 3, tries: 500 }, 0.95)).toBeCloseTo(0.015_433_734_9, 9);
   });
