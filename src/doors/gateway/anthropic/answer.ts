@@ -1,5 +1,5 @@
 /** Anthropic's Messages: what a client gets (API reference, "Messages" and "Streaming messages"). */
-import { toSeedError } from '../../../errors.ts';
+import type { SeedError } from '../../../errors.ts';
 import type { CallEnd } from '../../../mind/router/call.ts';
 import type { StopReason } from '../../../mind/router/provider.ts';
 import { ANTHROPIC_API, ThinkingBlock } from '../../../mind/router/transcript/anthropic.ts';
@@ -82,8 +82,8 @@ export function message({ outcome, message: said }: CallEnd, facts: AnswerFacts)
 }
 
 /** The body of an error (API reference, "Errors"). */
-export function errorBody(thrown: unknown): { type: 'error'; error: object } {
-  const told = tell(toSeedError(thrown));
+export function errorBody(error: SeedError): { type: 'error'; error: object } {
+  const told = tell(error);
   return { type: 'error', error: { type: typeOf(told), message: told.message, seed: told.seed } };
 }
 

@@ -1,9 +1,10 @@
 /** OpenAI's Chat Completions: what a client gets (API reference, "The chat completion object" and "chunk object"). */
-import { toSeedError } from '../../../errors.ts';
+import type { SeedError } from '../../../errors.ts';
 import type { CallEnd } from '../../../mind/router/call.ts';
 import { textOf } from '../../../mind/router/continuation.ts';
 import type { StopReason } from '../../../mind/router/provider.ts';
 import type { ToolCall } from '../../../substrate/transcript.ts';
+import type { Told } from '../errors.ts';
 import { tell } from '../errors.ts';
 import type { Framing } from '../stream.ts';
 import type { AnswerFacts } from '../wire.ts';
@@ -80,9 +81,19 @@ export function completionOf({ outcome, message }: CallEnd, facts: AnswerFacts):
   };
 }
 
+interface ErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string;
+    readonly seed: Told['seed'];
+  };
+}
+
 /** The body of an error. Types and codes are OpenAI's where it has one for the case. */
-export function errorBody(thrown: unknown): { error: object } {
-  const { status, code, message, argument, seed } = tell(toSeedError(thrown));
+export function errorBody(error: SeedError): ErrorBody {
+  const { status, code, message, argument, seed } = tell(error);
   return {
     error: { message, type: typeOf(status, seed.code), param: argument, code: KNOWN[code] ?? code, seed },
   };

@@ -1,9 +1,7 @@
 /** OpenAI's Responses: what a client gets (API reference, "The response object" and "Streaming events"). */
-import { toSeedError } from '../../../errors.ts';
 import type { CallEnd } from '../../../mind/router/call.ts';
 import { textOf } from '../../../mind/router/continuation.ts';
 import type { ToolCall } from '../../../substrate/transcript.ts';
-import { tell } from '../errors.ts';
 import type { Framing } from '../stream.ts';
 import type { AnswerFacts } from '../wire.ts';
 import { errorBody } from './answer.ts';
@@ -157,14 +155,12 @@ export function responseFraming(facts: AnswerFacts): Framing {
       const { status, response } = ended(outcome, facts, output);
       return last + event(`response.${status}`, { response });
     },
-    cut: (error) => {
-      const { message, argument, seed } = tell(toSeedError(error));
-      const response = responseOf(facts, 'failed', { output, error: { code: 'server_error', message } });
+    cut: (thrown) => {
+      const { error } = errorBody(thrown);
+      const { message, code, param } = error;
+      const response = responseOf(facts, 'failed', { output, error: { code, message } });
       // Some clients hear the one, some the other.
-      return (
-        event('response.failed', { response }) +
-        event('error', { ...errorBody(error), code: seed.code, message, param: argument })
-      );
+      return event('response.failed', { response }) + event('error', { error, code, message, param });
     },
     ping: () => ': waiting\n\n',
   };

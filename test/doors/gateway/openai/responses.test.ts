@@ -108,6 +108,20 @@ describe('an answer that was cut', () => {
     expect(heard).not.toContain('response.completed');
   });
 
+  test('says why, in a code that Codex knows', async () => {
+    const end = broken({ status: 'incomplete', code: 'over_ceiling', message: 'Over the ceiling day.' }, half);
+    const stream = await openAiClient(serve(responses, { events: said(half), end })).responses.create({
+      ...BODY,
+      stream: true,
+    });
+    const failed: unknown[] = [];
+    const reading = (async () => {
+      for await (const event of stream) if (event.type === 'response.failed') failed.push(event.response.error);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'insufficient_quota' });
+    expect(failed).toEqual([{ code: 'insufficient_quota', message: 'Over the ceiling day. Try again later.' }]);
+  });
+
   test('fails the helper’s final response too', async () => {
     const served = serve(responses, { events: said(half), end: broken({ status: 'incomplete' }, half) });
     await expect(openAiClient(served).responses.stream(BODY).finalResponse()).rejects.toThrow();
