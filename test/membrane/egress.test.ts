@@ -311,6 +311,24 @@ describe('[LOCK-MEMBRANE-1] what is refused, with nothing sent', () => {
   });
 });
 
+test('whether a target could be opened is told as opening it would, with nothing sent', async () => {
+  const site = await stub();
+  const from = withKey(site.origin, { halted: true });
+  const cases = [
+    [target(site.origin), true],
+    [target(site.origin, 'key'), true],
+    [target(site.origin, 'none'), false],
+    [target('https://elsewhere.example', 'key'), false],
+    [target('https://169.254.169.254'), false],
+  ] as const;
+  for (const [to, canOpen] of cases) {
+    expect([to, from.canOpen(to)]).toEqual([to, canOpen]);
+  }
+  from.resume();
+  for (const [to, canOpen] of cases) expect((await codeOf(from.open(to))) === 'none').toBe(canOpen);
+  expect(site.connections()).toBe(0);
+});
+
 describe('answers', () => {
   test.each([301, 302, 303, 307, 308])(
     '[LOCK-MEMBRANE-1] a redirect (%i) is an error, wherever it leads',

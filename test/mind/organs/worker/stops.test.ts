@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { ProviderFault } from '../../../../src/mind/router/provider.ts';
 import { OWNER } from '../../../../src/substrate/actor.ts';
 import { writeOrgan } from '../../../../src/substrate/mind/organs.ts';
+import type { Row } from '../../../../src/substrate/substrate.ts';
 import { getContent } from '../../../../src/substrate/content.ts';
 import { lastEvents } from '../../../../src/substrate/tasks/look.ts';
 import { NOTE_CHARS_MAX } from '../../../../src/substrate/tasks/model.ts';
@@ -95,6 +96,11 @@ test('a limit is a task’s over all tries; what is sent back is told why', asyn
   await seed.run();
   const first = await runOf(substrate, id);
   await act(substrate, ann, id, 'reject', { note: 'It is blue.' });
+  // It reads the task itself: a message to it would wait for ever.
+  const inboxes = await substrate.read((db) =>
+    db.all<{ holder: string } & Row>('SELECT holder FROM substrate_inboxes'),
+  );
+  expect(inboxes).toEqual([{ holder: 'owner' }]);
   await seed.runAll();
   const second = await runOf(substrate, id);
   expect(second).toMatchObject({ state: 'handed_in', steps: 2 });

@@ -150,6 +150,15 @@ test('does no more for somebody than they may do themselves', async () => {
   expect((await seed.has(OWNER))[0]).toContain('The secret is 7.');
 });
 
+test('what a schedule adds is the owner’s; another organ has no more than its own scopes', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir, [['memory_search', { query: 'fence' }]]);
+  const clock = await letIn(seed.substrate, 'seed-clock', { scopes: ['task.write'] });
+  expect(await seed.has(clock)).toEqual([expect.stringMatching(/^ok: /) as string]);
+  const other = await letIn(seed.substrate, 'seed-digestor', { scopes: ['task.write'] });
+  expect(await seed.has(other)).toEqual(['error: There is no tool memory_search.']);
+});
+
 test('nobody answers for a task whose adder is gone: it is not taken on', async () => {
   using dir = scratch();
   await using seed = await scene(dir, []);
