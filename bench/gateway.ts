@@ -172,7 +172,7 @@ async function bursts(series: Series, ways: readonly Measured[]): Promise<void> 
   }
 }
 
-async function canStream(line: Line, say: BenchOptions['say']): Promise<boolean> {
+async function streams(line: Line, say: BenchOptions['say']): Promise<boolean> {
   try {
     await line.ask(true);
     return true;
@@ -217,7 +217,7 @@ async function run(options: BenchOptions): Promise<BenchReport> {
     const line = new Line(way);
     opened.defer(() => line.close());
     await line.sequence(false);
-    measured.push({ line, pid, canStream: await canStream(line, say) });
+    measured.push({ line, pid, canStream: await streams(line, say) });
   }
   for (let round = 0; round < rounds; round += 1) {
     say(`round ${round + 1}`);
