@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
+import { SeedError } from '../../errors.ts';
 import type { AlarmView, EntryView, PulseView, SubsystemView } from '../../tools/coherence-view.ts';
 import { ask } from '../ask.ts';
 import { EXIT, printable, printJson, printLine, spoken, table } from '../output.ts';
@@ -47,12 +48,26 @@ async function showPulse(options: PulseOptions): Promise<void> {
 async function watchPulse(options: PulseOptions): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.ok));
   for (let shown = ''; ; await delay(LOOK_MS)) {
-    const pulse = await readPulse(options);
+    const pulse = await readPatiently(options, { isFirst: shown === '' });
+    if (pulse === null) continue;
     const text = options.json === true ? JSON.stringify(pulse) : screen(pulse, options);
     if (text === shown) continue;
     shown = text;
     if (options.json === true || !process.stdout.isTTY) printLine(text);
-    else process.stdout.write(`${CLEAR_SCREEN}${text}\n`);
+    else process.stdout.write(`${CLEAR_SCREEN}${text}\n\nCtrl+C ends this.\n`);
+  }
+}
+
+/** What a daemon says, or does not, while it stops or starts. */
+const GONE: ReadonlySet<string> = new Set(['daemon_absent', 'daemon_failed', 'stopping']);
+
+/** A daemon that stops in the middle of an answer is no reason to end; null: to be asked again. */
+async function readPatiently(options: PulseOptions, { isFirst }: { isFirst: boolean }): Promise<PulseView | null> {
+  try {
+    return await readPulse(options);
+  } catch (error) {
+    if (isFirst || !(error instanceof SeedError) || !GONE.has(error.code)) throw error;
+    return null;
   }
 }
 
