@@ -1,4 +1,5 @@
 /** OpenAI's Responses: what a client gets (API reference, "The response object" and "Streaming events"). */
+import type { SeedError } from '../../../errors.ts';
 import type { CallEnd } from '../../../mind/router/call.ts';
 import { textOf } from '../../../mind/router/continuation.ts';
 import type { ToolCall } from '../../../substrate/transcript.ts';
@@ -92,76 +93,110 @@ export function responseBody({ outcome, message }: CallEnd, facts: AnswerFacts):
 }
 
 /** Items in their order, each begun and ended; every event has its number. */
-export function responseFraming(facts: AnswerFacts): Framing {
-  const output: object[] = [];
-  let sequence = 0;
+export class ResponseFraming implements Framing {
+  readonly #facts: AnswerFacts;
+  /** Items that have ended. */
+  readonly #output: object[] = [];
   /** Of the message that is open; null where none is. */
-  let text: string | null = null;
-  const event = (type: string, more: object): string =>
-    `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: sequence++, ...more })}\n\n`;
-  const place = (): object => ({ output_index: output.length });
-  const messageId = (): string => `msg_${facts.id}_${output.length}`;
-  const inText = (): object => ({ item_id: messageId(), ...place(), content_index: 0 });
-  const begin = (): string => {
-    text = '';
-    const item = messageItem(messageId(), 'in_progress', []);
+  #text: string | null = null;
+  #sequence = 0;
+
+  constructor(facts: AnswerFacts) {
+    this.#facts = facts;
+  }
+
+  open(): string {
+    const response = responseOf(this.#facts, 'in_progress');
+    return this.#event('response.created', { response }) + this.#event('response.in_progress', { response });
+  }
+
+  text(piece: string): string {
+    const begun = this.#text === null ? this.#beginText() : '';
+    this.#text = (this.#text ?? '') + piece;
+    return begun + this.#event('response.output_text.delta', { ...this.#inText(), delta: piece, logprobs: [] });
+  }
+
+  call(call: ToolCall): string {
+    const before = this.#endText();
+    const item = callItem(call, this.#facts, 'completed');
+    const place = this.#place();
+    const inCall = { item_id: item.id, ...place };
+    const said = [
+      this.#event('response.output_item.added', { ...place, item: callItem(call, this.#facts, 'in_progress') }),
+      this.#event('response.function_call_arguments.delta', { ...inCall, delta: call.arguments }),
+      this.#event('response.function_call_arguments.done', { ...inCall, name: item.name, arguments: call.arguments }),
+      this.#event('response.output_item.done', { ...place, item }),
+    ];
+    this.#output.push(item);
+    return before + said.join('');
+  }
+
+  /** Reasoning of this API is OpenAI's own. */
+  hears(): boolean {
+    return false;
+  }
+
+  opaque(): string {
+    return '';
+  }
+
+  close(outcome: Outcome): string {
+    const empty = this.#output.length === 0 && this.#text === null ? this.#beginText() : '';
+    const last = empty + this.#endText();
+    const { status, response } = ended(outcome, this.#facts, this.#output);
+    return last + this.#event(`response.${status}`, { response });
+  }
+
+  /** Some clients hear the one, some the other. */
+  cut(thrown: SeedError): string {
+    const { error } = errorBody(thrown);
+    const { message, code, param } = error;
+    const response = responseOf(this.#facts, 'failed', { output: this.#output, error: { code, message } });
+    return this.#event('response.failed', { response }) + this.#event('error', { error, code, message, param });
+  }
+
+  ping(): string {
+    return ': waiting\n\n';
+  }
+
+  #beginText(): string {
+    this.#text = '';
+    const item = messageItem(this.#messageId(), 'in_progress', []);
     return (
-      event('response.output_item.added', { ...place(), item }) +
-      event('response.content_part.added', { ...inText(), part: textPart('') })
+      this.#event('response.output_item.added', { ...this.#place(), item }) +
+      this.#event('response.content_part.added', { ...this.#inText(), part: textPart('') })
     );
-  };
-  const endText = (): string => {
+  }
+
+  #endText(): string {
+    const text = this.#text;
     if (text === null) return '';
     const part = textPart(text);
-    const item = messageItem(messageId(), 'completed', [part]);
+    const item = messageItem(this.#messageId(), 'completed', [part]);
     const said = [
-      event('response.output_text.done', { ...inText(), text, logprobs: [] }),
-      event('response.content_part.done', { ...inText(), part }),
-      event('response.output_item.done', { ...place(), item }),
+      this.#event('response.output_text.done', { ...this.#inText(), text, logprobs: [] }),
+      this.#event('response.content_part.done', { ...this.#inText(), part }),
+      this.#event('response.output_item.done', { ...this.#place(), item }),
     ];
-    output.push(item);
-    text = null;
+    this.#output.push(item);
+    this.#text = null;
     return said.join('');
-  };
-  return {
-    open: () => {
-      const response = responseOf(facts, 'in_progress');
-      return event('response.created', { response }) + event('response.in_progress', { response });
-    },
-    text: (piece) => {
-      const begun = text === null ? begin() : '';
-      text += piece;
-      return begun + event('response.output_text.delta', { ...inText(), delta: piece, logprobs: [] });
-    },
-    call: (call) => {
-      const before = endText();
-      const item = callItem(call, facts, 'completed');
-      const inCall = { item_id: item.id, ...place() };
-      const said = [
-        event('response.output_item.added', { ...place(), item: callItem(call, facts, 'in_progress') }),
-        event('response.function_call_arguments.delta', { ...inCall, delta: call.arguments }),
-        event('response.function_call_arguments.done', { ...inCall, name: item.name, arguments: call.arguments }),
-        event('response.output_item.done', { ...place(), item }),
-      ];
-      output.push(item);
-      return before + said.join('');
-    },
-    // Reasoning of this API is OpenAI's own.
-    hears: () => false,
-    opaque: () => '',
-    close: (outcome) => {
-      const empty = output.length === 0 && text === null ? begin() : '';
-      const last = empty + endText();
-      const { status, response } = ended(outcome, facts, output);
-      return last + event(`response.${status}`, { response });
-    },
-    cut: (thrown) => {
-      const { error } = errorBody(thrown);
-      const { message, code, param } = error;
-      const response = responseOf(facts, 'failed', { output, error: { code, message } });
-      // Some clients hear the one, some the other.
-      return event('response.failed', { response }) + event('error', { error, code, message, param });
-    },
-    ping: () => ': waiting\n\n',
-  };
+  }
+
+  #event(type: string, more: object): string {
+    return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: this.#sequence++, ...more })}\n\n`;
+  }
+
+  /** Of the item that is open, or comes next. */
+  #place(): object {
+    return { output_index: this.#output.length };
+  }
+
+  #inText(): object {
+    return { item_id: this.#messageId(), ...this.#place(), content_index: 0 };
+  }
+
+  #messageId(): string {
+    return `msg_${this.#facts.id}_${this.#output.length}`;
+  }
 }

@@ -2,7 +2,7 @@
 import { errorOf, reply } from '../errors.ts';
 import { Encoder } from '../stream.ts';
 import type { Wire } from '../wire.ts';
-import { responseBody, responseFraming } from './responses-answer.ts';
+import { responseBody, ResponseFraming } from './responses-answer.ts';
 import { parseResponseRequest } from './responses-request.ts';
 import { openai } from './wire.ts';
 
@@ -11,5 +11,5 @@ export const responses: Wire = {
   parse: (body) => parseResponseRequest(body),
   answer: (end, facts) =>
     end.outcome.status === 'complete' ? reply(200, responseBody(end, facts)) : openai.error(errorOf(end)),
-  stream: (facts) => new Encoder(responseFraming(facts)),
+  stream: (facts) => new Encoder(new ResponseFraming(facts)),
 };
