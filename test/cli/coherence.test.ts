@@ -16,8 +16,9 @@ function writeWork(
   { days, lastDaysAgo }: { days: number; lastDaysAgo: number },
 ): string {
   const path = at(`${name}.jsonl`);
+  const now = Date.now();
   const line = (_: unknown, i: number): string =>
-    JSON.stringify({ time: new Date(Date.now() - (lastDaysAgo + days - 1 - i) * DAY_MS).toISOString() });
+    JSON.stringify({ time: new Date(now - (lastDaysAgo + days - 1 - i) * DAY_MS).toISOString() });
   writeFileSync(path, `${Array.from({ length: days }, line).join('\n')}\n`);
   return path;
 }
