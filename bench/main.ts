@@ -12,11 +12,12 @@ import { ground } from './ground.ts';
 import { handoff } from './handoff.ts';
 import { mcp } from './mcp.ts';
 import { memory } from './memory.ts';
+import { mind } from './mind.ts';
 import { router } from './router.ts';
 import type { Bench, BenchReport } from './report.ts';
 import { renderReport, reportJson } from './report.ts';
 
-const BENCHES: Readonly<Record<string, Bench>> = { bus, gateway, ground, handoff, mcp, memory, router };
+const BENCHES: Readonly<Record<string, Bench>> = { bus, gateway, ground, handoff, mcp, memory, mind, router };
 
 const RECEIPTS = 100_000;
 const RECEIPTS_FULL = 1_000_000;

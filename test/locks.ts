@@ -89,7 +89,7 @@ export const LOCKS: readonly Lock[] = [
     id: 'LOCK-MIND-1',
     statement:
       'With nothing to do the mind makes no model call. A wake is a hint: durable state is read again before any action.',
-    since: null,
+    since: '0.1.0',
   },
   {
     id: 'LOCK-MIND-2',

@@ -3,6 +3,7 @@ import { isoTime } from '../substrate/sources.ts';
 import { readSwitch } from '../substrate/switches.ts';
 import { COVERED } from './covered.ts';
 import { defineTool } from './define.ts';
+import { viewMind } from './mind-view.ts';
 import { counted, lines } from './text.ts';
 
 export const seedStatus = defineTool({
@@ -24,6 +25,7 @@ export const seedStatus = defineTool({
     problem: z.string().nullable(),
     agents: z.array(z.string()).describe('Local agents that are connected'),
     halted: z.boolean(),
+    mind: z.enum(['off', 'resting', 'working', 'silent', 'paused']),
     store: z.string(),
     receipts: z.int(),
     newest_receipt: z.string().nullable(),
@@ -38,8 +40,9 @@ export const seedStatus = defineTool({
       status.covers,
       status.agents.length === 0 ? 'No local agent is connected.' : `Connected: ${status.agents.join(', ')}.`,
     ),
-  handler: async (_input, { substrate, daemon }) => {
+  handler: async (_input, { substrate, daemon, mind }) => {
     const log = await substrate.log();
+    const { state, paused } = await substrate.read((db) => viewMind(db, mind));
     const serving = daemon.role === 'daemon';
     return {
       serving,
@@ -52,6 +55,7 @@ export const seedStatus = defineTool({
       problem: daemon.doors.problem,
       agents: [...daemon.agents()],
       halted: await substrate.read((db) => readSwitch(db, 'halted')),
+      mind: paused && state !== 'off' ? ('paused' as const) : state,
       store: substrate.driver,
       receipts: log.size,
       newest_receipt: log.size === 0 ? null : log.time,

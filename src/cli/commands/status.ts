@@ -16,6 +16,7 @@ interface Status {
   readonly problem: string | null;
   readonly agents: readonly string[];
   readonly halted: boolean;
+  readonly mind: string;
   readonly store: string;
   readonly receipts: number;
   readonly newest_receipt: string | null;
@@ -54,8 +55,19 @@ async function status(options: CommonOptions): Promise<void> {
   printLine(`  seed      ${facts.seed}`);
   printLine(`  version   ${facts.version}, store ${facts.store}`);
   if (facts.serving) printLine(`  mcp       ${facts.url ?? facts.problem ?? 'shut'}`);
+  if (facts.serving) printLine(`  mind      ${spoken(sayMind(facts))}`);
   if (facts.agents.length > 0) printLine(`  agents    ${facts.agents.join(', ')}`);
   printLine(
     `  receipts  ${facts.receipts}${facts.newest_receipt === null ? '' : `, the newest of ${facts.newest_receipt}`}`,
   );
+}
+
+const MIND: Readonly<Record<string, string>> = {
+  off: 'does not turn',
+  silent: 'stands still; it is about to be started again',
+  paused: 'paused; `seed mind resume` ends that',
+};
+
+function sayMind({ mind }: Status): string {
+  return MIND[mind] ?? mind;
 }

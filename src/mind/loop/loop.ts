@@ -24,8 +24,9 @@ import type { Timers } from './timers.ts';
 
 /** A rest at most; whatever was missed is found by then. */
 export const REST_MS_MAX = 60_000;
-/** From the beginning of one round to that of the next, at least: so many wakes, so few rounds. */
-const ROUND_MS_MIN = 10;
+/** However many wakes: so many rounds in so long. A few may follow each other at once, so that one alone never waits. */
+const BURST_ROUNDS = 4;
+const BURST_MS = 40;
 /** After a round that could not be made, such as where the database cannot be read. */
 const AFTER_ERROR_MS = 5_000;
 /** The cursor is written down this often at most; what came since is perceived again after a crash. */
@@ -62,7 +63,8 @@ export class Loop {
   #stopped = false;
   #started = false;
   #cancelTimer: () => void = () => {};
-  #beganAt = Number.NEGATIVE_INFINITY;
+  /** When the last few rounds began, the oldest first. */
+  #began: readonly number[] = [];
   #beatAt: number;
   #restMs = 0;
   #rounds = 0;
@@ -149,7 +151,8 @@ export class Loop {
 
   #schedule(): void {
     this.#cancelTimer();
-    const waitMs = Math.max(0, this.#beganAt + ROUND_MS_MIN - this.#parts.timers.now());
+    const [oldest = 0] = this.#began.length < BURST_ROUNDS ? [Number.NEGATIVE_INFINITY] : this.#began;
+    const waitMs = Math.max(0, oldest + BURST_MS - this.#parts.timers.now());
     this.#cancelTimer = this.#parts.timers.after(waitMs, () => void this.round().catch(() => {}));
   }
 
@@ -159,8 +162,8 @@ export class Loop {
     this.#isRound = true;
     this.#isWoken = false;
     this.#cancelTimer();
-    this.#beganAt = timers.now();
-    this.#beatAt = this.#beganAt;
+    this.#beatAt = timers.now();
+    this.#began = [...this.#began.slice(1 - BURST_ROUNDS), this.#beatAt];
     this.#rounds += 1;
     try {
       this.#last = await this.#perceiveDecideAct();

@@ -9,6 +9,11 @@ export interface Timers {
 export const systemTimers: Timers = {
   now: () => performance.now(),
   after: (ms, fn) => {
+    // Node makes a millisecond of no time at all. Without its hold on the process a turn waits for the next event.
+    if (ms <= 0) {
+      const turn = setImmediate(fn);
+      return () => clearImmediate(turn);
+    }
     const timer = setTimeout(fn, ms).unref();
     return () => clearTimeout(timer);
   },

@@ -25,7 +25,7 @@ import type { OrgansRig } from './rig.ts';
 import { organsOf, seatNamed } from './rig.ts';
 
 const AGENT = ['bus.send', 'bus.receive', 'task.write', 'task.read', 'task.verify', 'memory.write:shared'];
-const WITH_DIGESTOR = `${POLICY.replace(
+const WITH_DIGESTOR = POLICY.replace(
   'roles:',
   `roles:
   digestor:
@@ -34,7 +34,7 @@ const WITH_DIGESTOR = `${POLICY.replace(
     min_output_tokens: 10
     timeouts_ms: { first_token: 1000, idle: 1000, total: 2000 }
     candidates: [ { target: b, model: m, tier: 3 } ]`,
-)}`;
+);
 
 let dir: Scratch;
 let seed: TestSeed;
@@ -255,7 +255,7 @@ describe('with a model', () => {
     const [system, user] = organs.calls[0]!.request.messages;
     expect(system?.role).toBe('system');
     // The message is one JSON string within the data.
-    const shown = JSON.parse((user?.parts[0] as { text: string }).text) as object;
+    const shown = JSON.parse((user!.parts[0] as { text: string }).text) as object;
     expect(shown).toEqual({ from: 'ann', format: 'text', body: 'please fix this', cut: false });
     expect((await allReceipts(substrate)).find(({ action }) => action === 'route.attempt')).toMatchObject({
       actor: { id: 'seed-digestor' },
