@@ -16,6 +16,7 @@ import {
   insertSchedule,
   listSchedules,
   removeSchedule,
+  setNextDue,
 } from '../../../src/substrate/schedules/schedules.ts';
 import { starterSchedules } from '../../../src/substrate/schedules/starter.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
@@ -371,6 +372,22 @@ test('a schedule that cannot be read holds up no other, and is told of', async (
   sources.time += DAY_MS;
   await expect(beat(seed)).rejects.toThrow(/every night/);
   expect(await states(substrate)).toEqual(['2026-11-22T02:00 due']);
+});
+
+test('what was reckoned from a schedule that is another by now changes nothing', async () => {
+  using dir = scratch();
+  await using seed = await openWith(dir, {});
+  const { substrate } = seed;
+  const stale = await substrate.read((db) => getSchedule(db, 'nightly'));
+  const set = async (nextDue: number): Promise<boolean> =>
+    (
+      await substrate.operate({ action: 'schedule.due', actor: SEED }, (op) =>
+        setNextDue(op, stale, { nextDue, zone: 'UTC', lastDue: null }),
+      )
+    ).value;
+  expect(await set(stale.next_due === null ? 0 : stale.next_due + DAY_MS)).toBe(true);
+  expect(await set(0)).toBe(false);
+  expect((await substrate.read((db) => getSchedule(db, 'nightly'))).next_due).toBe((stale.next_due ?? 0) + DAY_MS);
 });
 
 test('without a grant to act under it says so, and does nothing', async () => {
