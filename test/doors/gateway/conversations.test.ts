@@ -1,4 +1,5 @@
 /** Conversations of clients that know nothing of sessions: recognised, written once, handed over, fenced off. */
+import * as fc from 'fast-check';
 import type OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -188,6 +189,28 @@ describe('a conversation', () => {
     expect(kept?.bytes).toBeGreaterThan(long.length);
     expect(kept?.bytes).toBeLessThan(2 * long.length);
   });
+});
+
+test('whatever clients go on from, edit and repeat, a session has just what its client has', async () => {
+  // Few words, so that conversations are alike and one is easily taken for another.
+  const word = fc.constantFrom('a', 'b', 'c');
+  const step = fc.record({ of: fc.nat(), upTo: fc.nat(), said: word, answer: word });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 8 }), async (steps) => {
+      const known: Turn[][] = [[user('a'), assistant('b')]];
+      for (const { of, upTo, said, answer } of steps) {
+        const before = known[of % known.length] ?? [];
+        // Turns come in pairs; a beginning of one that was had is gone on from, or all of it.
+        const kept = before.slice(0, 2 * (1 + (upTo % (before.length / 2))));
+        const asked = [...kept, user(said)];
+        const { session, text } = await say(asked, answer);
+        const whole = [...asked, assistant(text)];
+        expect(await textsOf(session ?? '')).toEqual(whole.map(({ content }) => content));
+        known.push(whole);
+      }
+    }),
+    { numRuns: process.env['SEED_TEST_LONG'] === '1' ? 100 : 8 },
+  );
 });
 
 describe('after a crash', () => {

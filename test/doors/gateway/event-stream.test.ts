@@ -2,7 +2,8 @@
 import type { ServerResponse } from 'node:http';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import * as limits from '../../../src/doors/limits.ts';
 import { EventStream } from '../../../src/doors/gateway/event-stream.ts';
 import type { StreamEncoder } from '../../../src/doors/gateway/wire.ts';
 import { until } from '../../support/child.ts';
@@ -63,6 +64,24 @@ test('nothing is sent before something is said, and all that is said comes in or
   stream.end(null as never);
   expect(await read()).toBe('abcend');
   expect(begun).toBe(1);
+  await close();
+});
+
+test('a stream that has nothing to say gives signs of life, until it has ended', async () => {
+  const { response, read, close } = await exchange();
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const options = { response, encoder: plainEncoder(), headers: {}, onUnread: () => {}, onBegun: () => {} };
+    const stream = new EventStream(options);
+    vi.advanceTimersByTime(limits.PING_MS - 1);
+    expect(response.headersSent).toBe(false);
+    vi.advanceTimersByTime(1 + limits.PING_MS);
+    stream.end(null as never);
+    vi.advanceTimersByTime(10 * limits.PING_MS);
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(await read()).toBe('pingpingend');
   await close();
 });
 
