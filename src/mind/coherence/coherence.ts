@@ -135,16 +135,19 @@ async function write(
   if (!mayAct(stage) || !isAlarm) return substrate.maintain((tx) => record(tx, pulse, now));
   const action = changes.raise.length > 0 ? 'coherence.alarm' : 'coherence.clear';
   const { value } = await substrate.operate({ action, actor: SEED }, async (op) => {
-    op.receipt({ subject: { type: 'subsystem', id: name }, detail: { stage } });
     const written = await record(op, pulse, now);
+    const told = await tellOwner(op, substrate, { name, raised: written.raise, stage });
+    // Said last: the message has said something of its own.
     op.receipt({
+      subject: { type: 'subsystem', id: name },
       detail: {
         stage,
         raised: written.raise.map(({ kind }) => kind),
         cleared: written.clear.map(alarmId),
+        told: told.length,
       },
     });
-    return { written, told: await tellOwner(op, substrate, { name, raised: written.raise, stage }) };
+    return { written, told };
   });
   substrate.mail.arrived(value.told);
   return value.written;

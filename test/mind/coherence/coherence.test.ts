@@ -134,6 +134,12 @@ describe('[LOCK-MIND-2] coherence observes before it governs', () => {
     for (let i = 0; i < 2; i++) await look(substrate);
     expect(await actions(substrate)).toContain('coherence.alarm ok');
     expect((await actions(substrate)).filter((action) => action.startsWith('coherence.'))).toHaveLength(1);
+    expect((await allReceipts(substrate)).at(-1)).toMatchObject({
+      action: 'coherence.alarm',
+      actor: { id: 'seed', kind: 'substrate' },
+      subject: { type: 'subsystem', id: 'stopped' },
+      detail: { stage, raised: ['stall'], cleared: [], told: 1 },
+    });
     const told = await get(substrate, OWNER);
     expect(told).toHaveLength(1);
     expect(told[0]?.thread).toBe('coherence:stopped');
@@ -167,6 +173,29 @@ describe('[LOCK-MIND-2] coherence observes before it governs', () => {
     expect(pause?.reason).toMatch(/^More of its work fails than is done/);
     await label(substrate, { alarm: 2, label: 'right', actor: OWNER });
     expect(await substrate.read(governedPauses)).toEqual([]);
+  });
+
+  it('a stage that changes while it looks counts: nothing is done under the one before', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const { substrate } = seed;
+    await probe(substrate, 'stopped', { hoursAgo: hourly(60, 400) });
+    // Between what it read and what it writes the owner promotes.
+    const maintain: Substrate['maintain'] = async (fn) => {
+      await put(substrate, 'stopped', 'advise');
+      return substrate.maintain(fn);
+    };
+    const raced = new Proxy(substrate, {
+      get: (target, name) => {
+        if (name === 'maintain') return maintain;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
+      },
+    });
+    expect(await look(raced)).toMatchObject({ raised: 0, changed: [] });
+    expect(await alarmsOf(substrate, 'stopped')).toEqual([]);
+    await look(substrate);
+    expect(await alarmsOf(substrate, 'stopped')).toMatchObject([{ stage: 'advise', act: 'told the owner' }]);
   });
 
   it('a full inbox of the owner costs the message, not the alarm', async () => {
