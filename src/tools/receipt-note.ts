@@ -4,7 +4,7 @@ import { defineTool } from './define.ts';
 
 /** What the seed itself does is named with these: a note must not look like it. */
 const OWN_NOUNS =
-  /^(?:agent|bus|coherence|config|credential|group|handoff|key|log|membrane|memory|mind|policy|probe|receipt|request|route|schedule|seed|session|store|target|task|tool|worker)\./;
+  /^(?:agent|bus|coherence|config|credential|gateway|group|handoff|key|log|membrane|memory|mind|notice|notifier|policy|probe|receipt|request|route|schedule|seed|session|store|target|task|tool|worker)\./;
 
 const Name = z
   .string()
