@@ -25,7 +25,7 @@ import { heldSession } from '../../substrate/sessions/sessions.ts';
 import { readTranscript } from '../../substrate/sessions/work.ts';
 import type { Operation, ReadHandle } from '../../substrate/substrate.ts';
 import type { Message, PreparedMessage } from '../../substrate/transcript.ts';
-import { prepareMessage } from '../../substrate/transcript.ts';
+import { extendTranscript, prepareMessage } from '../../substrate/transcript.ts';
 import type { AskedSession } from './asked.ts';
 import { frameOf, goalOf, headAfter, headsOf, NO_HEAD } from './standing.ts';
 
@@ -182,7 +182,7 @@ export function turnOf(
     .map(prepared);
   const isSameFrame = before !== null && Buffer.compare(before, frame.hash) === 0;
   const text = turnText(request, {
-    transcript: { from: session.length, to: session.length + added.length },
+    transcript: { from: session.length, to: session.length + added.length, hash: runningHash(session, added) },
     // What is as it was in the call before is named by its hash: it stands there, or in one before that.
     frame: Buffer.from(frame.hash).toString('hex'),
     ...(isSameFrame ? {} : { system: frame.system, tools: frame.tools }),
@@ -204,6 +204,13 @@ export function turnOf(
         head: answer === null ? null : headAfter(head, answer),
       }),
   };
+}
+
+/** The transcript's running hash with what is added, hex: so the receipt of the request binds all that was said before. */
+function runningHash({ runningHash: before }: Session, added: readonly PreparedMessage[]): string {
+  let running: Uint8Array = Buffer.from(before, 'hex');
+  for (const { hash } of added) running = extendTranscript(running, hash);
+  return Buffer.from(running).toString('hex');
 }
 
 /** @throws SeedError `conflict` where it has gone on since it was looked at */

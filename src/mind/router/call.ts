@@ -240,7 +240,8 @@ export class RunningCall {
           const outcome = this.#outcomeOfLast(attempted, settled, op.seq);
           if (isLast) {
             await closeCall(op, this.id, outcome, settled.output ?? this.#kept.output);
-            await this.asker.turn?.end(op, this.id, outcome.status === 'complete' ? attempted.said : null);
+            const answer = outcome.status === 'complete' ? (attempted.said ?? this.#keptMessage()) : null;
+            await this.asker.turn?.end(op, this.id, answer);
           } else await this.#goesOn(op, settled.view);
           booked = { settled, outcome };
           return booked;

@@ -13,7 +13,9 @@ import {
 } from '../../../src/substrate/sessions/conversations.ts';
 import { sessionOf } from '../../../src/substrate/sessions/sessions.ts';
 import { readTranscript } from '../../../src/substrate/sessions/work.ts';
+import { getContent } from '../../../src/substrate/content.ts';
 import type { Row } from '../../../src/substrate/substrate.ts';
+import { EMPTY_TRANSCRIPT, extendTranscript, messageHash, messageText } from '../../../src/substrate/transcript.ts';
 import { until } from '../../support/child.ts';
 import type { ProviderStub } from '../../support/provider-stub.ts';
 import { startProviderStub } from '../../support/provider-stub.ts';
@@ -118,6 +120,15 @@ describe('a conversation', () => {
       ['route.attempt', 'ok'],
     ]);
     expect(left[0]?.detail).toMatchObject({ session });
+    // What was asked is kept as where it stands in the transcript, with the hash of all until there.
+    const { input = null } = left[0] ?? {};
+    const kept = await rig.substrate.read((db) => getContent(db, input ?? ''));
+    const said = JSON.parse(Buffer.from(kept ?? []).toString()) as { transcript: { hash: string }; messages?: unknown };
+    const all = await rig.substrate.read(async (db) => readTranscript(db, await sessionOf(db, session ?? '')));
+    let hash: Uint8Array = EMPTY_TRANSCRIPT;
+    for (const message of all.slice(0, 5)) hash = extendTranscript(hash, messageHash(messageText(message)));
+    expect(said).toMatchObject({ transcript: { from: 4, to: 5, hash: Buffer.from(hash).toString('hex') } });
+    expect(said.messages).toBeUndefined();
   });
 
   test('a question by itself leaves no session, nor does one whose client wants none', async () => {
