@@ -176,7 +176,7 @@ export const RESPONSES = {
     id: carried('items have no names of their own here'),
     status: carried(),
     phase: listed('an answer is one answer'),
-    namespace: refused('tools stand for themselves'),
+    namespace: carried('the group that a called tool stands in'),
     async: listed('calls are the client’s own', 'false'),
     caller: listed('calls are the client’s own', '{"type":"direct"}'),
   },
@@ -191,8 +191,16 @@ export const RESPONSES = {
     file_id: refused(STATE),
     prompt_cache_breakpoint: listed(CACHE),
   },
+  'tools (namespace)': {
+    type: carried(),
+    name: carried('stands before the names of its tools on their way'),
+    description: listed('its tools have their own'),
+    tools: carried('functions'),
+  },
   tools: {
-    type: carried('`function`; `web_search` is listed, since no model has to search; any other is refused'),
+    type: carried(
+      '`function`, `namespace`; `web_search`, `image_generation` and `tool_search` are listed, since no model has to use them; any other is refused',
+    ),
     name: carried('up to 128 characters; one of more than 64 has a shorter one on its way'),
     description: carried(),
     parameters: carried(),

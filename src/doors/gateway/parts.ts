@@ -73,18 +73,23 @@ export function imageOfUrl(url: unknown, path: string): ImagePart {
 
 const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 /** Anthropic takes twice as long ones as all others do, and its agents make use of that. */
-const LONG_TOOL_NAME = /^[A-Za-z0-9_-]{65,128}$/;
+const LONG_TOOL_NAME = /^[A-Za-z0-9_-]{1,128}$/;
 const NAME_KEPT_UNITS = 53;
 const NAME_HASH_UNITS = 10;
 
-/** A tool's name as all providers take it; the client's own, where that is longer, is remembered. */
-function toolName(name: string, path: string, { toolNames }: Sifting): string {
-  if (TOOL_NAME.test(name)) return name;
-  if (!LONG_TOOL_NAME.test(name)) throw refusal(path, 'must be 1 to 128 of A-Z a-z 0-9 _ -');
-  const hash = createHash('sha256').update(name).digest('hex').slice(0, NAME_HASH_UNITS);
-  const short = `${name.slice(0, NAME_KEPT_UNITS)}_${hash}`;
-  toolNames.set(short, name);
+/** A tool's name as all providers take it; the client's own, where that is another, is remembered. */
+function toolName({ name, namespace = null }: NamedTool, path: string, { toolNames }: Sifting): string {
+  const whole = namespace === null ? name : `${namespace.replace(/_*$/, '')}__${name}`;
+  if (!LONG_TOOL_NAME.test(whole)) throw refusal(path, 'must be 1 to 128 of A-Z a-z 0-9 _ -');
+  const hash = createHash('sha256').update(whole).digest('hex').slice(0, NAME_HASH_UNITS);
+  const short = TOOL_NAME.test(whole) ? whole : `${whole.slice(0, NAME_KEPT_UNITS)}_${hash}`;
+  if (short !== name) toolNames.set(short, { name, namespace });
   return short;
+}
+
+interface NamedTool {
+  readonly name: string;
+  readonly namespace?: string | null | undefined;
 }
 
 /**
@@ -94,11 +99,11 @@ function toolName(name: string, path: string, { toolNames }: Sifting): string {
  * @param call `arguments` is the JSON text of an object
  */
 export function toolCall(
-  call: { id: string; name: string; arguments: string },
+  call: NamedTool & { id: string; arguments: string },
   path: string,
   sifting: Sifting,
 ): ToolCall {
-  const name = toolName(call.name, `${path}.name`, sifting);
+  const name = toolName(call, `${path}.name`, sifting);
   return { type: 'tool_call', id: callId(call.id), name, arguments: call.arguments };
 }
 
@@ -125,12 +130,12 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 
 /** A tool that a model may ask for; `schema` is a JSON Schema of an object, or nothing. */
 export function toolDefinition(
-  tool: { name: string; description: string | null | undefined; schema: unknown },
+  tool: NamedTool & { description: string | null | undefined; schema: unknown },
   path: { name: string; description: string; schema: string },
   sifting: Sifting,
 ): ToolDefinition {
   const { schema } = tool;
-  const name = toolName(tool.name, path.name, sifting);
+  const name = toolName(tool, path.name, sifting);
   const description = tool.description ?? '';
   if (description.length > TOOL_UNITS_MAX) throw tooLarge(path.description, `${TOOL_UNITS_MAX} characters`);
   if (!description.isWellFormed()) throw refusal(path.description, 'has half a character in it (a lone surrogate)');

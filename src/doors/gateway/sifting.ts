@@ -2,6 +2,7 @@
 import type * as z from 'zod';
 import { SeedError } from '../../errors.ts';
 import type { FieldTable } from './fields.ts';
+import type { ClientTool } from './wire.ts';
 
 /** Names that are listed, at most, and how long each may be: they stand in a header. */
 const LISTED_MAX = 32;
@@ -10,8 +11,8 @@ const REST = 'and-more';
 
 /** One request, while it is parsed. */
 export class Sifting {
-  /** The client's own names of tools that have a shorter one here, by that. */
-  readonly toolNames = new Map<string, string>();
+  /** Tools that have another name here than their client's, by that. */
+  readonly toolNames = new Map<string, ClientTool>();
   readonly #listed = new Set<string>();
 
   /** What is not carried, by name. */

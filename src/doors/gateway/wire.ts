@@ -12,6 +12,16 @@ import type { CallEvent } from '../../mind/router/continuation.ts';
 import type { CompletionRequest } from '../../mind/router/request.ts';
 import type { Message, Part } from '../../substrate/transcript.ts';
 
+/** A tool as its client calls it. */
+export interface ClientTool {
+  readonly name: string;
+  /** In Responses tools may stand in groups, and calls say which. */
+  readonly namespace: string | null;
+}
+
+/** Tools that the engine has under another name than their client, by the engine's. */
+export type ToolNames = ReadonlyMap<string, ClientTool>;
+
 /** What a client asks for, in the seed's own terms. */
 export interface GatewayRequest {
   /** As the client wrote it: a role of the policy, or a model that the owner mapped to one. */
@@ -28,8 +38,8 @@ export interface GatewayRequest {
    * `x-seed-not-carried`. Printable ASCII without a comma, each once, a bounded number.
    */
   readonly notCarried: readonly string[];
-  /** The client's own names of tools that the engine has under a shorter one, by that; for {@link AnswerFacts}. */
-  readonly toolNames: ReadonlyMap<string, string>;
+  /** For the {@link AnswerFacts} of its answer. */
+  readonly toolNames: ToolNames;
 }
 
 /** What an answer says of itself beside its content. */
@@ -41,8 +51,8 @@ export interface AnswerFacts {
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   readonly includeUsage: boolean;
-  /** {@link GatewayRequest.toolNames} of the request: without them a long name would come back short. */
-  readonly toolNames?: ReadonlyMap<string, string>;
+  /** {@link GatewayRequest.toolNames} of the request: without them a call would come back by the engine's name. */
+  readonly toolNames?: ToolNames;
 }
 
 /** A whole HTTP answer that is no stream. */

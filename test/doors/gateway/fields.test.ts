@@ -82,6 +82,8 @@ const IN_RESPONSES: Readonly<Record<keyof typeof RESPONSES, Asking>> = {
   input: (field) => askResponses({ input: [{ role: 'user', content: 'x', ...field }] }),
   'input.content': (field) =>
     askResponses({ input: [{ role: 'user', content: [{ type: 'input_text', text: 'x', ...field }] }] }),
+  'tools (namespace)': (field) =>
+    askResponses({ tools: [{ type: 'namespace', name: 'mcp__x__', tools: [], ...field }] }),
   tools: (field) => askResponses({ tools: [{ type: 'function', name: 'run', ...field }] }),
 };
 
@@ -92,10 +94,15 @@ interface Line {
   readonly ask: Asking;
 }
 
+/** Two kinds of tools stand in one place. */
+function placeOf(table: string): string {
+  return table.replace(' (namespace)', '');
+}
+
 function linesOf(tables: Readonly<Record<string, FieldTable>>, asking: Readonly<Record<string, Asking>>): Line[] {
   return Object.entries(tables).flatMap(([place, table]) =>
     Object.entries(table).map(([name, rule]) => ({
-      field: place === 'body' || place === 'headers' ? name : `${place}.${name}`,
+      field: place === 'body' || place === 'headers' ? name : `${placeOf(place)}.${name}`,
       name,
       rule,
       ask: asking[place]!,
@@ -145,7 +152,7 @@ describe.each([
     for (const [place, ask] of Object.entries(asking)) {
       // Of headers only those of the table ask for anything.
       if (place === 'headers') continue;
-      const expected = place === 'metadata' ? 'metadata.brand_new' : `${place === 'body' ? '' : `${place}.`}brand_new`;
+      const expected = `${place === 'body' ? '' : `${placeOf(place)}.`}brand_new`;
       expect(ask({ brand_new: 1 }).notCarried).toEqual([expected]);
     }
   });
@@ -230,8 +237,8 @@ describe('tools', () => {
     expect(asked.request.messages[0]?.parts[0]).toMatchObject({ name: long!.name });
     const { toolNames } = asked;
     expect([...toolNames]).toEqual([
-      [long!.name, name],
-      [another!.name, other],
+      [long!.name, { name, namespace: null }],
+      [another!.name, { name: other, namespace: null }],
     ]);
     const facts = { id: 'c1', model: 'coder', createdAt: 0, includeUsage: false, toolNames };
     const end = complete([{ ...CALL_A, name: long!.name }]);

@@ -67,7 +67,7 @@ function thinkingFor({ provider, api, model, data }: Opaque, facts: AnswerFacts)
 }
 
 function useOf({ id, name }: ToolCall, input: unknown, { toolNames }: AnswerFacts): object {
-  return { type: 'tool_use', id, name: toolNames?.get(name) ?? name, input, caller: { type: 'direct' } };
+  return { type: 'tool_use', id, name: toolNames?.get(name)?.name ?? name, input, caller: { type: 'direct' } };
 }
 
 /** The body for a call that is complete. */

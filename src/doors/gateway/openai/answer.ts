@@ -52,7 +52,7 @@ function fingerprint(model: string | null): object {
 }
 
 function callOf({ id, name, arguments: text }: ToolCall, { toolNames }: AnswerFacts): object {
-  return { id, type: 'function', function: { name: toolNames?.get(name) ?? name, arguments: text } };
+  return { id, type: 'function', function: { name: toolNames?.get(name)?.name ?? name, arguments: text } };
 }
 
 /** The body for a call that is complete. */

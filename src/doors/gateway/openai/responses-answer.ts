@@ -80,7 +80,9 @@ function callItem(
 ): { readonly id: string; readonly name: string } {
   const given = status === 'completed' ? text : '';
   const item = { type: 'function_call', call_id: id, arguments: given, status };
-  return Object.assign(item, { id: `fc_${id}`, name: toolNames?.get(name) ?? name });
+  const theirs = toolNames?.get(name) ?? { name, namespace: null };
+  const group = theirs.namespace === null ? {} : { namespace: theirs.namespace };
+  return Object.assign(item, { id: `fc_${id}`, name: theirs.name }, group);
 }
 
 /** The body for a call that is complete. */

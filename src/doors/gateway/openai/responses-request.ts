@@ -53,8 +53,9 @@ const FunctionTool = z.looseObject({
   description: z.string().nullish(),
   parameters: z.unknown().optional(),
 });
-/** Offered, and not asked for: who cannot search answers without. */
-const SEARCHES = /^web_search(?:_|$)/;
+/** Offered, and not asked for: who has them not answers without. */
+const OFFERED = /^(?:web_search(?:_.*)?|image_generation|tool_search)$/;
+const Group = z.looseObject({ name: z.string().min(1), tools: z.array(parts.Typed).max(parts.TOOLS_MAX) });
 
 function toTools({ tools, tool_choice: choice }: Body, sifting: Sifting): ToolDefinition[] {
   const definitions = (tools ?? []).flatMap((tool, index) => toTool(tool, `tools.${index}`, sifting));
@@ -64,16 +65,26 @@ function toTools({ tools, tool_choice: choice }: Body, sifting: Sifting): ToolDe
   throw refusal('tool_choice', 'is refused: no call can be forced on every provider; use `auto` or `none`');
 }
 
-function toTool(tool: z.infer<typeof parts.Typed>, path: string, sifting: Sifting): ToolDefinition[] {
-  if (SEARCHES.test(tool.type)) {
-    sifting.list('tools.web_search');
+function toTool(
+  tool: z.infer<typeof parts.Typed>,
+  path: string,
+  sifting: Sifting,
+  namespace: string | null = null,
+): ToolDefinition[] {
+  if (OFFERED.test(tool.type)) {
+    sifting.list(`tools.${tool.type}`);
     return [];
+  }
+  if (tool.type === 'namespace' && namespace === null) {
+    const { name, tools } = read(Group, tool, path);
+    sifting.fields(tool, RESPONSES['tools (namespace)'], { place: 'tools', path });
+    return tools.flatMap((each, index) => toTool(each, `${path}.tools.${index}`, sifting, name));
   }
   if (tool.type !== 'function') throw refusal(`${path}.type`, 'is refused: tools are functions with a JSON Schema');
   const { name, description, parameters: schema } = read(FunctionTool, tool, path);
   sifting.fields(tool, RESPONSES.tools, { place: 'tools', path });
   const at = { name: `${path}.name`, description: `${path}.description`, schema: `${path}.parameters` };
-  return [parts.toolDefinition({ name, description, schema }, at, sifting)];
+  return [parts.toolDefinition({ name, namespace, description, schema }, at, sifting)];
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -98,7 +109,12 @@ function toMessages({ input, instructions }: Body, sifting: Sifting): Message[] 
   return messages;
 }
 
-const Call = z.looseObject({ call_id: parts.CallId, name: z.string(), arguments: z.string() });
+const Call = z.looseObject({
+  call_id: parts.CallId,
+  name: z.string(),
+  namespace: z.string().min(1).nullish(),
+  arguments: z.string(),
+});
 const Output = z.looseObject({ call_id: parts.CallId, output: z.unknown().optional() });
 
 function toMessage(item: Item, path: string, sifting: Sifting): Message | null {
@@ -115,7 +131,8 @@ function toMessage(item: Item, path: string, sifting: Sifting): Message | null {
     case 'function_call': {
       const call = read(Call, item, path);
       const text = parts.argumentsText(call.arguments, `${path}.arguments`);
-      const part = parts.toolCall({ id: call.call_id, name: call.name, arguments: text }, path, sifting);
+      const { call_id: id, name, namespace } = call;
+      const part = parts.toolCall({ id, name, namespace, arguments: text }, path, sifting);
       return { role: 'assistant', parts: [part] };
     }
     case 'function_call_output': {

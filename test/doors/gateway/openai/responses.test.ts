@@ -219,6 +219,39 @@ test('a request comes over whole, as an agent writes it', async () => {
   ]);
 });
 
+test('tools in groups, as agents have them of MCP servers, are called by group and name', async () => {
+  const look = { type: 'function', name: 'look', parameters: { type: 'object' } };
+  const tools = [
+    { type: 'namespace', name: 'mcp__eyes__', description: 'Eyes.', tools: [look, { ...look, name: 'x'.repeat(60) }] },
+    look,
+    { type: 'tool_search', execution: 'client' },
+  ];
+  const input = [
+    { role: 'user', content: 'x' },
+    { type: 'function_call', call_id: 'a', namespace: 'mcp__eyes__', name: 'look', arguments: '{}' },
+    { type: 'function_call_output', call_id: 'a', output: '' },
+  ];
+  const { request, toolNames, notCarried } = responses.parse({ model: ROLE, input, tools }, {});
+  const [grouped, long, alone] = request.tools.map(({ name }) => name);
+  expect([grouped, alone]).toEqual(['mcp__eyes__look', 'look']);
+  expect(long).toMatch(/^mcp__eyes__x+_[0-9a-f]{10}$/);
+  expect(request.messages[1]?.parts[0]).toMatchObject({ name: 'mcp__eyes__look' });
+  expect(notCarried).toEqual(['tools.description', 'tools.tool_search']);
+
+  const facts = { id: 'c1', model: ROLE, createdAt: 0, includeUsage: true, toolNames };
+  const calls = [grouped!, long!, alone!].map((name, at) => ({ ...CALL_A, id: `call_${at}`, name }));
+  const { output } = JSON.parse(responses.answer(complete(calls), facts).body) as { output: object[] };
+  expect(output).toMatchObject([
+    { namespace: 'mcp__eyes__', name: 'look' },
+    { namespace: 'mcp__eyes__', name: 'x'.repeat(60) },
+    { name: 'look' },
+  ]);
+  expect(output[2]).not.toHaveProperty('namespace');
+  const streamed = responses.stream(facts).end(complete(calls));
+  expect(streamed.split('"namespace":"mcp__eyes__"').length - 1).toBeGreaterThanOrEqual(4);
+  expect(streamed).not.toContain('"mcp__eyes__look"');
+});
+
 describe('what cannot be carried', () => {
   const WRONG: [string, RegExp, object][] = [
     [
