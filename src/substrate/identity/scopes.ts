@@ -37,7 +37,10 @@ const NAME = '[a-z0-9][a-z0-9._-]{0,63}';
 
 /** Scopes that name what they are for: how they are written, and what they allow. */
 export const QUALIFIED_SCOPES = {
-  'bus.send:NAME': { form: new RegExp(`^bus\\.send:${NAME}$`), allows: 'for a helper: send to that name; of seed, the seed may make a task' },
+  'bus.send:NAME': {
+    form: new RegExp(`^bus\\.send:${NAME}$`),
+    allows: 'for a helper: send to that name; of seed, the seed may make a task',
+  },
   'bus.send:topic:NAME': { form: new RegExp(`^bus\\.send:topic:${NAME}$`), allows: 'for a helper: send to that topic' },
   'bus.receive:topic:NAME': {
     form: new RegExp(`^bus\\.receive:topic:${NAME}$`),
