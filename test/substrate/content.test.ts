@@ -213,7 +213,7 @@ describe('content of a home from before it was numbered', () => {
     expect(before.prepare(rows).all()).toEqual(was);
     // Three shelves, so that looking on the newest alone would not do.
     expect(before.scalar('SELECT count(DISTINCT id >> 12) FROM substrate_content')).toBe(3);
-    before.exec(`PRAGMA application_id = ${0x53_45_45_44}; PRAGMA journal_mode = WAL`);
+    before.exec('PRAGMA application_id = 0x53454544; PRAGMA journal_mode = WAL');
     before.close();
     const reader = openSqliteReader(dir.at('seed.db'), 'better-sqlite3');
     await reader.read(async (db) => {

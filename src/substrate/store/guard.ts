@@ -76,7 +76,7 @@ export class HandleGuard {
           close();
           resolve(value);
         },
-        (error: unknown) => {
+        (error: Error) => {
           close();
           reject(error);
         },

@@ -617,7 +617,7 @@ test('[LOCK-RUNTIME-3] money of a call that a crash cut off is found by its open
   const { held } = await moneyOf(seed.substrate);
   expect(held).toBeGreaterThan(0);
   const asked: string[] = [];
-  const watched: Substrate = Object.create(seed.substrate, {
+  const watched = Object.create(seed.substrate, {
     read: {
       value: <T>(fn: (db: ReadHandle) => Promise<T>) =>
         seed.substrate.read((db) =>
@@ -631,7 +631,7 @@ test('[LOCK-RUNTIME-3] money of a call that a crash cut off is found by its open
         ),
     },
     operate: { value: seed.substrate.operate.bind(seed.substrate) },
-  });
+  }) as Substrate;
   expect(await settleLeftovers(watched)).toBe(1);
   expect(await moneyOf(seed.substrate)).toEqual({ spent: held, held: 0 });
   expect(asked.filter((sql) => !sql.includes("outcome = 'intent'"))).toEqual([]);
