@@ -5,6 +5,7 @@
  * An answer that calls tools: they are carried out one by one, each result added at once. An answer without:
  * it is the result, and is handed in. Otherwise the model is asked, after a checkpoint that counts it.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { SeedError } from '../../../errors.ts';
 import type { Actor } from '../../../substrate/actor.ts';
 import { findCall } from '../../../substrate/calls.ts';
@@ -42,6 +43,7 @@ import type { WorkerParts } from './worker.ts';
 
 /** How long a step is waited for before the task is looked at again, in milliseconds. */
 const SLICE_MS = 1_000;
+const BREATH_MS = 50;
 /** Between two looks no more than this counts as work: the clock may be set, and the machine may sleep. */
 const TICK_MS_MAX = 60_000;
 /** How long a cancelled call may take to be settled. */
@@ -252,6 +254,8 @@ export class Carry {
         await steps.settled();
         return stop;
       }
+      // A call that nobody here waits for answers at once; that must not become a busy loop.
+      await delay(BREATH_MS);
       // From now on it is under way: whoever asks joins it.
       added = { request: { ...request, messages: [] }, key: null };
     }

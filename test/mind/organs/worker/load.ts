@@ -33,9 +33,9 @@ const fault = (at: string): void => {
 await lockHome(home, { driver: DRIVER, role: 'daemon', waitMs: 10_000 });
 const substrate = await openSubstrate({ home, driver: DRIVER, sources: systemSources, fault });
 // As a daemon starts.
+await doubtCalls(substrate);
 await settleLeftovers(substrate);
 await settleOpenIntents(substrate);
-await doubtCalls(substrate);
 
 if ((await substrate.read((db) => findService(db, 'worker'))) === null) {
   await applyPolicy(substrate, POLICY);
