@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { countDead, listDead } from '../substrate/bus/dead.ts';
 import { alarmId, listAlarms } from '../substrate/coherence/alarms.ts';
+import { listForwarded } from '../substrate/mind/forwarded.ts';
 import { listPendingRequests } from '../substrate/identity/requests.ts';
 import { mayAct } from '../mind/coherence/stage.ts';
 import { countUnconfirmed, listExpiring, listInDoubt } from '../substrate/owed.ts';
@@ -19,7 +20,7 @@ const EXPIRY_MS: number = 7 * DAY_MS;
 const DOUBT_MS: number = 30 * DAY_MS;
 
 const Item = z.object({
-  kind: z.enum(['request', 'task', 'overdue', 'call', 'dead_letter', 'policy', 'key', 'alarm']),
+  kind: z.enum(['request', 'task', 'overdue', 'call', 'dead_letter', 'policy', 'key', 'alarm', 'question', 'alert']),
   id: z.string(),
   since: z.string().nullable(),
   says: z.string(),
@@ -31,7 +32,7 @@ export const seedTodo = defineTool({
   name: 'seed_todo',
   title: 'What waits for the owner',
   description:
-    'Use when you want to see what only you can settle: requests, tasks to verify, calls in doubt, dead letters, policy edits, keys about to expire.',
+    'Use when you want to see what only you can settle: requests, questions, tasks to verify, calls in doubt, dead letters, policy edits, keys about to expire.',
   scope: 'seed.todo',
   surface: 'owner',
   access: 'read',
@@ -43,6 +44,7 @@ export const seedTodo = defineTool({
     return substrate.read(async (db) => ({
       items: [
         ...(await requestItems(db, now)),
+        ...(await forwardedItems(db, now)),
         ...(await policyItems(db)),
         ...(await taskItems(db, now)),
         ...(await alarmItems(db)),
@@ -63,6 +65,18 @@ async function requestItems(db: ReadHandle, now: number): Promise<Item[]> {
     since: isoTime(created),
     says: `${name} asks for ${scopes.join(', ')}: ${reason}`,
     todo: `seed requests show ${id}`,
+  }));
+}
+
+/** What somebody asked or reported by way of the seed; gone once the owner's inbox has been read. */
+async function forwardedItems(db: ReadHandle, now: number): Promise<Item[]> {
+  const found = await listForwarded(db, { now, limit: LISTED_MAX });
+  return found.map(({ kind, from, title, thread, sentAt }) => ({
+    kind,
+    id: thread,
+    since: isoTime(sentAt),
+    says: `${from} ${kind === 'alert' ? 'reports' : 'asks'}: ${title}`,
+    todo: kind === 'alert' ? 'seed bus tail' : `seed bus send ${from} "…" --thread ${thread}`,
   }));
 }
 

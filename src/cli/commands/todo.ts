@@ -14,6 +14,8 @@ interface Item {
 
 const HEADINGS: Readonly<Record<string, string>> = {
   request: 'Requests',
+  question: 'Questions to you',
+  alert: 'Reported to you',
   policy: 'Policy',
   task: 'Tasks to verify',
   overdue: 'Tasks overdue',

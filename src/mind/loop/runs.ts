@@ -233,7 +233,7 @@ export class Runs {
 }
 
 /** One second, two, four, … up to ten minutes. */
-export function backOffMs(times: number): number {
+function backOffMs(times: number): number {
   return Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS * 2 ** Math.min(times - 1, 30));
 }
 

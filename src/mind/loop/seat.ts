@@ -24,7 +24,7 @@ export interface Seat extends SeatTraits {
 export type SeatNamed = SeatTraits & { readonly name: string };
 
 /** Switches an organ on or off, within an operation; on gives it a grant where it needs one. */
-export async function seat(
+async function seat(
   op: Operation,
   { name, scopes }: SeatNamed,
   { isOn, substrate }: { isOn: boolean; substrate: Pick<Substrate, 'sources'> },

@@ -7,7 +7,7 @@
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 
 /** Decisions that are kept. */
-export const LOG_ROWS_MAX = 2_000;
+const LOG_ROWS_MAX = 2_000;
 /** Of a reason, and of what an organ says of its run. */
 const WORDS_MAX = 500;
 

@@ -96,7 +96,7 @@ export function work(waiting: number): Sight {
   return { waiting, nextAt: null, held: null };
 }
 
-export const TRAITS: SeatTraits = { isOn: true, scopes: [], takesWorkOn: false };
+const TRAITS: SeatTraits = { isOn: true, scopes: [], takesWorkOn: false };
 
 export interface LoopRig extends AsyncDisposable {
   readonly pulse: Pulse;

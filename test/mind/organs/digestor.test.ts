@@ -6,6 +6,7 @@ import { OWNER } from '../../../src/substrate/actor.ts';
 import { countDead } from '../../../src/substrate/bus/dead.ts';
 import { deleteGrantFamily } from '../../../src/substrate/identity/grants.ts';
 import { admitService } from '../../../src/substrate/identity/service.ts';
+import { listForwarded } from '../../../src/substrate/mind/forwarded.ts';
 import type { SortedRow } from '../../../src/substrate/mind/sorted.ts';
 import { listSorted } from '../../../src/substrate/mind/sorted.ts';
 import type { Row, Substrate } from '../../../src/substrate/substrate.ts';
@@ -128,6 +129,10 @@ describe('each kind', () => {
         writer_name: 'seed-digestor',
         source: expect.stringMatching(/^message 2 to the seed, from ann, receipt \d+: The build server/) as string,
       },
+    ]);
+    expect(await substrate.read((db) => listForwarded(db, { now: seed.sources.time, limit: 10 }))).toMatchObject([
+      { kind: 'question', from: 'ann', title: 'Which of the two branches do you want?' },
+      { kind: 'alert', from: 'ann' },
     ]);
     const told = (await get(substrate, OWNER, { limit: 10 })).map(({ text }) => JSON.parse(text) as object);
     expect(told).toMatchObject([

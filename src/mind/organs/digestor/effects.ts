@@ -18,6 +18,7 @@ import { findGrant, isInForce } from '../../../substrate/identity/grants.ts';
 import { isServiceName } from '../../../substrate/identity/names.ts';
 import { memoryId, TEXT_BYTES_MAX } from '../../../substrate/memory/model.ts';
 import { keep } from '../../../substrate/memory/write.ts';
+import type { Forwarded } from '../../../substrate/mind/forwarded.ts';
 import type { MessageKind } from '../../../substrate/mind/sorted.ts';
 import { countReplies, noteSorted } from '../../../substrate/mind/sorted.ts';
 import type { Operation, ReadHandle, Substrate } from '../../../substrate/substrate.ts';
@@ -190,7 +191,7 @@ async function tellOwner(
   if (sender.kind === 'human') return { ...nothing('You are the owner: it is yours to settle.'), kind };
   const { title } = verdict;
   const { from, seq } = letter;
-  const told = { kind, from, title, text: plainWords(letter), message: seq, receipt: delivery.receipt };
+  const told: Forwarded = { kind, from, title, text: plainWords(letter), message: seq, receipt: delivery.receipt };
   const { holders } = await post(
     op,
     SEED,

@@ -27,7 +27,7 @@ export interface Verdict {
   readonly because: string;
 }
 
-export const SUBSYSTEM: RegExp = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const SUBSYSTEM: RegExp = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const DEFAULT_SUBSYSTEM = 'general';
 
 /** What a model may answer, and a sender may say of its own message. */
