@@ -317,6 +317,7 @@ export class Gateway {
         model: wanted.model,
         createdAt: substrate.sources.now(),
         includeUsage: wanted.includeUsage,
+        toolNames: wanted.toolNames,
       },
       headers: {
         'x-seed-call': call.id,

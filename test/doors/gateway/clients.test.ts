@@ -187,6 +187,24 @@ describe('beside the answers', () => {
     await expect(openai.models.retrieve('gpt-5')).rejects.toMatchObject({ status: 404 });
   });
 
+  test('a tool whose name is longer than an engine takes comes back by the name that its client knows', async () => {
+    const client = anthropicOf(rig);
+    const name = `mcp__${'server'.repeat(12)}__look`;
+    const ask = {
+      model: 'worker',
+      max_tokens: 50,
+      tools: [{ name, input_schema: SCHEMA }],
+      messages: [{ role: 'user' as const, content: 'Look, long!' }],
+    };
+    await client.messages.create(ask);
+    const [shown] = (JSON.parse(stub.requests.at(-1)?.body ?? '') as { tools: { name: string }[] }).tools;
+    expect(shown?.name).toMatch(/^[A-Za-z0-9_-]{1,64}$/);
+    // A model answers with the name that it was shown.
+    stub.next({ do: 'answer', answer: { calls: [{ name: shown?.name ?? '', arguments: '{}' }] } });
+    const said = await client.messages.create(ask);
+    expect(said.content).toMatchObject([{ type: 'tool_use', name }]);
+  });
+
   test('tokens are counted, also at the address of the beta', async () => {
     const client = anthropicOf(rig);
     const ask = { model: 'worker', messages: [{ role: 'user' as const, content: 'word '.repeat(100) }] };
