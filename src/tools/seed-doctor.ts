@@ -3,6 +3,7 @@ import type { Finding } from '../substrate/health.ts';
 import { examine, examineHome, worstOf } from '../substrate/health.ts';
 import { defineTool } from './define.ts';
 import { examineBus, examineMembrane, examineNotices } from './doctor-life.ts';
+import { examineCoherence, examineMind } from './doctor-mind.ts';
 import { examineModels } from './doctor-models.ts';
 
 const FindingView = z.object({
@@ -22,7 +23,7 @@ export const seedDoctor = defineTool({
   access: 'read',
   input: z.strictObject({}),
   output: z.object({ findings: z.array(FindingView), worst: z.enum(['good', 'warning', 'bad']) }),
-  handler: async (_input, { substrate, daemon, egress, notifiers, signal, progress }) => {
+  handler: async (_input, { substrate, daemon, egress, notifiers, mind, signal, progress }) => {
     const findings: Finding[] = [
       checkDaemon(daemon),
       ...(await examineHome({
@@ -36,6 +37,8 @@ export const seedDoctor = defineTool({
       await examine('membrane', () => examineMembrane(substrate)),
       await examine('bus', () => examineBus(substrate)),
       await examine('notices', () => examineNotices(substrate, notifiers)),
+      ...(await examineMind(substrate, mind)),
+      ...(await examineCoherence(substrate)),
     ];
     return { findings, worst: worstOf(findings) };
   },
