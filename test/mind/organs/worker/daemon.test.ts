@@ -13,7 +13,7 @@ import { scratch } from '../../../support/scratch.ts';
 import { seed, serving, startSeed } from '../../../support/seed-command.ts';
 
 /** The loop's own start stands behind each of them; the other phases are killed in `kill.test.ts`. */
-const POINTS = ['worker.claimed', 'route.answered', 'worker.tool.done', 'worker.finished'];
+const POINTS = ['route.answered', 'worker.tool.done', 'worker.finished'];
 
 function policyOf(urls: { readonly one: string; readonly two: string }): string {
   return `

@@ -17,14 +17,12 @@ const IS_LONG = process.env['SEED_TEST_LONG'] === '1';
  */
 const POINTS = [
   'worker.claimed',
-  'worker.opened',
+  ...(IS_LONG ? ['worker.opened'] : []),
   'worker.checkpointed',
   ...(IS_LONG ? ['session.step.begun'] : []),
   'route.intent',
   ...(IS_LONG ? ['route.answered', 'route.settled', 'session.step.answered', 'session.step.ended'] : []),
-  'worker.stepped',
-  ...(IS_LONG ? ['worker.tool.begun', 'worker.tool.done'] : []),
-  'worker.tool.kept',
+  ...(IS_LONG ? ['worker.stepped', 'worker.tool.begun', 'worker.tool.done', 'worker.tool.kept'] : []),
   'worker.tool.begun:2',
   'worker.tool.done:2',
   ...(IS_LONG ? ['worker.tool.begun:3', 'worker.tool.done:3', 'worker.checkpointed:2'] : []),
