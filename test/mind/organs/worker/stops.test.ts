@@ -332,10 +332,8 @@ test('a task with as many words as there may be is begun like any other', async 
   const { substrate } = seed;
   const acceptance = Array.from({ length: 64 }, () => '\u{1F33F}'.repeat(250));
   const body = { title: '\u0007'.repeat(200), text: '\u{1F33F}'.repeat(4_000), acceptance };
-  const { value } = await addTask(substrate, OWNER, {
-    ...{ subsystem: 'website', check: null, deadline: null, priority: 3, needs: [] },
-    body,
-  });
+  const draft = { subsystem: 'website', check: null, deadline: null, priority: 3, needs: [], body };
+  const { value } = await addTask(substrate, OWNER, draft);
   await seed.run();
   expect(await taskOf(substrate, value.id)).toMatchObject({ state: 'finished' });
   expect(JSON.stringify(seed.calls[0]?.request.messages)).toContain(body.text);
