@@ -90,7 +90,9 @@ const RULES: readonly Rule[] = [
     backOffMs > 0 ? `${backOffWhy ?? 'it failed'}; left alone for ${seconds(backOffMs)}` : null,
   ),
   rests('blind', ({ sight, blind }) => (sight === null ? `it could not look: ${blind ?? 'it did not say why'}` : null)),
-  rests('held', ({ sight }) => (sight === null || sight.held === null ? null : `${waits(sight)}: ${sight.held}`)),
+  rests('held', ({ sight }) =>
+    sight === null || sight.held === null ? null : `waiting: ${sight.held} (${pieces(sight)})`,
+  ),
   rests('idle', ({ sight }) => (sight === null || sight.waiting > 0 ? null : `nothing to do${later(sight)}`)),
   { name: 'work', act: 'run', stops: false, says: workReason },
 ];
@@ -120,8 +122,12 @@ function sayBrake({ subsystem, since, reason }: Brake): string {
   return `${subsystem} since ${isoTime(since)} (${reason})`;
 }
 
-function waits({ waiting }: Sight): string {
-  return waiting === 1 ? '1 piece waits' : `${waiting} pieces wait`;
+function waits(sight: Sight): string {
+  return `${pieces(sight)} ${sight.waiting === 1 ? 'waits' : 'wait'}`;
+}
+
+function pieces({ waiting }: Sight): string {
+  return waiting === 1 ? '1 piece' : `${waiting} pieces`;
 }
 
 function later({ nextAt }: Sight): string {

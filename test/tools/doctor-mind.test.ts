@@ -62,7 +62,7 @@ describe('the mind', () => {
     ]);
     expect(organs[0]?.says).toMatch(/^digestor: .*left alone for/);
     expect(organs[0]?.advice).toContain('`seed mind log --organ digestor`');
-    expect(organs[1]?.says).toBe('teller: 2 pieces wait: it waits for a word.');
+    expect(organs[1]?.says).toBe('teller: waiting: it waits for a word (2 pieces).');
   });
 
   test('a loop that stands still is bad', async () => {

@@ -31,8 +31,11 @@ const BURST_MS = 40;
 const AFTER_ERROR_MS = 5_000;
 /** The cursor is written down this often at most; what came since is perceived again after a crash. */
 const CURSOR_MS_MIN = 1_000;
-/** Rules whose decisions are of interest to whoever reads the log, when they begin to apply. */
-const NOTEWORTHY: ReadonlySet<string> = new Set(['orphaned', 'held', 'blind', 'paused', 'halted', 'distrusted']);
+/** Rules whose decisions are of interest to whoever reads the log, when they begin to apply: to one, or to all at once. */
+const NOTEWORTHY: ReadonlySet<string> = new Set(['orphaned', 'held', 'blind']);
+const NOTEWORTHY_OF_ALL: ReadonlySet<string> = new Set(['paused', 'halted', 'distrusted']);
+/** Stands for all of them in the log. */
+const ALL = 'all';
 
 export interface LoopParts {
   readonly substrate: Substrate;
@@ -291,7 +294,11 @@ export class Loop {
     const fresh = decisions.filter(({ organ, rule }) => this.#rules.get(organ) !== rule);
     for (const { organ, rule } of fresh) this.#rules.set(organ, rule);
     if (substrate.distrust !== null) return;
-    const told = fresh.filter(({ act, rule }) => act === 'stop' || (act === 'rest' && NOTEWORTHY.has(rule)));
+    const ofAll = fresh.filter(({ rule }) => NOTEWORTHY_OF_ALL.has(rule)).slice(0, 1);
+    const told = [
+      ...ofAll.map((decision) => ({ ...decision, organ: ALL, act: 'rest' })),
+      ...fresh.filter(({ act, rule }) => act === 'stop' || (act === 'rest' && NOTEWORTHY.has(rule))),
+    ];
     if (told.length > 0) {
       await substrate.maintain(async (tx) => {
         for (const { organ, act, because } of told) await addDecision(tx, { at: now, organ, act, because });

@@ -56,7 +56,7 @@ describe('the rules', () => {
       {},
       'rest',
       'held',
-      '3 pieces wait: no usable model',
+      'waiting: no usable model (3 pieces)',
     ],
     [{ sight: null, blind: 'disk I/O error' }, {}, 'rest', 'blind', 'it could not look: disk I/O error'],
     [
