@@ -24,10 +24,10 @@ const ROUTES: Readonly<Record<string, Known>> = {
 const MODEL = /^\/v1\/models\/([^/]{1,300})$/;
 
 /**
- * The two things that these SDKs write into an address: that a beta is meant, and the page of a list, of
- * which there is one. Neither has room for a key.
+ * What these clients write into an address: that a beta is meant, the page of a list, of which there is one, and
+ * Codex its version. None has room for a key.
  */
-const QUERY = /\?(?:(?:beta=(?:true|false)|limit=\d{1,4})(?:&|$))+$/;
+const QUERY = /\?(?:(?:beta=(?:true|false)|limit=\d{1,4}|client_version=\d{1,4}(?:\.\d{1,6}){0,2})(?:&|$))+$/;
 
 /** The address without what may follow it; with anything else behind a `?` it stays as it is. */
 export function pathOf(url: string): string {

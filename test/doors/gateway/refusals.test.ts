@@ -258,6 +258,9 @@ describe('what is malformed', () => {
     const headers = { authorization: `Bearer ${rig.client.key}`, 'content-type': 'application/json' };
     const body = JSON.stringify(GOOD[MESSAGES]);
     expect((await ask(rig, { method: 'POST', path: `${MESSAGES}?beta=true`, body, headers })).status).toBe(200);
+    // Codex says its version where it asks for the list.
+    const listed = await ask(rig, { method: 'GET', path: '/v1/models?client_version=0.122.0', headers });
+    expect(listed.status).toBe(200);
   });
 
   test('more than a body may have is 413, said beforehand or not', async () => {
