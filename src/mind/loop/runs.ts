@@ -196,7 +196,9 @@ export class Runs {
   #leaveAlone(standing: Standing, { kind, what }: { kind: 'failures' | 'fruitless'; what: string }): void {
     standing[kind] += 1;
     const times = standing[kind];
-    standing.aloneUntil = this.#parts.timers.now() + backOffMs(times);
+    // One that came to nothing may have found out just that; one that does so again at once turns.
+    const counted = kind === 'fruitless' ? times - 1 : times;
+    standing.aloneUntil = this.#parts.timers.now() + backOffMs(counted);
     standing.why = times === 1 ? what : `${what}, ${times} times in a row`;
   }
 
@@ -232,8 +234,9 @@ export class Runs {
   }
 }
 
-/** One second, two, four, … up to ten minutes. */
+/** One second, two, four, … up to ten minutes; none for none. */
 function backOffMs(times: number): number {
+  if (times === 0) return 0;
   return Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS * 2 ** Math.min(times - 1, 30));
 }
 
