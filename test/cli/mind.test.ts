@@ -12,7 +12,7 @@ interface OrganView {
 
 async function organs(home: string): Promise<ReadonlyMap<string, OrganView>> {
   const { json } = await seed(home, ['mind', 'status']);
-  return new Map((json?.['organs'] as OrganView[]).map((organ) => [organ.name, organ]));
+  return new Map((json!['organs'] as OrganView[]).map((organ) => [organ.name, organ]));
 }
 
 async function tasks(home: string): Promise<unknown[]> {

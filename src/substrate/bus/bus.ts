@@ -133,16 +133,21 @@ async function buryDoomed(substrate: Substrate, inbox: number): Promise<number> 
 export type SettledAll = Receipted<readonly { readonly handle: Handle; readonly became: Settled }[]>;
 
 /**
- * Lets the leases of an inbox lapse now that an earlier process held: for the one process that receives from
- * it, when it begins. What was in those hands counts as failed once more, so that a message which ends
- * every process that takes it becomes a dead letter.
+ * Ends the leases of an inbox now: for one that alone receives from it, when it begins again. Where it `failed`
+ * before, what was in its hands counts as failed once more, so that a message which ends every receiver that
+ * takes it becomes a dead letter; where it was only stopped, nothing does.
  */
-export async function lapseLeases(substrate: Substrate, actor: Actor): Promise<number> {
+export async function lapseLeases(
+  substrate: Substrate,
+  actor: Actor,
+  { failed }: { failed: boolean },
+): Promise<number> {
   return substrate.maintain(async (tx) => {
     const inbox = await findInbox(tx, holderOf(actor));
     if (inbox === null) return 0;
     return tx.run(
-      'UPDATE substrate_messages SET not_before = 0 WHERE inbox = ? AND leased = 1 AND not_before > 0',
+      'UPDATE substrate_messages SET not_before = 0, leased = ? WHERE inbox = ? AND leased = 1 AND not_before > 0',
+      failed ? 1 : 0,
       inbox,
     );
   });

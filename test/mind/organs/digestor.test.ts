@@ -10,6 +10,7 @@ import { listForwarded } from '../../../src/substrate/mind/forwarded.ts';
 import type { SortedRow } from '../../../src/substrate/mind/sorted.ts';
 import { listSorted } from '../../../src/substrate/mind/sorted.ts';
 import type { Row, Substrate } from '../../../src/substrate/substrate.ts';
+import { writeSwitch } from '../../../src/substrate/switches.ts';
 import { bodyOf, listTasks } from '../../../src/substrate/tasks/look.ts';
 import { changeTask } from '../../../src/substrate/tasks/tasks.ts';
 import { until } from '../../support/child.ts';
@@ -89,6 +90,12 @@ async function digest(texts: readonly string[], from = ann): Promise<SortedRow[]
     return (await sorted()).length >= before + texts.length;
   }, 'the messages to be sorted');
   return (await sorted()).slice(before);
+}
+
+async function pause(on: boolean): Promise<void> {
+  await substrate.operate({ action: on ? 'mind.pause' : 'mind.resume', actor: OWNER }, (op) =>
+    writeSwitch(op, 'mind_paused', on),
+  );
 }
 
 async function tasks(): Promise<{ id: string; title: string; adder: string }[]> {
@@ -248,6 +255,33 @@ describe('who may what', () => {
     expect(refusals).toHaveLength(5);
     expect(refusals[0]).toMatchObject({ code: 'inbox_full' });
   }, 20_000);
+});
+
+describe('a run that is stopped', () => {
+  test('leaves what it had in its hands for the next one, at once', async () => {
+    await withModel(hangs());
+    await say(substrate, ann, 'seed', 'The door is open.');
+    await until(async () => {
+      await loop.pass(20);
+      return organs.calls.length === 1;
+    }, 'the model to be asked');
+    await pause(true);
+    await until(async () => {
+      await loop.pass(20);
+      return loop.pulse.state().running.length === 0;
+    }, 'it to be stopped');
+    expect(await sorted()).toEqual([]);
+    const before = seed.sources.time;
+    await pause(false);
+    await until(async () => {
+      await loop.pass(20);
+      return (await sorted()).length === 1;
+    }, 'it to be sorted');
+    // Not when the lease would have lapsed; and the call that was cancelled is not made again by itself.
+    expect(seed.sources.time - before).toBeLessThan(60_000);
+    expect(await sorted()).toMatchObject([{ kind: 'note', sorted_by: 'rules' }]);
+    expect(organs.calls).toHaveLength(1);
+  });
 });
 
 describe('with a model', () => {

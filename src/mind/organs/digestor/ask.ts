@@ -79,7 +79,7 @@ export async function askModel(
     if (call.status !== 'complete') return `no model answered (${call.message ?? call.status})`;
     const answer = parseAnswer(call.text);
     if (answer === null) return 'the model’s answer was none of the kinds';
-    return verdictOf(letter, answer, { sortedBy: 'model', because: 'a model sorted it' });
+    return verdictOf(letter, answer, { sortedBy: 'model', because: 'a model sorted it', call: call.id });
   } catch (thrown) {
     // A refusal (a ceiling, a busy router) is the rules' turn; a defect, or the end of the grant, is not.
     if (thrown instanceof SeedError && FOR_THE_RULES.has(thrown.code))

@@ -41,8 +41,8 @@ export interface DigestorParts {
 const NAME = 'digestor';
 
 export function digestor(parts: DigestorParts): Organ {
-  // What an earlier process had in its hands is nobody's; found out with the first run.
-  let isFresh = true;
+  // How the run before ended that left messages in its hands: those of an earlier process failed with it.
+  let left: 'nothing' | 'failed' | 'stopped' = 'failed';
   return {
     name: NAME,
     purpose: 'sorts messages to the seed into tasks, notes, questions, alerts and noise',
@@ -50,12 +50,19 @@ export function digestor(parts: DigestorParts): Organ {
     look: async (db, now) => {
       const { ready, waiting, nextAt } = await readiness(db, SEED_INBOX, now);
       if (waiting === 0) return NOTHING_TO_SEE;
-      return sightOf({ ready: ready || isFresh, waiting, nextAt });
+      return sightOf({ ready: ready || left !== 'nothing', waiting, nextAt });
     },
     run: async (run) => {
-      if (isFresh) await lapseLeases(parts.substrate, SEED);
-      isFresh = false;
-      return sortAll(parts, run);
+      if (left !== 'nothing') await lapseLeases(parts.substrate, SEED, { failed: left === 'failed' });
+      left = 'failed';
+      try {
+        const report = await sortAll(parts, run);
+        left = run.signal.aborted ? 'stopped' : 'nothing';
+        return report;
+      } catch (thrown) {
+        if (run.signal.aborted) left = 'stopped';
+        throw thrown;
+      }
     },
   };
 }

@@ -68,7 +68,7 @@ export async function digest(substrate: Substrate, actor: Actor, sorting: Sortin
     const reply = await answer(op, { ...sorting, effect, sender }, substrate);
     const { thread } = delivery;
     const { kind, became } = effect;
-    const { sortedBy } = verdict;
+    const { sortedBy, call } = verdict;
     await noteSorted(op, {
       seq: delivery.seq,
       sender: letter.from,
@@ -82,7 +82,13 @@ export async function digest(substrate: Substrate, actor: Actor, sorting: Sortin
     op.receipt({
       subject,
       input: delivery.body,
-      detail: { from: letter.from, kind, sorted_by: sortedBy, ...(became === null ? {} : { became }) },
+      detail: {
+        from: letter.from,
+        kind,
+        sorted_by: sortedBy,
+        ...(call === undefined ? {} : { call }),
+        ...(became === null ? {} : { became }),
+      },
     });
     return { kind, holders: [...effect.holders, ...(reply?.holders ?? [])] };
   });

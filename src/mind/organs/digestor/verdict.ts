@@ -25,6 +25,8 @@ export interface Verdict {
   readonly sortedBy: SortedBy;
   /** Why the rules sorted it, or what they went by. */
   readonly because: string;
+  /** The call whose answer it is; none where rules sorted. */
+  readonly call?: string;
 }
 
 const SUBSYSTEM: RegExp = /^[a-z0-9][a-z0-9._-]{0,63}$/;
@@ -60,7 +62,7 @@ function parseJson(text: string): unknown {
 export function verdictOf(
   letter: Letter,
   { kind, title, subsystem = DEFAULT_SUBSYSTEM }: Answer,
-  by: Pick<Verdict, 'sortedBy' | 'because'>,
+  by: Pick<Verdict, 'sortedBy' | 'because' | 'call'>,
 ): Verdict {
   return { kind, title: title === undefined ? titleOf(letter) : oneLine(title), subsystem, ...by };
 }
