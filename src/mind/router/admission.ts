@@ -8,7 +8,7 @@ import { SeedError } from '../../errors.ts';
 import type { Benched } from '../../substrate/benched.ts';
 import { listBenched } from '../../substrate/benched.ts';
 import { findCallByKey, findCall, insertCall, updateCall } from '../../substrate/calls.ts';
-import { putContent } from '../../substrate/content.ts';
+import { contentHash, putContent, SALT_BYTES } from '../../substrate/content.ts';
 import { admit } from '../../substrate/ledger/ledger.ts';
 import type { Hold } from '../../substrate/ledger/model.ts';
 import type { Ceiling, ProviderName, Routing } from '../../substrate/policy/model.ts';
@@ -124,6 +124,7 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
     );
     const last = routing.onCeiling === 'stop' || !others;
     if (!last && within !== null) await offerNext(op, within, { call: call.id, choice, why: held.code });
+    if (call.input === null) op.receipt({ input: unkeptHash(call, parts.sources) });
     return refuse(op, call, { error: held, last, routing, refused: choice, skipped });
   }
   const input = call.input ?? (await begin(op, call, parts.sources));
@@ -134,6 +135,14 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   if (within !== null && hop !== null) await redeemHop(op, within.session, { hop, to: candidateKey(choice.candidate) });
   op.receipt({ outcome: 'intent', input, detail: intentDetail(call, { choice, routing, hold: held, hop }) });
   return { kind: 'go', choice, routing, hold: held, input, epoch: within?.session.epoch ?? null, skipped };
+}
+
+/**
+ * Stands for what a ceiling refused (LOCK-RUNTIME-4). Neither the text nor its salt is kept: whoever asks again and
+ * again must not fill the disk with it, and a hash that could be tried out would tell a short text.
+ */
+function unkeptHash({ asker, request }: CallFacts, sources: Sources): string {
+  return contentHash(sources.random(SALT_BYTES), Buffer.from(asker.turn?.text ?? requestText(request)));
 }
 
 /** Whether work of the drain's list was cancelled after the drain had looked at the list. */
