@@ -25,7 +25,7 @@ import type { Timers } from './timers.ts';
 /** A rest at most; whatever was missed is found by then. */
 export const REST_MS_MAX = 60_000;
 /** However many wakes: so many rounds in so long. A few may follow each other at once, so that one alone never waits. */
-const BURST_ROUNDS = 4;
+const BURST_ROUNDS = 8;
 const BURST_MS = 40;
 /** After a round that could not be made, such as where the database cannot be read. */
 const AFTER_ERROR_MS = 5_000;

@@ -64,7 +64,19 @@ export function organsOf(
     return call({ tool, input, actor, grant, signal });
   };
   const tell = (): Promise<void> => Promise.reject(new Error('Nobody is to be told.'));
-  const seats = seatsOf({ substrate, router, steps, drain, act, tools: TOOLS, tell, facts: [], fault, canCall: () => true, ...more });
+  const seats = seatsOf({
+    substrate,
+    router,
+    steps,
+    drain,
+    act,
+    tools: TOOLS,
+    tell,
+    facts: [],
+    fault,
+    canCall: () => true,
+    ...more,
+  });
   return {
     ...rig,
     seats,
