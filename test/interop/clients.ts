@@ -58,9 +58,15 @@ export interface TestClient extends AsyncDisposable {
 /** What a local agent may do from the start; keys over HTTP get the same here. */
 const AGENT_SCOPES: readonly Scope[] = ['seed.status', 'receipt.read', 'receipt.note'];
 
-/** Connects a client to a daemon under a name of its own. */
-export async function connect(daemon: TestDaemon, kind: Kind, way: Way, name: string): Promise<TestClient> {
-  const key = way === 'http' ? (await daemon.issueKey(name, AGENT_SCOPES)).key : '';
+/** Connects a client to a daemon under a name of its own; a key over HTTP gets the scopes. */
+export async function connect(
+  daemon: TestDaemon,
+  kind: Kind,
+  way: Way,
+  name: string,
+  scopes: readonly Scope[] = AGENT_SCOPES,
+): Promise<TestClient> {
+  const key = way === 'http' ? (await daemon.issueKey(name, scopes)).key : '';
   return kind === 'SDK 1' ? connectV1(daemon, way, name, key) : connectV2(daemon, kind, way, name, key);
 }
 

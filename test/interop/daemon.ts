@@ -4,7 +4,7 @@ import { callOwnerDoor } from '../../src/cli/owner-client.ts';
 import { readSettings } from '../../src/substrate/home/settings.ts';
 import { socketPaths } from '../../src/substrate/home/sockets.ts';
 import type { Scope } from '../../src/substrate/identity/scopes.ts';
-import type { Child } from '../support/child.ts';
+import type { Child, ChildOptions } from '../support/child.ts';
 import { startNode } from '../support/child.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..', '..');
@@ -37,8 +37,8 @@ interface Ready {
 }
 
 /** Starts the daemon of a home, which is made if it is not there, and waits until it serves. */
-export async function startDaemon(home: string): Promise<TestDaemon> {
-  const child = startNode([SEED_COMMAND, 'up', '--home', home, '--json'], { env: { SEED_PORT: '0' } });
+export async function startDaemon(home: string, options: Pick<ChildOptions, 'under'> = {}): Promise<TestDaemon> {
+  const child = startNode([SEED_COMMAND, 'up', '--home', home, '--json'], { ...options, env: { SEED_PORT: '0' } });
   try {
     await child.line((line) => line === '}');
   } catch (error) {

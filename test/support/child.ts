@@ -23,6 +23,8 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
   readonly cwd?: string;
+  /** A command that becomes this one, such as `taskset -c 0`. */
+  readonly under?: readonly string[];
 }
 
 /** The environment of a terminal, without what the running tests put there for themselves. */
@@ -33,8 +35,9 @@ function plainEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** Starts this Node with the given arguments. */
-export function startNode(args: readonly string[], { env = {}, uid, cwd }: ChildOptions = {}): Child {
-  const child: ChildProcess = spawn(process.execPath, args, {
+export function startNode(args: readonly string[], { env = {}, uid, cwd, under = [] }: ChildOptions = {}): Child {
+  const [program, ...before] = [...under, process.execPath] as const;
+  const child: ChildProcess = spawn(program, [...before, ...args], {
     env: { ...plainEnvironment(), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(uid === undefined ? {} : { uid, gid: uid }),
