@@ -65,11 +65,17 @@ async function listSessions({ cursor, ...options }: CommonOptions & { readonly c
     status,
     `${messages}`,
     changed,
-    printable(goal.length > GOAL_CHARS ? `${goal.slice(0, GOAL_CHARS).toWellFormed()}…` : goal),
+    printable(inOneLine(goal)),
   ]);
   const headings = ['SESSION', 'HELD BY', 'STATUS', 'MESSAGES', 'CHANGED', 'GOAL'];
   printLine(rows.length === 0 ? 'There is no session yet.' : table(headings, rows));
   if (answer.next_cursor !== null) printLine(`More with --cursor ${answer.next_cursor}`);
+}
+
+/** The beginning of a goal, which may have paragraphs. */
+function inOneLine(goal: string): string {
+  const line = goal.replaceAll(/\s+/g, ' ');
+  return line.length > GOAL_CHARS ? `${line.slice(0, GOAL_CHARS).toWellFormed()}…` : line;
 }
 
 interface Shown extends SessionView {

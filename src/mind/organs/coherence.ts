@@ -1,4 +1,5 @@
 /** The organ that looks how the work goes: when something happened to it, and when time alone changes something. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Evaluation } from '../coherence/coherence.ts';
 import { evaluate } from '../coherence/coherence.ts';
 import { sayCount } from '../coherence/words.ts';
@@ -8,13 +9,16 @@ import type { Substrate } from '../../substrate/substrate.ts';
 
 const SILENCE_MS_MAX = 30_000;
 const DAY_MS = 86_400_000;
+/** Where a look takes longer than this, the next one begins ten times as long after it: work may go on and on. */
+const SHORT_MS = 50;
+const REST_MS_MAX = 10_000;
 
 /**
  * What it knows from its last look is a memory of this process alone: after a start it looks once, and where
  * nothing changed since it writes nothing.
  */
 export function coherenceOrgan(substrate: Substrate): Organ {
-  let last: { readonly at: number; readonly mark: string; readonly due: number } | null = null;
+  let last: Look | null = null;
   return {
     name: 'coherence',
     purpose: 'Sees whether the work gets done, and says so when it stalls or drifts.',
@@ -26,14 +30,31 @@ export function coherenceOrgan(substrate: Substrate): Organ {
       return { waiting: isNew ? 1 : 0, nextAt: isNew ? null : (last?.due ?? null), held: null };
     },
     run: async ({ signal, alive }) => {
+      const rest = restMs(last, substrate.sources.now());
+      if (rest > 0) await delay(rest, undefined, { signal });
       // Read before it looks: what happens while it does is another reason to look.
       const mark = await substrate.read(workMark);
       const at = substrate.sources.now();
       const evaluation = await evaluate(substrate, { signal, alive });
-      if (!signal.aborted) last = { at, mark, due: Math.min(evaluation.due ?? Infinity, nextDay(at)) };
-      return { done: evaluation.changed.length, more: false, says: say(evaluation) };
+      const due = Math.min(evaluation.due ?? Infinity, nextDay(at));
+      if (!signal.aborted) last = { at, mark, due, tookMs: substrate.sources.now() - at };
+      // Having looked is what it is for, also where nothing changed.
+      return { done: 1, more: false, says: say(evaluation) };
     },
   };
+}
+
+interface Look {
+  readonly at: number;
+  readonly mark: string;
+  readonly due: number;
+  readonly tookMs: number;
+}
+
+/** How long it waits before the next look, so that looking takes a tenth of the time at most. */
+function restMs(last: Look | null, now: number): number {
+  if (last === null || last.tookMs <= SHORT_MS || now < last.at) return 0;
+  return Math.min(REST_MS_MAX, Math.max(0, last.at + 10 * last.tookMs - now));
 }
 
 /** Once a day the scores are kept where they differ, and what time has changed otherwise is seen. */

@@ -267,6 +267,21 @@ describe('the organ', () => {
     expect(await sight()).toMatchObject({ waiting: 1 });
   });
 
+  it('has done its piece where nothing changed, too; after a long look it rests', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const { substrate, sources } = seed;
+    await probe(substrate, 'site', { hoursAgo: hourly(20, 0) });
+    const organ = coherenceOrgan(substrate);
+    await organ.run(run);
+    expect(await organ.run(run)).toEqual({ done: 1, more: false, says: null });
+    const slowly = { ...run, alive: () => void (sources.time += 1_000) };
+    await organ.run(slowly);
+    await expect(organ.run({ ...run, signal: AbortSignal.abort() })).rejects.toThrow(/abort/);
+    sources.time += 60_000;
+    expect(await organ.run(run)).toMatchObject({ done: 1 });
+  });
+
   it('stopped in the middle, it looks again', async () => {
     using dir = scratch();
     await using seed = await openSeed(dir);
