@@ -219,7 +219,7 @@ async function run(options: BenchOptions): Promise<BenchReport> {
       goalOf(at('version').name, at('version'), { atMost: 150 }),
       goalOf(at('readyEmpty').name, at('readyEmpty'), { atMost: 400 }),
       goalOf(at('readyLarge').name, at('readyLarge'), { atMost: 400 }),
-      goalOf(at('idle').name, at('idle'), { atMost: 80 }),
+      goalOf(at('idle').name, at('idle'), { atMost: 100 }),
     ],
   };
 }

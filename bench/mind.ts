@@ -1,4 +1,4 @@
-/** The mind: from a message to the seed until the organ that it is for begins, idle and under load. */
+/** The mind: from a message to the seed until the organ that it is for begins, idle and under load; what it takes. */
 import path from 'node:path';
 import { Pulse } from '../src/mind/loop/pulse.ts';
 import { systemTimers } from '../src/mind/loop/timers.ts';
@@ -8,6 +8,7 @@ import { receive, send, settleAll } from '../src/substrate/bus/bus.ts';
 import { readiness } from '../src/substrate/bus/look.ts';
 import type { Substrate } from '../src/substrate/substrate.ts';
 import { openBenchHome } from './ground/homes.ts';
+import { daemonRun } from './ground/processes.ts';
 import { Series } from './ground.ts';
 import { machineFacts } from './machine.ts';
 import type { Bench, BenchOptions, BenchReport } from './report.ts';
@@ -16,6 +17,8 @@ import { median } from './report.ts';
 const MESSAGES = 200;
 /** The goal of the 99th in a hundred. */
 const P99_MS_MAX = 20;
+/** Resident memory of a daemon with all organs that nobody has spoken to since its start. */
+const IDLE_MB_MAX = 100;
 /** Organs that look at each round besides the one that is measured, as many as a daemon has. */
 const OTHERS = 7;
 /** Operations of others under way while messages are sent. */
@@ -23,6 +26,7 @@ const LOAD = 16;
 
 const IDLE = 'bus_send to the organ’s start, idle';
 const COMMITTED = 'of that, after the message was durable';
+const MEMORY = 'idle memory of the daemon';
 const BUSY = `bus_send to the organ’s start, ${LOAD} writers beside it`;
 
 /** An organ that takes messages and says when it began. */
@@ -107,7 +111,35 @@ function load(substrate: Substrate): () => Promise<unknown> {
 
 async function run({ folder, rounds, say }: BenchOptions): Promise<BenchReport> {
   const machine = machineFacts(folder);
-  const substrate = await openBenchHome(path.join(folder, 'mind'), 1);
+  const series = new Series();
+  const tails = await measureWakes(path.join(folder, 'mind'), { rounds, say, series });
+  const home = path.join(folder, 'idle');
+  await (await openBenchHome(home, 1)).close();
+  const idleMb: number[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    say(`memory ${round} of ${rounds}`);
+    idleMb.push((await daemonRun(home, { measureIdle: true })).idleMb ?? Number.NaN);
+  }
+  for (const mb of idleMb) series.add(MEMORY, 'MB', mb);
+  return {
+    bench: 'mind',
+    machine,
+    measures: series.measures(),
+    ratios: [],
+    goals: [
+      { name: `${IDLE}, p99`, unit: 'ms', atMost: P99_MS_MAX, best: Math.min(...tails), median: median(tails) },
+      { name: MEMORY, unit: 'MB', atMost: IDLE_MB_MAX, best: Math.min(...idleMb), median: median(idleMb) },
+    ],
+  };
+}
+
+interface Wakes extends Pick<BenchOptions, 'rounds' | 'say'> {
+  readonly series: Series;
+}
+
+/** Resolves to the 99th in a hundred of each idle round, in ms. */
+async function measureWakes(home: string, { rounds, say, series }: Wakes): Promise<number[]> {
+  const substrate = await openBenchHome(home, 1);
   const { organ, next } = listener(substrate);
   const traits = { isOn: true, scopes: [], takesWorkOn: false };
   const organs = [...Array.from({ length: OTHERS }, (_, nr) => onlooker(nr)), organ];
@@ -118,7 +150,6 @@ async function run({ folder, rounds, say }: BenchOptions): Promise<BenchReport> 
     brakes: () => Promise.resolve([]),
     onDefect: (error) => say(error.message),
   });
-  const series = new Series();
   const tails: number[] = [];
   // The loop's own timers keep no process alive.
   const alive = setInterval(() => {}, 1_000);
@@ -141,16 +172,10 @@ async function run({ folder, rounds, say }: BenchOptions): Promise<BenchReport> 
     await pulse.close(1_000);
     await substrate.close();
   }
-  return {
-    bench: 'mind',
-    machine,
-    measures: series.measures(),
-    ratios: [],
-    goals: [{ name: `${IDLE}, p99`, unit: 'ms', atMost: P99_MS_MAX, best: Math.min(...tails), median: median(tails) }],
-  };
+  return tails;
 }
 
 export const mind: Bench = {
-  about: 'from a message to the seed until its organ begins, idle and beside other writers',
+  about: 'from a message to the seed until its organ begins, idle and beside other writers; idle memory',
   run,
 };
