@@ -29,20 +29,18 @@ import type { OpenAccessKey } from './membrane/access-key.ts';
 import { createAccessKeyOpener } from './membrane/access-key.ts';
 import { Membrane } from './membrane/membrane.ts';
 import { OWNER, SEED } from './substrate/actor.ts';
-import { doubtCalls } from './substrate/calls.ts';
 import { sweep as sweepBus } from './substrate/bus/bus.ts';
 import { eraseDueContent } from './substrate/content.ts';
 import { sampleGrowth } from './substrate/health.ts';
+import { settleEarlierBoot } from './substrate/earlier-boot.ts';
 import { homePath } from './substrate/home/layout.ts';
 import { openLogFile } from './substrate/home/log-file.ts';
 import { lockHome } from './substrate/home/lock.ts';
 import { readSettings } from './substrate/home/settings.ts';
 import { prepareSocketFolder, socketPaths } from './substrate/home/sockets.ts';
-import { settleLeftovers } from './substrate/ledger/leftovers.ts';
 import { sweep as sweepMemory } from './substrate/memory/memory.ts';
 import { refreshPrices } from './substrate/policy/apply.ts';
 import { noteOutsideEdits, readPolicy } from './substrate/policy/policy.ts';
-import { settleOpenIntents } from './substrate/receipts/open-intents.ts';
 import { closeIdle } from './substrate/sessions/conversations.ts';
 import { isoTime, systemSources } from './substrate/sources.ts';
 import type { SqliteDriver } from './substrate/store/connection.ts';
@@ -153,12 +151,7 @@ async function openAll(parts: Parts): Promise<Serving> {
     onBackgroundError: tell,
   });
   opened.add(() => substrate.close());
-  if (substrate.distrust === null) {
-    // First: open intents lead to the calls.
-    await doubtCalls(substrate);
-    await settleLeftovers(substrate);
-    await settleOpenIntents(substrate);
-  }
+  if (substrate.distrust === null) await settleEarlierBoot(substrate);
   await noteStart(substrate, version);
   opened.add(() => noteStop(substrate));
   await settlePolicy(substrate, tell);
@@ -349,11 +342,15 @@ function tellDistrust(
   const tellAll = async (): Promise<void> => {
     const { notices } = await substrate.read(readPolicy);
     const wanted = (notices ?? []).filter(({ event }) => event === 'log');
-    for (const { notifier } of wanted) await notifiers.tell(notifier, told, ended.signal);
+    const tellings = await Promise.allSettled(
+      wanted.map(({ notifier }) => notifiers.tell(notifier, told, ended.signal)),
+    );
+    for (const telling of tellings) if (telling.status === 'rejected') fail(telling.reason);
   };
-  tellAll().catch((error: unknown) => {
+  const fail = (error: unknown): void => {
     if (!ended.signal.aborted) onError(toSeedError(error));
-  });
+  };
+  tellAll().catch(fail);
   return () => ended.abort();
 }
 

@@ -7,26 +7,13 @@
  */
 import { spawn } from 'node:child_process';
 import { SeedError } from '../errors.ts';
+import type { Telling } from '../substrate/home/notifiers.ts';
 import { DESKTOP, readNotifiers } from '../substrate/home/notifiers.ts';
 
 /** How long a notifier may take. */
 const RUN_MS_MAX = 10_000;
 /** What the desktop shows of a text. */
 const SHOWN_CHARS_MAX = 300;
-
-/** What the owner is told. It is written to a command's standard input as one line of JSON. */
-export interface Told {
-  readonly v: 1;
-  /** The seed's id. */
-  readonly seed: string;
-  readonly event: string;
-  /** What is so, in a sentence. */
-  readonly says: string;
-  /** The command that deals with it; empty where nothing is to be done. */
-  readonly todo: string;
-  /** ISO 8601 */
-  readonly time: string;
-}
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -57,9 +44,9 @@ export class Notifiers {
    * @throws SeedError `not_found` where nothing has that name, `notifier_failed` with how it ended,
    *   `home_damaged`, `interrupted`
    */
-  async tell(name: string, told: Told, signal: AbortSignal): Promise<void> {
-    const command = name === DESKTOP ? desktopCommand(told, this.#options.platform) : this.#command(name);
-    await run(name, command, { ...this.#options, input: `${JSON.stringify(told)}\n`, signal });
+  async tell(name: string, telling: Telling, signal: AbortSignal): Promise<void> {
+    const command = name === DESKTOP ? desktopCommand(telling, this.#options.platform) : this.#command(name);
+    await run(name, command, { ...this.#options, input: `${JSON.stringify(telling)}\n`, signal });
   }
 
   #command(name: string): readonly string[] {
@@ -73,7 +60,7 @@ export class Notifiers {
 }
 
 /** The event's words are arguments that no program reads as options or as a script. */
-function desktopCommand({ says, todo }: Told, platform: NodeJS.Platform): readonly string[] {
+function desktopCommand({ says, todo }: Telling, platform: NodeJS.Platform): readonly string[] {
   const body = [says, todo].filter((text) => text !== '').join(' — ');
   const shown = body.length > SHOWN_CHARS_MAX ? `${body.slice(0, SHOWN_CHARS_MAX)}…` : body;
   if (platform !== 'darwin') return ['notify-send', '--app-name=sovereign-seed', '--', 'Your seed', shown];

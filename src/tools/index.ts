@@ -49,7 +49,7 @@ import { memorySearch } from './memory-search.ts';
 import { memoryWrite } from './memory-write.ts';
 import { notifierList } from './notifier-list.ts';
 import { notifierRemove } from './notifier-remove.ts';
-import { notifierSet } from './notifier-set.ts';
+import { notifierAdd } from './notifier-add.ts';
 import { notifierTest } from './notifier-test.ts';
 import { mindLog } from './mind-log.ts';
 import { mindOnce } from './mind-once.ts';
@@ -214,7 +214,7 @@ export const TOOLS: readonly Tool[] = [
   targetList,
   targetTest,
   targetDetect,
-  notifierSet,
+  notifierAdd,
   notifierList,
   notifierRemove,
   notifierTest,

@@ -1,8 +1,6 @@
 import * as z from 'zod';
 import { SeedError } from '../errors.ts';
-import { doubtCalls } from '../substrate/calls.ts';
-import { settleLeftovers } from '../substrate/ledger/leftovers.ts';
-import { settleOpenIntents } from '../substrate/receipts/open-intents.ts';
+import { settleEarlierBoot } from '../substrate/earlier-boot.ts';
 import { defineTool } from './define.ts';
 
 const Run = z.object({
@@ -25,12 +23,8 @@ export const mindOnce = defineTool({
   handler: async (_input, { mind, daemon, substrate, signal, progress }) => {
     const { pulse } = mind;
     if (pulse === null) throw nothingTurns();
-    if (daemon.role === 'command') {
-      // What a daemon does first when it starts: what an earlier process left open is nobody's now.
-      await settleLeftovers(substrate);
-      await settleOpenIntents(substrate);
-      await doubtCalls(substrate);
-    }
+    // What a daemon does first when it starts: what an earlier process left open is nobody's now.
+    if (daemon.role === 'command') await settleEarlierBoot(substrate);
     let done = 0;
     const ends = await pulse.once({
       signal,

@@ -1,15 +1,15 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readNotifierEnvironment } from '../../src/config.ts';
-import type { Told } from '../../src/membrane/notify.ts';
 import { Notifiers } from '../../src/membrane/notify.ts';
 import { homePath } from '../../src/substrate/home/layout.ts';
+import type { Telling } from '../../src/substrate/home/notifiers.ts';
 import { writeNotifier } from '../../src/substrate/home/notifiers.ts';
 import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';
 
 const NEVER = new AbortController().signal;
-const TOLD: Told = {
+const TOLD: Telling = {
   v: 1,
   seed: 'ab'.repeat(32),
   event: 'ceiling',

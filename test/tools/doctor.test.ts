@@ -115,7 +115,7 @@ test('notices that nobody can tell are bad', async () => {
     verdict: 'bad',
     says: 'The policy names the notifier phone, and there is none.',
   });
-  await asOwner(rig, 'notifier_set', { name: 'phone', command: [process.execPath, '-e', ''] });
+  await asOwner(rig, 'notifier_add', { name: 'phone', command: [process.execPath, '-e', ''] });
   expect(await line('notices')).toMatchObject({ verdict: 'good', says: '1 kind of event told to you.' });
 });
 

@@ -60,7 +60,7 @@ interface Set {
 async function addNotifier(name: string, command: readonly string[], options: CommonOptions): Promise<void> {
   const [program = '', ...args] = command;
   const set = await ask<Set>(configOf(options), {
-    tool: 'notifier_set',
+    tool: 'notifier_add',
     input: { name, command: [absolute(program), ...args] },
     access: 'write',
     ownerAct: true,
@@ -71,7 +71,7 @@ async function addNotifier(name: string, command: readonly string[], options: Co
   }
   const instead = set.replaced ? ', in place of the one before' : '';
   printLine(`Kept the notifier ${name}: ${printable(set.command[0] ?? '')}${instead}. Receipt ${set.receipt} says so.`);
-  printLine(spoken(`Try it with \`seed notify test ${name}\`. Of what it tells, your policy says:`));
+  printLine(spoken(`Try it with \`seed notify test ${name}\`. What it is to tell goes into your policy, such as:`));
   printLine(`  notices:\n    - { when: ceiling, to: ${name} }\n    - { when: request, to: ${name} }`);
 }
 

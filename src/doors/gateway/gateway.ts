@@ -273,7 +273,6 @@ export class Gateway {
   async #begin({ wanted, headers, admitted: { actor } }: Asked): Promise<Begun> {
     const { substrate, router } = this.#options;
     const id = newId(substrate.sources);
-    const callId = newId(substrate.sources);
     const { role, plan, repeated } = await substrate.read(async (db) => {
       const known =
         headers.idempotencyKey === null ? null : await findCallByKey(db, actor.grant, headers.idempotencyKey);
@@ -305,7 +304,6 @@ export class Gateway {
       dispatch: ON_DEMAND,
       idempotencyKey: headers.idempotencyKey,
       traceparent: headers.traceparent,
-      callId,
       ...(plan === null ? {} : { turn: turnOf(plan, actor, request) }),
     };
     const call = await this.#start(router, { request, asker, plan });

@@ -3,6 +3,7 @@
  * traits, and its place in the list.
  */
 import { governedPauses } from '../../substrate/coherence/alarms.ts';
+import type { Telling } from '../../substrate/home/notifiers.ts';
 import { findService } from '../../substrate/identity/service.ts';
 import type { Target } from '../../substrate/policy/model.ts';
 import type { Substrate } from '../../substrate/substrate.ts';
@@ -16,7 +17,6 @@ import { createDrain } from './drain.ts';
 import { createProber } from './prober.ts';
 import { createSynthesizer } from './synthesizer/synthesizer.ts';
 import type { FactSource } from './teller/facts.ts';
-import type { Telling } from './teller/teller.ts';
 import { createTeller } from './teller/teller.ts';
 import { WORKER_SCOPES } from './worker/authority.ts';
 import type { ToolFace } from './worker/tools.ts';

@@ -50,6 +50,11 @@ export async function getDead(db: ReadHandle, { inbox, seq }: DeadId): Promise<D
   });
 }
 
+/** The one that died last; null where there is none. */
+export async function newestDead(db: ReadHandle): Promise<DeadLetter | null> {
+  return (await db.get<DeadLetter>(`${DEAD} ORDER BY s.settled_at DESC, s.inbox, s.seq LIMIT 1`)) ?? null;
+}
+
 /** How many there are. */
 export async function countDead(db: ReadHandle): Promise<number> {
   const row = await db.get<{ count: number } & Row>(

@@ -37,6 +37,21 @@ const NotifiersFile = z.strictObject({
   notifiers: z.record(z.string().regex(NOTIFIER_NAME), NotifierCommand),
 });
 
+/** What the owner is told. It is written to a command's standard input as one line of JSON. */
+export interface Telling {
+  readonly v: 1;
+  /** The seed's id. */
+  readonly seed: string;
+  /** An event of the policy, or `test`. */
+  readonly event: string;
+  /** What is so, in a sentence. */
+  readonly says: string;
+  /** The command that deals with it; empty where nothing is to be done. */
+  readonly todo: string;
+  /** ISO 8601 */
+  readonly time: string;
+}
+
 /** A program by its absolute path, and its arguments. */
 export type NotifierCommand = readonly string[];
 

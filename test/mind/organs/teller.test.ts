@@ -4,7 +4,7 @@ import type { Organ } from '../../../src/mind/organ.ts';
 import type { FactSource } from '../../../src/mind/organs/teller/facts.ts';
 import { ceilingFacts, deadFacts, keyFacts, requestFacts } from '../../../src/mind/organs/teller/facts.ts';
 import { factSources, LogWatch } from '../../../src/mind/organs/teller/inner-facts.ts';
-import type { Telling } from '../../../src/mind/organs/teller/teller.ts';
+import type { Telling } from '../../../src/substrate/home/notifiers.ts';
 import { createTeller } from '../../../src/mind/organs/teller/teller.ts';
 import { OWNER } from '../../../src/substrate/actor.ts';
 import { raiseAlarm } from '../../../src/substrate/coherence/alarms.ts';
@@ -265,6 +265,52 @@ describe('what there is to tell', () => {
     count = 3;
     expect(await run(organ)).toBe(1);
     expect(told.map(({ says }) => says)).toEqual(['number 1', 'number 3']);
+  });
+});
+
+describe('crowds and bursts', () => {
+  test('of a crowd that came at once one is told, and the next after the pause', async () => {
+    await policy(['alert']);
+    const crowd: FactSource = () =>
+      Promise.resolve([1, 2, 3].map((n) => ({ key: `alert ${n}`, event: 'alert' as const, says: `${n}`, todo: '' })));
+    expect(await sight(teller([crowd]))).toMatchObject({ waiting: 1, nextAt: seed.sources.time + 60_000 });
+    expect(await run(teller([crowd]))).toBe(1);
+    expect(await run(teller([crowd]))).toBe(0);
+    seed.sources.time += 60_000;
+    expect(await run(teller([crowd]))).toBe(1);
+    // The control: what has no pause is told at once.
+    await policy(['request']);
+    const others: FactSource = () =>
+      Promise.resolve([1, 2].map((n) => ({ key: `r ${n}`, event: 'request' as const, says: `${n}`, todo: '' })));
+    expect(await run(teller([others]))).toBe(2);
+  });
+
+  test('a ceiling that refused is found behind a burst of other refusals', async () => {
+    await policy(['ceiling']);
+    const detail = { ceiling: 'seed/day', scope: 'seed' };
+    await seed.substrate.operate(ATTEMPT, async (op) =>
+      op.receipt({ outcome: 'refused', code: 'over_ceiling', detail }),
+    );
+    for (let n = 0; n < 150; n++) {
+      await seed.substrate.operate(ATTEMPT, async (op) => op.receipt({ outcome: 'refused', code: 'no_route' }));
+    }
+    expect((await sight()).waiting).toBe(1);
+  });
+
+  test('one organ looks at all of it once in a while, whatever wakes the loop', async () => {
+    await policy(['request']);
+    let looks = 0;
+    const counted: FactSource = () => {
+      looks += 1;
+      return Promise.resolve([]);
+    };
+    const organ = teller([counted]);
+    await sight(organ);
+    expect(await sight(organ)).toEqual({ waiting: 0, nextAt: seed.sources.time + 5_000, held: null });
+    expect(looks).toBe(1);
+    seed.sources.time += 5_000;
+    expect(await sight(organ)).toEqual({ waiting: 0, nextAt: null, held: null });
+    expect(looks).toBe(2);
   });
 });
 

@@ -4,7 +4,7 @@
  * A fact has a key: the same key is told once. Whatever comes in crowds is one fact with a count, and its
  * event has a least time between two tellings.
  */
-import { countDead, listDead } from '../../../substrate/bus/dead.ts';
+import { countDead, newestDead } from '../../../substrate/bus/dead.ts';
 import { listPendingRequests } from '../../../substrate/identity/requests.ts';
 import { dayOf } from '../../../substrate/ledger/calendar.ts';
 import { dollars } from '../../../substrate/ledger/money.ts';
@@ -14,6 +14,7 @@ import { listExpiring } from '../../../substrate/owed.ts';
 import type { NoticeEvent } from '../../../substrate/policy/model.ts';
 import type { PolicySnapshot } from '../../../substrate/policy/snapshot.ts';
 import { listReceipts } from '../../../substrate/receipts/query.ts';
+import type { Receipt } from '../../../formats/receipt.ts';
 import { isoTime } from '../../../substrate/sources.ts';
 import type { ReadHandle } from '../../../substrate/substrate.ts';
 
@@ -45,7 +46,9 @@ const DAY_MS = 86_400_000;
 const EXPIRY_DAYS = [7, 1] as const;
 /** Per cent of a ceiling. */
 const LEVELS = [50, 80] as const;
-const REFUSALS_LOOKED_AT = 50;
+/** Receipts of one outcome that are looked at, and how many at a time. */
+const RECEIPTS_MAX = 1_000;
+const PAGE_RECEIPTS = 100;
 
 /** Requests that wait for the owner. */
 export const requestFacts: FactSource = async ({ db, now }) => {
@@ -74,9 +77,8 @@ export const keyFacts: FactSource = async ({ db, now }) => {
 
 /** Dead letters: the newest, with how many there are. */
 export const deadFacts: FactSource = async ({ db }) => {
-  const found = await listDead(db, { limit: FACTS_MAX });
-  const newest = found.toSorted((a, b) => b.settled_at - a.settled_at)[0];
-  if (newest === undefined) return [];
+  const newest = await newestDead(db);
+  if (newest === null) return [];
   const { inbox, seq, recipient, sender_name: from } = newest;
   const count = await countDead(db);
   const many = count === 1 ? '' : ` There are ${count} such messages.`;
@@ -119,9 +121,26 @@ function ceilingFact({ ceiling, scope, spentMicroUsd, limitMicroUsd, resetsAt }:
 
 /** Ceilings, with the scope whose money they count, that have refused a call on that day. */
 async function refusedToday(db: ReadHandle, isToday: (time: number) => boolean): Promise<ReadonlySet<string>> {
-  const { receipts } = await listReceipts(db, { outcome: 'refused' }, { limit: REFUSALS_LOOKED_AT });
-  const today = receipts.filter(({ code, time }) => code === 'over_ceiling' && isToday(Date.parse(time)));
+  const receipts = await newestReceipts(db, 'refused', (time) => isToday(time));
+  const today = receipts.filter(({ code }) => code === 'over_ceiling');
   return new Set(today.map(({ detail }) => ceilingKey(detail['ceiling'], detail['scope'])));
+}
+
+/** The newest receipts of an outcome, as long as their time is wanted. */
+export async function newestReceipts(
+  db: ReadHandle,
+  outcome: 'refused' | 'failed',
+  isWanted: (time: number) => boolean,
+): Promise<Receipt[]> {
+  const found: Receipt[] = [];
+  for (let after: number | null = null; found.length < RECEIPTS_MAX; ) {
+    const { receipts, next } = await listReceipts(db, { outcome }, { limit: PAGE_RECEIPTS, after });
+    const wanted = receipts.filter(({ time }) => isWanted(Date.parse(time)));
+    found.push(...wanted);
+    if (next === null || wanted.length < receipts.length) break;
+    after = next;
+  }
+  return found;
 }
 
 function ceilingKey(ceiling: unknown, scope: unknown): string {

@@ -4,10 +4,9 @@ import { alarmId, listAlarms } from '../../../substrate/coherence/alarms.ts';
 import { checkDisk, growthPerDay } from '../../../substrate/health/disk.ts';
 import { listSorted } from '../../../substrate/mind/sorted.ts';
 import { auditLog } from '../../../substrate/receipts/audit.ts';
-import { listReceipts } from '../../../substrate/receipts/query.ts';
 import type { Substrate } from '../../../substrate/substrate.ts';
 import type { Fact, FactSource } from './facts.ts';
-import { ceilingFacts, deadFacts, keyFacts, requestFacts } from './facts.ts';
+import { ceilingFacts, deadFacts, keyFacts, newestReceipts, requestFacts } from './facts.ts';
 
 const DAY_MS = 86_400_000;
 const LOOKED_AT = 50;
@@ -42,9 +41,10 @@ const alertFacts: FactSource = async ({ db, now }) => {
 
 /** Organs that failed several times in a row, once a day each. */
 const organFacts: FactSource = async ({ db, now }) => {
-  const { receipts } = await listReceipts(db, { outcome: 'failed' }, { limit: LOOKED_AT });
-  const recent = receipts.filter(({ action, time }) => action === 'mind.organ' && Date.parse(time) > now - DAY_MS);
-  const failing = recent.filter(({ detail }) => Number(detail['failures']) >= FAILURES);
+  const recent = await newestReceipts(db, 'failed', (time) => time > now - DAY_MS);
+  const failing = recent.filter(
+    ({ action, detail }) => action === 'mind.organ' && Number(detail['failures']) >= FAILURES,
+  );
   const names = new Set(failing.flatMap(({ subject }) => (subject === null ? [] : [subject.id])));
   return [...names].map((name) => ({
     key: `mind ${name} ${day(now)}`,

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import type { SeedError } from '../../../errors.ts';
 import { toSeedError } from '../../../errors.ts';
 import { SEED } from '../../../substrate/actor.ts';
+import type { Telling } from '../../../substrate/home/notifiers.ts';
 import type { ToldRow } from '../../../substrate/notices/told.ts';
 import { findTold, forgetTold, lastToldAt, TOLD_KEPT_MS, writeTold } from '../../../substrate/notices/told.ts';
 import type { NoticeEvent } from '../../../substrate/policy/model.ts';
@@ -18,16 +19,6 @@ import type { Organ, OrganReport, OrganRun, Sight } from '../../organ.ts';
 import { NOTHING_TO_SEE } from '../../organ.ts';
 import type { Fact, FactSource } from './facts.ts';
 
-/** What a notifier is given; see `membrane/notify.ts`. */
-export interface Telling {
-  readonly v: 1;
-  readonly seed: string;
-  readonly event: NoticeEvent;
-  readonly says: string;
-  readonly todo: string;
-  readonly time: string;
-}
-
 export interface TellerParts {
   readonly substrate: Substrate;
   /** Everything that there may be to tell, in the order in which it is told. */
@@ -36,6 +27,8 @@ export interface TellerParts {
   readonly tell: (notifier: string, telling: Telling, signal: AbortSignal) => Promise<void>;
 }
 
+/** How often it looks at all that there may be to tell, in milliseconds. */
+const LOOK_MS = 5_000;
 /** Tellings of one run. */
 const RUN_MAX = 20;
 /** A notifier that fails is tried again after a minute, then four, then sixteen, and then no more. */
@@ -60,9 +53,14 @@ interface Plan {
 }
 
 export function createTeller({ substrate, sources, tell }: TellerParts): Organ {
+  let lookedAt = Number.NEGATIVE_INFINITY;
   const look = async (db: ReadHandle, now: number): Promise<Sight> => {
     const { notices } = await readPolicy(db);
     if (notices === null) return { ...NOTHING_TO_SEE, held: 'the notices of the policy wait for `seed policy ack`' };
+    if (notices.length === 0) return NOTHING_TO_SEE;
+    // It looks at much, and other organs wake the loop often: what there is to tell can wait for a moment.
+    if (now >= lookedAt && now < lookedAt + LOOK_MS) return { ...NOTHING_TO_SEE, nextAt: lookedAt + LOOK_MS };
+    lookedAt = now;
     const { due, nextAt } = await plan(db, sources, now);
     return { waiting: due.length, nextAt, held: null };
   };
@@ -101,15 +99,21 @@ async function plan(db: ReadHandle, sources: readonly FactSource[], now: number)
   const facts: Fact[] = [];
   for (const source of sources) facts.push(...(await source({ db, policy, now })));
   const due: Due[] = [];
+  const paused = new Set<string>();
   let nextAt: number | null = null;
   for (const fact of facts) {
     for (const { notifier } of wanted.get(fact.event) ?? []) {
       const id = idOf(fact);
       const before = await findTold(db, id, notifier);
-      const from = await mayTellFrom(db, { fact, notifier, before });
-      if (from === null) continue;
+      const free = await mayTellFrom(db, { fact, notifier, before });
+      if (free === null) continue;
+      const pause = PAUSE_MS[fact.event] ?? 0;
+      const own = `${fact.event} ${notifier}`;
+      // Of a crowd that came at once the others wait for the next time, too.
+      const from = paused.has(own) ? Math.max(free, now + pause) : free;
       if (from <= now) due.push({ fact, id, notifier, tries: before?.tries ?? 0 });
       else nextAt = Math.min(nextAt ?? from, from);
+      if (from <= now && pause > 0) paused.add(own);
     }
   }
   return { due, nextAt };

@@ -30,5 +30,6 @@ export const notices: Migration = {
       PRIMARY KEY (fact, notifier)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX substrate_told_at ON substrate_told (at);
+    CREATE INDEX substrate_told_last ON substrate_told (event, notifier, at) WHERE state = 'told';
   `,
 };

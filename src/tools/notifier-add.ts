@@ -5,8 +5,8 @@ import { DESKTOP, NotifierCommand, readNotifiers, writeNotifier } from '../subst
 import { defineTool } from './define.ts';
 import { NotifierName } from './notifier-schema.ts';
 
-export const notifierSet = defineTool({
-  name: 'notifier_set',
+export const notifierAdd = defineTool({
+  name: 'notifier_add',
   title: 'Keep a notifier',
   description: 'Use when a command should tell you of things; the policy says of which.',
   scope: null,
@@ -27,7 +27,7 @@ export const notifierSet = defineTool({
     // An argument may be a secret, such as an address that whoever knows it can write to.
     const detail = { program: command[0] ?? '', arguments: command.length - 1, replaced: replaced ? 'yes' : 'no' };
     const subject = { type: 'notifier', id: name };
-    const receipt = await receiptEffect(substrate, { action: 'notifier.set', actor, subject, detail }, () =>
+    const receipt = await receiptEffect(substrate, { action: 'notifier.add', actor, subject, detail }, () =>
       writeNotifier(substrate.home, name, command),
     );
     return { name, command: [...command], replaced, receipt };
