@@ -131,7 +131,7 @@ function pieces({ waiting }: Sight): string {
 }
 
 function later({ nextAt }: Sight): string {
-  return nextAt === null ? '' : ` until ${isoTime(nextAt)}`;
+  return nextAt === null ? '' : ` until ${isoTime(nextAt).slice(0, 19)}Z`;
 }
 
 function seconds(ms: number): string {

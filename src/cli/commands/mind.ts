@@ -92,7 +92,7 @@ async function showStatus(options: CommonOptions): Promise<void> {
     working ? 'works' : on ? 'on' : 'off',
     printable(why),
   ]);
-  printLine(table(['organ', 'is', 'why'], rows));
+  printLine(table(['ORGAN', 'IS', 'WHY'], rows));
 }
 
 function headline({ state, paused, halted, looks_within_s: within, restarts }: MindView): string {

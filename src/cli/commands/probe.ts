@@ -105,7 +105,7 @@ function addList(probe: Command): void {
       printLine('Nothing is watched. Begin with `seed probe add git PATH --name NAME`.');
       return;
     }
-    printLine(table(['name', 'kind', 'path', 'last done', 'looks every', ''], probes.map(row)));
+    printLine(table(['NAME', 'KIND', 'PATH', 'LAST DONE', 'LOOKS EVERY', ''], probes.map(row)));
     for (const { name, problem, problem_since: since } of probes) {
       if (problem !== null) printLine(`${name}, since ${(since ?? '').slice(0, 16)}Z: ${printable(problem)}`);
     }

@@ -32,7 +32,7 @@ function addList(schedule: Command): void {
       printLine('Nothing is scheduled. Add something with `seed schedule add`; see --help.');
       return;
     }
-    printLine(table(['name', 'schedule', 'job', 'after downtime', 'next', 'last'], schedules.map(row)));
+    printLine(table(['NAME', 'SCHEDULE', 'JOB', 'AFTER DOWNTIME', 'NEXT', 'LAST'], schedules.map(row)));
   });
 }
 
@@ -76,7 +76,7 @@ function addNext(schedule: Command): void {
     else
       printLine(
         table(
-          ['when', 'UTC', 'what'],
+          ['WHEN', 'UTC', 'WHAT'],
           times.map((each) => [each.local, `${each.at.slice(0, 19)}Z`, each.name]),
         ),
       );

@@ -108,6 +108,11 @@ async function showSession(id: string, { from, full, ...options }: ShowOptions):
   const words = `${sayCheckpoint(shown.checkpoint)}\n${sayCalls(shown.open_calls)}`;
   for (const line of words.split('\n')) if (line !== '') printLine(printable(line));
   for (const hop of shown.hops) printLine(printable(sayHop(hop)));
-  for (const { index, text } of shown.shown) printLine(`${index}. ${printable(text)}`);
+  for (const { index, text } of shown.shown) {
+    // Indented, so that no line of a message looks like one of ours.
+    const [first = '', ...rest] = text.split('\n');
+    printLine(`${index}. ${printable(first)}`);
+    for (const line of rest) printLine(`   ${printable(line)}`);
+  }
   if (shown.next !== null) printLine(`More with --from ${shown.next.from}`);
 }

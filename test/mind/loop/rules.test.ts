@@ -49,7 +49,7 @@ describe('the rules', () => {
       {},
       'rest',
       'idle',
-      'nothing to do until 2026-11-21T07:00:00.000Z',
+      'nothing to do until 2026-11-21T07:00:00Z',
     ],
     [
       { sight: { waiting: 3, nextAt: null, held: 'no usable model' } },
