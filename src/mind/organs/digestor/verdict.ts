@@ -40,7 +40,7 @@ const Answer = z.strictObject({
 });
 export type Answer = z.infer<typeof Answer>;
 
-const FENCE = /^```(?:json)?\s*\n([\s\S]*?)\n?```$/;
+const FENCE = /^```(?:json)?[\t ]*\r?\n([\s\S]*?)\n?```$/;
 
 /** The answer of a model; null for anything that is not exactly such an object, in a code fence or bare. */
 export function parseAnswer(text: string): Answer | null {
@@ -93,9 +93,16 @@ export function saidByItself(letter: Letter): Verdict | null {
   return kind === undefined ? null : verdictOf(letter, { kind }, by);
 }
 
-/** In the order in which they are tried; the first that fits decides. */
+/** Of a message, what the rules look at. */
+const LOOKED_AT_CHARS_MAX = 8_000;
+
+/**
+ * In the order in which they are tried; the first that fits decides. Anybody who may write to the seed chooses
+ * what they run on, in the one thread: what stands before a word is of its line alone, and no part that begins
+ * at every line runs on without a bound, or the time would grow with the square of the lines.
+ */
 const SIGNS: readonly (readonly [kind: MessageKind, sign: RegExp, because: string])[] = [
-  ['noise', /^\s*(?:ok(?:ay)?|thanks?(?: you)?|thx|ping|pong|test|ack|got it|noted|done)?[\s.!]*$/i, 'it says nothing'],
+  ['noise', /^(?:ok(?:ay)?|thanks?(?: you)?|thx|ping|pong|test|ack|got it|noted|done)?[\s.!]*$/i, 'it says nothing'],
   [
     'alert',
     /\b(?:alert|urgent|emergency|outage|incident|is down|has failed|is failing|crash(?:ed|ing)|disk (?:is )?full|security|leaked?|breach)\b/i,
@@ -103,21 +110,23 @@ const SIGNS: readonly (readonly [kind: MessageKind, sign: RegExp, because: strin
   ],
   [
     'task',
-    /^\s*(?:please|pls|to-?do|can you|could you|would you|we need|i need|fix|add|write|review|update|remove|implement|investigate|check|deploy|prepare|make sure)\b/im,
+    /^[\t\p{Zs}]*(?:please|pls|to-?do|can you|could you|would you|we need|i need|fix|add|write|review|update|remove|implement|investigate|check|deploy|prepare|make sure)\b/imu,
     'it asks for something to be done',
   ],
   [
     'question',
-    /\?\s*$|^\s*(?:who|what|when|where|why|which|how|is|are|does|do|should|may|shall)\b[^.!]*\?/im,
+    /\?\s*$|^[\t\p{Zs}]*(?:who|what|when|where|why|which|how|is|are|does|do|should|may|shall)\b[^.!?]{0,400}\?/imu,
     'it asks',
   ],
 ];
 
 /** The rules that take over where no model sorts: words that people use, and a note where none of them stands. */
 export function sortByRules(letter: Letter, why: string): Verdict {
-  const words = plainWords(letter);
+  const words = plainWords(letter).trim();
+  // Of a message that is cut nobody knows that it says nothing; the mark keeps it from being noise.
+  const seen = words.length <= LOOKED_AT_CHARS_MAX ? words : `${words.slice(0, LOOKED_AT_CHARS_MAX)}…`;
   for (const [kind, sign, because] of SIGNS) {
-    if (sign.test(words)) return verdictOf(letter, { kind }, { sortedBy: 'rules', because: `${why}; ${because}` });
+    if (sign.test(seen)) return verdictOf(letter, { kind }, { sortedBy: 'rules', because: `${why}; ${because}` });
   }
   return verdictOf(
     letter,
