@@ -1,14 +1,19 @@
 /** Anthropic's Messages API. */
+import type { Anthropic } from '@anthropic-ai/sdk';
 import * as z from 'zod';
 import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from '../provider.ts';
 import { ANTHROPIC_API, ThinkingBlock, toAnthropic } from '../transcript/anthropic.ts';
 import type { Attempt, Decoding, Said } from './answer.ts';
 import { answer, lazy, once, readable } from './answer.ts';
-import { handOver, SILENT } from './transport.ts';
+import { SILENT_CLIENT } from './transport.ts';
 
 const PROVIDER = 'Anthropic';
 const encode = once(toAnthropic);
-const sdk = lazy(() => import('@anthropic-ai/sdk'));
+// Its decoder alone: the whole client takes 20 MB, and one for each attempt more time than all that it decodes.
+const sdk = lazy(async () => ({
+  ...(await import('@anthropic-ai/sdk/streaming')),
+  ...(await import('@anthropic-ai/sdk/error')),
+}));
 
 export const anthropic: Provider = {
   name: 'anthropic',
@@ -26,22 +31,8 @@ export const anthropic: Provider = {
 
 function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
   const decode = async (response: Response): Promise<Decoding> => {
-    const { default: Anthropic, APIError } = await sdk();
-    // Every option that would otherwise come from the environment is said.
-    const client = new Anthropic({
-      apiKey: 'sent already',
-      authToken: null,
-      webhookKey: null,
-      baseURL: context.baseUrl,
-      defaultHeaders: {},
-      maxRetries: 0,
-      openTelemetry: false,
-      logger: SILENT,
-      logLevel: 'off',
-      fetch: handOver(response),
-    });
-    const { model } = request;
-    const events = await client.messages.create({ model, max_tokens: 1, messages: [], stream: true });
+    const { Stream, APIError } = await sdk();
+    const events = Stream.fromSSEResponse<unknown>(response, new AbortController(), SILENT_CLIENT as Anthropic);
     return { said: read(events, request), isStreamError: (thrown) => thrown instanceof APIError };
   };
   const outgoing = {

@@ -1,14 +1,16 @@
 /** NVIDIA's NIM, or whatever else speaks OpenAI's Chat Completions. */
+import type { OpenAI } from 'openai';
 import * as z from 'zod';
 import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from '../provider.ts';
 import { toOpenAi } from '../transcript/openai.ts';
 import type { Attempt, Decoding, Said } from './answer.ts';
 import { answer, lazy, once, readable } from './answer.ts';
-import { handOver, SILENT } from './transport.ts';
+import { SILENT_CLIENT } from './transport.ts';
 
 const PROVIDER = 'NVIDIA';
 const encode = once(toOpenAi);
-const sdk = lazy(() => import('openai'));
+// Its decoder alone: the whole client takes 30 MB, and one for each attempt more time than all that it decodes.
+const sdk = lazy(async () => ({ ...(await import('openai/streaming')), ...(await import('openai/error')) }));
 
 export const nvidia: Provider = {
   name: 'nvidia',
@@ -21,22 +23,8 @@ export const nvidia: Provider = {
 
 function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
   const decode = async (response: Response): Promise<Decoding> => {
-    const { default: OpenAI, APIError } = await sdk();
-    // Every option that would otherwise come from the environment is said.
-    const client = new OpenAI({
-      apiKey: 'sent already',
-      adminAPIKey: null,
-      organization: null,
-      project: null,
-      webhookSecret: null,
-      baseURL: context.baseUrl,
-      defaultHeaders: {},
-      maxRetries: 0,
-      logger: SILENT,
-      logLevel: 'off',
-      fetch: handOver(response),
-    });
-    const chunks = await client.chat.completions.create({ model: request.model, messages: [], stream: true });
+    const { Stream, APIError } = await sdk();
+    const chunks = Stream.fromSSEResponse<unknown>(response, new AbortController(), SILENT_CLIENT as OpenAI);
     return { said: read(chunks), isStreamError: (thrown) => thrown instanceof APIError };
   };
   const outgoing = {

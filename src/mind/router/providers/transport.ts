@@ -164,7 +164,13 @@ export function handOver(response: Response): typeof globalThis.fetch {
   };
 }
 
-/** Says nothing, for SDKs that would write to the console what a provider said. */
-export const SILENT = { debug: quiet, info: quiet, warn: quiet, error: quiet } as const;
+/**
+ * All that an SDK's decoder asks of a client: where it logs, which would be the console, and what it would
+ * write there is what a provider said.
+ */
+export const SILENT_CLIENT: object = {
+  logger: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+  logLevel: 'off',
+};
 
 function quiet(): void {}
