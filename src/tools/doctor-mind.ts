@@ -92,7 +92,10 @@ const AILMENTS: Readonly<Record<string, (organ: string) => string>> = {
   'backing off': (organ) => `\`seed mind log --organ ${organ}\` says what went wrong; it tries again by itself.`,
   blind: (organ) => `\`seed mind log --organ ${organ}\` says since when.`,
   orphaned: (organ) => `\`seed mind on ${organ}\` gives it another; \`seed mind off ${organ}\` if you meant that.`,
-  held: () => '`seed policy show` and `seed doctor` say what is in the way.',
+  held: (organ) =>
+    organ === 'worker'
+      ? '`seed policy explain worker` says what is in the way; `seed target add` adds a model.'
+      : '`seed mind status` shows when it goes on.',
 };
 
 function sayOrgans(state: PulseState | null): Finding[] {

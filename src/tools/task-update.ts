@@ -17,7 +17,7 @@ import { addTask, changeTask } from '../substrate/tasks/tasks.ts';
 import type { Actor } from '../substrate/actor.ts';
 import { defineTool } from './define.ts';
 import { Moment, Subsystem, TaskId } from './task-view.ts';
-import { lines } from './text.ts';
+import { lines, sentence } from './text.ts';
 
 const Input = z.strictObject({
   do: z.enum(['add', 'claim', 'progress', 'finish', 'verify', 'release', 'cancel', 'reopen', 'amend']),
@@ -74,7 +74,7 @@ export const taskUpdate = defineTool({
   input: Input,
   output: Output,
   text: (output) =>
-    lines(`${output.id} is ${output.state}: ${output.title}.`, nextStep(output), `Receipt ${output.receipt}.`),
+    lines(`${output.id} is ${output.state}: ${sentence(output.title)}`, nextStep(output), `Receipt ${output.receipt}.`),
   handler: async (input, { actor, substrate }): Promise<Output> => {
     assertTakes(input);
     if (input.do === 'add') {

@@ -5,6 +5,11 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
+/** With a full stop where it does not end in one, or in something as good. */
+export function sentence(text: string): string {
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}
+
 /** Lines, without those that have nothing to say. */
 export function lines(...parts: readonly string[]): string {
   return parts.filter((line) => line !== '').join('\n');

@@ -62,7 +62,7 @@ test('watch follows what happens through a restart of the daemon, and ends with 
   await initHome(home);
   expect((await seed(['watch'], options)).code).toBe(4);
   const first = await startDaemon(home);
-  await using watch = startNode([LAUNCHER, 'watch', '--home', home, '--last', '1', '--json'], {});
+  await using watch = startNode([LAUNCHER, 'watch', '--home', home, '--last', '20', '--json'], {});
   await watch.line((line) => line.includes('seed.start'));
   const { answer: one } = await seedJson<Changed>(['task', 'add', 'one'], options);
   await watch.line((line) => line.includes(`added task ${one.id}`));

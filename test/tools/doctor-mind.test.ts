@@ -63,6 +63,7 @@ describe('the mind', () => {
     expect(organs[0]?.says).toMatch(/^digestor: .*left alone for/);
     expect(organs[0]?.advice).toContain('`seed mind log --organ digestor`');
     expect(organs[1]?.says).toBe('teller: waiting: it waits for a word (2 pieces).');
+    expect(organs[1]?.advice).toBe('`seed mind status` shows when it goes on.');
   });
 
   test('a loop that stands still is bad', async () => {

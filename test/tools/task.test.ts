@@ -1,6 +1,7 @@
 /** Tasks as agents, helpers and the owner meet them: through their own doors. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AgentConnection, IssuedKey, Rig, RpcAnswer } from '../doors/rig.ts';
+import { sentence } from '../../src/tools/text.ts';
 import {
   asOwner,
   askOwner,
@@ -66,6 +67,15 @@ async function ok<T>(answer: Promise<RpcAnswer>): Promise<T> {
   expect([outcome(got), text(got)]).toEqual(['ok', expect.any(String)]);
   return said<T>(got);
 }
+
+test('a sentence ends once', () => {
+  expect(['mend it', 'Mend it.', 'Why?', 'and so on…'].map(sentence)).toEqual([
+    'mend it.',
+    'Mend it.',
+    'Why?',
+    'and so on…',
+  ]);
+});
 
 describe('tools', () => {
   test('a task from adding to done, in words, with the messages that it sends', async () => {

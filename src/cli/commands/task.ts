@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import type { TaskDetail, TaskView } from '../../tools/task-view.ts';
+import { sentence } from '../../tools/text.ts';
 import { ask, withSeed } from '../ask.ts';
 import { parseLifetime } from '../duration.ts';
 import { printable, printJson, printLine, table } from '../output.ts';
@@ -232,7 +233,7 @@ function say(changed: Changed, { json }: CommonOptions): void {
   }
   const { id, title, state, lease_until: until, check, receipt } = changed;
   const more = until === null ? '' : ` until ${until}`;
-  printLine(`${id} is ${state}${more}: ${printable(title)}. Receipt ${receipt}.`);
+  printLine(`${id} is ${state}${more}: ${sentence(printable(title))} Receipt ${receipt}.`);
   if (check === 'failed' && state === 'finished')
     printLine('Its check does not hold yet; finish it again once it does.');
 }
