@@ -136,7 +136,7 @@ describe('[LOCK-RUNTIME-2] [LOCK-RUNTIME-3] nothing is sent, and one receipt is 
     );
     expect(told.map(({ receipt }) => receipt)).toEqual(refused.map(({ seq }) => seq));
     // A decision that touched a ceiling says of what it was one; of the others nothing was looked at.
-    const hash = code === 'over_ceiling' ? expect.stringMatching(/^[0-9a-f]{64}$/) : null;
+    const hash: unknown = code === 'over_ceiling' ? expect.stringMatching(/^[0-9a-f]{64}$/) : null;
     expect(refused.map(({ input }) => input)).toEqual([hash, hash, hash]);
     expect(await rig.substrate.read((db) => db.get('SELECT count(*) AS n FROM substrate_ledger'))).toEqual({ n: 3 });
   });
