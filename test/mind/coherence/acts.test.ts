@@ -4,7 +4,7 @@ import { demote, label, promote } from '../../../src/mind/coherence/acts.ts';
 import { OWNER } from '../../../src/substrate/actor.ts';
 import { governedPauses, raiseAlarm } from '../../../src/substrate/coherence/alarms.ts';
 import type { Stage } from '../../../src/substrate/coherence/subsystems.ts';
-import { getSubsystem } from '../../../src/substrate/coherence/subsystems.ts';
+import { getSubsystem, unregisterProbed } from '../../../src/substrate/coherence/subsystems.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
 import { allReceipts, codeOf, openSeed } from '../../support/home.ts';
 import { scratch } from '../../support/scratch.ts';
@@ -159,4 +159,17 @@ describe('[LOCK-MIND-2] demotion', () => {
     expect(await codeOf(up(substrate))).toBe('not_found');
     expect(await codeOf(down(substrate))).toBe('not_found');
   });
+});
+
+it('the number of an alarm is never given again: a receipt that names one means that one for ever', async () => {
+  using dir = scratch();
+  await using seed = await openSeed(dir);
+  const { substrate } = seed;
+  await probe(substrate, 'site', { hoursAgo: hourly(20, 0) });
+  const first = await pastAlarm(substrate, 'site');
+  await label(substrate, { alarm: first, label: 'right', actor: OWNER });
+  await substrate.operate({ action: 'probe.remove', actor: OWNER }, (op) => unregisterProbed(op, 'site'));
+  await probe(substrate, 'site', { hoursAgo: hourly(20, 0) });
+  expect(await pastAlarm(substrate, 'site')).toBe(first + 1);
+  expect(await codeOf(label(substrate, { alarm: first, label: 'wrong', actor: OWNER }))).toBe('not_found');
 });

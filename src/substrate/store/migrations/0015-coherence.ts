@@ -4,6 +4,7 @@ import type { Migration } from './migration.ts';
  * How the work of each subsystem goes: what probes saw of work outside the seed, how far coherence may go
  * for each subsystem, its alarms, and what was found over time.
  *
+ * The number of an alarm is never given again: receipts and labels name it after it is gone.
  * A subsystem of tasks alone has a row only once its stage was changed. Of one kind there is one open alarm.
  * The index on what happened to tasks tells what is new without reading the tasks.
  */
@@ -30,7 +31,7 @@ export const coherence: Migration = {
     ) STRICT;
 
     CREATE TABLE substrate_alarms (
-      n           INTEGER PRIMARY KEY,
+      n           INTEGER PRIMARY KEY AUTOINCREMENT,
       subsystem   TEXT NOT NULL,
       kind        TEXT NOT NULL CHECK (kind IN ('stall', 'failing', 'success', 'cycle')),
       stage       TEXT NOT NULL CHECK (stage IN ('observe', 'shadow', 'advise', 'govern')),
