@@ -5,6 +5,7 @@
  * rule that has something to say of an organ decides. Nothing here reads a clock or the store, so the same
  * facts give the same decisions, byte for byte.
  */
+import type { Pause } from '../substrate/coherence/alarms.ts';
 import { isoTime } from '../substrate/sources.ts';
 import type { Sight } from './organ.ts';
 
@@ -27,13 +28,6 @@ export interface OrganFacts {
   readonly takesWorkOn: boolean;
 }
 
-/** A subsystem of which coherence has paused the intake. */
-export interface Brake {
-  readonly subsystem: string;
-  readonly since: number;
-  readonly reason: string;
-}
-
 /** All that is decided on. */
 export interface Facts {
   /** Wall clock, ms since the epoch. */
@@ -46,7 +40,7 @@ export interface Facts {
   readonly once: boolean;
   readonly organs: readonly OrganFacts[];
   /** What coherence brakes, by its own stages; nothing while it only observes. */
-  readonly brakes: readonly Brake[];
+  readonly brakes: readonly Pause[];
   /** What was perceived since the last decision, by kind, in words. */
   readonly news: readonly string[];
 }
@@ -71,7 +65,7 @@ interface Rule {
   readonly says: (organ: OrganFacts, facts: Facts) => string | null;
 }
 
-function brakes(name: string, says: Rule['says']): Rule {
+function stops(name: string, says: Rule['says']): Rule {
   return { name, act: 'rest', stops: true, says };
 }
 
@@ -80,11 +74,11 @@ function rests(name: string, says: Rule['says']): Rule {
 }
 
 const RULES: readonly Rule[] = [
-  brakes('distrusted', (_organ, { distrust }) => (distrust === null ? null : `the log is not trusted: ${distrust}`)),
-  brakes('halted', (_organ, { halted }) => (halted ? 'the owner has halted the seed' : null)),
-  brakes('off', ({ isOn }) => (isOn ? null : 'it is switched off')),
-  brakes('orphaned', ({ isOrphan }) => (isOrphan ? 'its grant was removed; switching it on gives it another' : null)),
-  brakes('paused', (_organ, { paused, once }) => (paused && !once ? 'the owner has paused the mind' : null)),
+  stops('distrusted', (_organ, { distrust }) => (distrust === null ? null : `the log is not trusted: ${distrust}`)),
+  stops('halted', (_organ, { halted }) => (halted ? 'the owner has halted the seed' : null)),
+  stops('off', ({ isOn }) => (isOn ? null : 'it is switched off')),
+  stops('orphaned', ({ isOrphan }) => (isOrphan ? 'its grant was removed; switching it on gives it another' : null)),
+  stops('paused', (_organ, { paused, once }) => (paused && !once ? 'the owner has paused the mind' : null)),
   rests('running', ({ isRunning }) => (isRunning ? 'it is at work' : null)),
   rests('backing off', ({ backOffMs, backOffWhy }) =>
     backOffMs > 0 ? `${backOffWhy ?? 'it failed'}; left alone for ${seconds(backOffMs)}` : null,
@@ -114,11 +108,11 @@ function decideOne(organ: OrganFacts, facts: Facts): Decision {
 function workReason({ sight, takesWorkOn }: OrganFacts, { brakes: braked, news }: Facts): string | null {
   if (sight === null) return null;
   const seen = news.length === 0 ? '' : `; since the last look: ${news.join(', ')}`;
-  const kept = takesWorkOn && braked.length > 0 ? `; coherence keeps it from ${braked.map(sayBrake).join(', ')}` : '';
+  const kept = takesWorkOn && braked.length > 0 ? `; coherence keeps it from ${braked.map(sayPause).join(', ')}` : '';
   return `${waits(sight)}${kept}${seen}`;
 }
 
-function sayBrake({ subsystem, since, reason }: Brake): string {
+function sayPause({ subsystem, since, reason }: Pause): string {
   return `${subsystem} since ${isoTime(since)} (${reason})`;
 }
 

@@ -8,15 +8,16 @@
  */
 import type { SeedError } from '../../errors.ts';
 import { toSeedError } from '../../errors.ts';
+import type { Pause } from '../../substrate/coherence/alarms.ts';
 import { findService } from '../../substrate/identity/service.ts';
 import { addDecision, moveCursor } from '../../substrate/mind/log.ts';
 import { listOrganRows } from '../../substrate/mind/organs.ts';
 import type { ReadHandle, Substrate } from '../../substrate/substrate.ts';
 import { readSwitch } from '../../substrate/switches.ts';
 import type { Sight } from '../organ.ts';
-import type { Brake, Decision, OrganFacts } from '../rules.ts';
+import type { Decision, OrganFacts } from '../rules.ts';
 import { decide } from '../rules.ts';
-import { isWaking, perceive, sayNews } from './events.ts';
+import { perceive, sayNews, wakingOf } from './events.ts';
 import type { Runs } from './runs.ts';
 import type { Seat } from './seat.ts';
 import { admit } from './seat.ts';
@@ -31,6 +32,8 @@ const BURST_MS = 40;
 const AFTER_ERROR_MS = 5_000;
 /** The cursor is written down this often at most; what came since is perceived again after a crash. */
 const CURSOR_MS_MIN = 1_000;
+/** How late it may look at what happens all the time, such as calls to models. */
+const SOON_MS = 5_000;
 /** Rules whose decisions are of interest to whoever reads the log, when they begin to apply: to one, or to all at once. */
 const NOTEWORTHY: ReadonlySet<string> = new Set(['orphaned', 'held', 'blind']);
 const NOTEWORTHY_OF_ALL: ReadonlySet<string> = new Set(['paused', 'halted', 'distrusted']);
@@ -44,7 +47,7 @@ export interface LoopParts {
   readonly timers: Timers;
   readonly onDefect: (error: SeedError) => void;
   /** What coherence brakes now; none while it only observes. */
-  readonly brakes: (db: ReadHandle) => Promise<readonly Brake[]>;
+  readonly brakes: (db: ReadHandle) => Promise<readonly Pause[]>;
   /** Whether the owner asked for rounds at this moment, which count although the mind is paused. */
   readonly isAsked: () => boolean;
 }
@@ -66,6 +69,8 @@ export class Loop {
   #stopped = false;
   #started = false;
   #cancelTimer: () => void = () => {};
+  #isSoon = false;
+  #cancelSoon: () => void = () => {};
   /** When the last few rounds began, the oldest first. */
   #began: readonly number[] = [];
   #beatAt: number;
@@ -113,7 +118,9 @@ export class Loop {
     this.#started = true;
     this.#unsubscribe = [
       substrate.onChange((action) => {
-        if (isWaking(action)) this.wake();
+        const waking = wakingOf(action);
+        if (waking === 'now') this.wake();
+        else if (waking === 'soon') this.#wakeSoon();
       }),
       substrate.mail.onArrival((holder) => {
         if (holder === 'seed') this.wake();
@@ -129,6 +136,16 @@ export class Loop {
     if (!this.#isRound) this.#schedule();
   }
 
+  /** Asks for a round within some seconds: one for all who asked until then. */
+  #wakeSoon(): void {
+    if (this.#stopped || this.#isSoon) return;
+    this.#isSoon = true;
+    this.#cancelSoon = this.#parts.timers.after(SOON_MS, () => {
+      this.#isSoon = false;
+      this.wake();
+    });
+  }
+
   /** Makes a round now, after the one that is under way; resolves to what was decided. */
   async round(): Promise<readonly Decision[]> {
     const mine = this.#turn.then(() => this.#round());
@@ -140,6 +157,7 @@ export class Loop {
   stop(): void {
     this.#stopped = true;
     this.#cancelTimer();
+    this.#cancelSoon();
     for (const undo of this.#unsubscribe) undo();
     this.#unsubscribe = [];
   }

@@ -133,6 +133,13 @@ export async function findWorkerRun(db: ReadHandle, task: string): Promise<Worke
   return row === undefined ? null : toRun(row);
 }
 
+/** Of these tasks, by task; one that it never took on has none. */
+export async function findWorkerRuns(db: ReadHandle, tasks: readonly string[]): Promise<Map<string, WorkerRun>> {
+  if (tasks.length === 0) return new Map();
+  const rows = await db.all<RunRow>(`${RUNS} WHERE task IN (${tasks.map(() => '?').join(', ')})`, ...tasks);
+  return new Map(rows.map((row) => [row.task, toRun(row)]));
+}
+
 /** Those that are not over, the oldest first. */
 export async function listOpenRuns(db: ReadHandle, limit: number): Promise<WorkerRun[]> {
   const rows = await db.all<RunRow>(

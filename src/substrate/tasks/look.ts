@@ -88,6 +88,10 @@ export interface TaskFilter {
   readonly mine?: string | undefined;
   readonly holder?: string | undefined;
   readonly subsystem?: string | undefined;
+  /** Of one of these. */
+  readonly subsystems?: readonly string[] | undefined;
+  /** Of none of these subsystems. */
+  readonly notOf?: readonly string[] | undefined;
   /** Due by then, ms since the epoch. */
   readonly dueBy?: number | undefined;
   /** Finished, and by another principal than this one. */
@@ -108,7 +112,7 @@ interface Terms {
   readonly params: readonly Value[];
 }
 
-function termsOf({ state, mine, holder, subsystem, dueBy, notDoneBy }: TaskFilter): Terms {
+function termsOf({ state, mine, holder, subsystem, subsystems, notOf = [], dueBy, notDoneBy }: TaskFilter): Terms {
   const terms: string[] = [];
   const params: Value[] = [];
   const add = (term: string, ...values: readonly Value[]): void => {
@@ -122,6 +126,8 @@ function termsOf({ state, mine, holder, subsystem, dueBy, notDoneBy }: TaskFilte
   if (mine !== undefined) add("(adder = ? OR (holder = ? AND state <> 'open'))", mine, mine);
   if (holder !== undefined) add('holder = ?', holder);
   if (subsystem !== undefined) add('subsystem = ?', subsystem);
+  if (subsystems !== undefined) add(`subsystem IN (${subsystems.map(() => '?').join(', ')})`, ...subsystems);
+  if (notOf.length > 0) add(`subsystem NOT IN (${notOf.map(() => '?').join(', ')})`, ...notOf);
   if (dueBy !== undefined) add('deadline <= ?', dueBy);
   if (notDoneBy !== undefined) add('holder_principal <> ?', notDoneBy);
   return { terms, params };

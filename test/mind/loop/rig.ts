@@ -6,7 +6,7 @@ import type { Seat, SeatTraits } from '../../../src/mind/loop/seat.ts';
 import type { Timers } from '../../../src/mind/loop/timers.ts';
 import type { Organ, OrganReport, OrganRun, Sight } from '../../../src/mind/organ.ts';
 import { NOTHING_TO_SEE } from '../../../src/mind/organ.ts';
-import type { Brake } from '../../../src/mind/rules.ts';
+import type { Pause } from '../../../src/substrate/coherence/alarms.ts';
 import type { DecisionRow } from '../../../src/substrate/mind/log.ts';
 import { listDecisions } from '../../../src/substrate/mind/log.ts';
 import type { ReadHandle, Substrate } from '../../../src/substrate/substrate.ts';
@@ -111,7 +111,7 @@ export interface LoopRig extends AsyncDisposable {
 }
 
 export interface LoopRigOptions {
-  readonly brakes?: (db: ReadHandle) => Promise<readonly Brake[]>;
+  readonly brakes?: (db: ReadHandle) => Promise<readonly Pause[]>;
   readonly start?: boolean;
 }
 

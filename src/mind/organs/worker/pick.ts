@@ -1,24 +1,24 @@
-/** Which task is the worker's next: read from durable state, whatever woke it. */
+/**
+ * Which task is the worker's next: read from durable state, whatever woke it. The loop asks at every wake, so
+ * what is read does not grow with what waits, but where none of it is the worker's.
+ */
 import type { Actor } from '../../../substrate/actor.ts';
 import { holderOf } from '../../../substrate/bus/model.ts';
+import type { Pause } from '../../../substrate/coherence/alarms.ts';
 import type { WorkerRun, WorkerSettings } from '../../../substrate/mind/worker.ts';
 import {
   findWorkerRun,
+  findWorkerRuns,
   limitReached,
   listOpenRuns,
   readWorkerSettings,
-  servesSubsystem,
 } from '../../../substrate/mind/worker.ts';
 import type { ReadHandle } from '../../../substrate/substrate.ts';
 import type { Place } from '../../../substrate/tasks/look.ts';
 import { findTask, listTasks, placeOf } from '../../../substrate/tasks/look.ts';
 import type { TaskRow } from '../../../substrate/tasks/model.ts';
+import type { Authority } from './authority.ts';
 import { authorityOf } from './authority.ts';
-
-/** A subsystem whose intake is stopped for now. */
-export interface Pause {
-  readonly subsystem: string;
-}
 
 /**
  * `settle`: it is over, and only the record does not say so. `go on`: the worker holds it. `claim`: it is
@@ -33,16 +33,18 @@ export interface Found {
 export interface PickOptions {
   readonly actor: Actor;
   readonly now: number;
-  readonly pauses: readonly Pause[];
+  /** Subsystems whose intake is stopped for now. */
+  readonly pauses: readonly Pick<Pause, 'subsystem'>[];
   /** How many to find at most. */
   readonly limit: number;
 }
 
-const PAGE = 500;
+/** Tasks that are read at once: a few, and where the worker wants none of them, many. */
+const PAGE = { first: 20, more: 500 } as const;
 /** Tasks that it has at once: one, but for what a crash or a lapse left. */
 const OWN_MAX = 50;
 
-/** What the worker could do now, the next first. */
+/** What the worker could do now, the next first: all that it holds, and at least one that it may claim. */
 export async function pickWork(db: ReadHandle, options: PickOptions): Promise<Found[]> {
   const settings = await readWorkerSettings(db);
   const own = await pickOwn(db, options, settings);
@@ -73,28 +75,57 @@ async function pickClaimable(
   { now, pauses, limit }: PickOptions,
   settings: WorkerSettings,
 ): Promise<Found[]> {
-  const paused = new Set(pauses.map(({ subsystem }) => subsystem));
-  const picks: Found[] = [];
-  for (let after: Place | null = null; picks.length < limit; ) {
-    const page: TaskRow[] = await listTasks(db, { state: 'claimable' }, { now, limit: PAGE, after });
-    for (const task of page) {
-      if (picks.length === limit) break;
-      const run = await findWorkerRun(db, task.id);
-      if (paused.has(task.subsystem) || !isWanted(task, run, settings)) continue;
-      const authority = await authorityOf(db, task, now);
-      if (authority === null || (authority.kind === 'helper' && !settings.helpers)) continue;
-      picks.push({ kind: 'claim', task, run });
-    }
+  const filter = {
+    state: 'claimable',
+    subsystems: settings.subsystems ?? undefined,
+    notOf: pauses.map(({ subsystem }) => subsystem),
+  } as const;
+  const standsBehind = authorities(db, now);
+  let size: number = PAGE.first;
+  for (let after: Place | null = null; ; size = PAGE.more) {
+    const page: TaskRow[] = await listTasks(db, filter, { now, limit: size, after });
+    const picks = await wantedOf(db, page, { settings, standsBehind });
+    if (picks.length > 0) return picks.slice(0, limit);
     const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) break;
+    if (last === undefined || page.length < size) return [];
     after = placeOf(last);
+  }
+}
+
+type StandsBehind = (task: TaskRow) => Promise<Authority | null>;
+
+/** Who stands behind tasks, each adder looked up once. */
+function authorities(db: ReadHandle, now: number): StandsBehind {
+  const known = new Map<string, Authority | null>();
+  return async (task) => {
+    const { adder } = task;
+    if (!known.has(adder)) known.set(adder, await authorityOf(db, task, now));
+    return known.get(adder) ?? null;
+  };
+}
+
+async function wantedOf(
+  db: ReadHandle,
+  page: readonly TaskRow[],
+  { settings, standsBehind }: { settings: WorkerSettings; standsBehind: StandsBehind },
+): Promise<Found[]> {
+  const runs = await findWorkerRuns(
+    db,
+    page.map(({ id }) => id),
+  );
+  const picks: Found[] = [];
+  for (const task of page) {
+    const run = runs.get(task.id) ?? null;
+    if (!isWanted(task, run, settings)) continue;
+    const authority = await standsBehind(task);
+    if (authority === null || (authority.kind === 'helper' && !settings.helpers)) continue;
+    picks.push({ kind: 'claim', task, run });
   }
   return picks;
 }
 
-/** Whether a task is of those that it takes on, and has not been left for good. */
+/** Whether a task has not been left for good. */
 function isWanted(task: TaskRow, run: WorkerRun | null, settings: WorkerSettings): boolean {
-  if (!servesSubsystem(settings, task.subsystem)) return false;
   if (run === null) return true;
   if (limitReached(run, settings) !== null) return false;
   // What it left for a reason it takes up again only when something has happened to it since.

@@ -9,6 +9,7 @@ import type { ErrorCode } from '../../../errors.ts';
 import { SeedError, toSeedError } from '../../../errors.ts';
 import type { Actor } from '../../../substrate/actor.ts';
 import { findService } from '../../../substrate/identity/service.ts';
+import type { Pause } from '../../../substrate/coherence/alarms.ts';
 import type { CanCall, WorkerRun } from '../../../substrate/mind/worker.ts';
 import { findWorkerRun, readWorkerSettings, workerHold } from '../../../substrate/mind/worker.ts';
 import { endWork, openWork } from '../../../substrate/mind/worker-acts.ts';
@@ -24,7 +25,7 @@ import type { Steps } from '../../sessions/steps.ts';
 import { checkpointOf, readBriefing } from './briefing.ts';
 import { Carry } from './carry.ts';
 import type { Ending } from './ending.ts';
-import type { Found, Pause } from './pick.ts';
+import type { Found } from './pick.ts';
 import { pickWork } from './pick.ts';
 import type { ToolFace } from './tools.ts';
 import { Toolbox } from './tools.ts';
@@ -37,13 +38,13 @@ export interface WorkerParts {
   /** The seed's tools, of which it takes those of its own list. */
   readonly tools: readonly ToolFace[];
   /** Subsystems whose intake is stopped for now. */
-  readonly pauses: (db: ReadHandle, now: number) => Promise<readonly Pause[]>;
+  readonly pauses: (db: ReadHandle) => Promise<readonly Pause[]>;
   readonly canCall: CanCall;
   /** Named points at which a test stops the process. */
   readonly fault?: (point: string) => void;
 }
 
-/** Tasks that a look counts, at most. */
+/** Tasks that a look counts, at most; of those that it may claim it may stop before. */
 const COUNT_MAX = 100;
 /** A turn looks at its task once a second, and a tool answers at once. */
 const SILENCE_MS_MAX = 120_000;
@@ -63,7 +64,7 @@ export function createWorker(parts: WorkerParts): Organ {
 async function look({ pauses, canCall }: WorkerParts, db: ReadHandle, now: number): Promise<Sight> {
   const actor = await findService(db, 'worker');
   if (actor === null) return NOTHING_TO_SEE;
-  const picks = await pickWork(db, { actor, now, pauses: await pauses(db, now), limit: COUNT_MAX });
+  const picks = await pickWork(db, { actor, now, pauses: await pauses(db), limit: COUNT_MAX });
   if (picks.length === 0) return NOTHING_TO_SEE;
   // What only its record does not know yet needs no model.
   const settled = picks.filter(({ kind }) => kind === 'settle').length;
@@ -79,7 +80,7 @@ async function work(parts: WorkerParts, toolbox: Toolbox, run: OrganRun): Promis
   const found = await substrate.read(async (db) => {
     const actor = await findService(db, 'worker');
     if (actor === null) return null;
-    const [pick] = await pickWork(db, { actor, now, pauses: await pauses(db, now), limit: 1 });
+    const [pick] = await pickWork(db, { actor, now, pauses: await pauses(db), limit: 1 });
     return pick === undefined ? null : { actor, pick, hold: await workerHold(db, now, canCall) };
   });
   if (found === null) return { done: 0, more: false, says: null };

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { ProviderFault } from '../../../../src/mind/router/provider.ts';
 import { OWNER } from '../../../../src/substrate/actor.ts';
-import type { Substrate } from '../../../../src/substrate/substrate.ts';
+import type { ReadHandle, Substrate } from '../../../../src/substrate/substrate.ts';
 import { allReceipts, codeOf, verifyExport } from '../../../support/home.ts';
 import { scratch } from '../../../support/scratch.ts';
 import { letIn } from '../../../substrate/bus/rig.ts';
@@ -120,7 +120,7 @@ test('goes on with the next model where one is cut off in the middle of an answe
 test('takes on what it may serve, by urgency: not what is paused, of other subsystems, or of helpers', async () => {
   using dir = scratch();
   await using seed = await scene(dir, says('Done.'), {
-    pauses: [{ subsystem: 'paused' }],
+    pauses: [{ subsystem: 'paused', since: 1, reason: 'most of it fails' }],
     settings: { subsystems: ['website', 'paused'] },
   });
   const { substrate } = seed;
@@ -140,6 +140,34 @@ test('takes on what it may serve, by urgency: not what is paused, of other subsy
   for (const id of [paused, other, helpers, blocked]) expect(await taskOf(substrate, id)).toMatchObject({ lease: 0 });
   await set(substrate, { helpers: true, subsystems: null });
   expect(await seed.see()).toMatchObject({ waiting: 2 });
+});
+
+test('a look asks as little of a long queue as of a short one, and finds the one task behind those it may not have', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir, says('Done.'));
+  const { substrate, worker, sources } = seed;
+  const look = () =>
+    substrate.read(async (db) => {
+      let statements = 0;
+      const spy: ReadHandle = {
+        get: (sql, ...params) => (statements++, db.get(sql, ...params)),
+        all: (sql, ...params) => (statements++, db.all(sql, ...params)),
+      };
+      const { waiting } = await worker.look(spy, sources.time);
+      return { waiting, statements };
+    });
+  const helper = await letIn(substrate, 'ci', { kind: 'helper', scopes: ['task.write'] });
+  await owe(substrate, OWNER, 'The owner’s', { priority: 5 });
+  // The first look makes sense of the policy, which is kept.
+  await look();
+  const { statements } = await look();
+  for (let count = 0; count < 40; count++) await owe(substrate, OWNER, 'Another', { priority: 5 });
+  expect(await look()).toEqual({ waiting: 20, statements });
+  for (let count = 0; count < 40; count++) await owe(substrate, helper, 'A helper’s', { priority: 1 });
+  // One more page of them, and who the helper is.
+  const { waiting, statements: more } = await look();
+  expect(waiting).toBe(41);
+  expect(more).toBeLessThanOrEqual(statements + 3);
 });
 
 test('an answer that was cut at its length is asked for again, an empty one too, and neither is handed in', async () => {
