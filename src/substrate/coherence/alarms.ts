@@ -9,7 +9,8 @@ import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import type { Stage } from './subsystems.ts';
 
 /** `stall`: silence. `failing`: most fails. `success`: more fails than did. `cycle`: it takes another time. */
-export type AlarmKind = 'stall' | 'failing' | 'success' | 'cycle';
+const KINDS = ['stall', 'failing', 'success', 'cycle'] as const;
+export type AlarmKind = (typeof KINDS)[number];
 export type Label = 'right' | 'wrong';
 
 /** Kept of one subsystem, the newest. */
@@ -58,20 +59,30 @@ export function alarmId({ n }: Pick<Alarm, 'n'>): string {
   return `a${n}`;
 }
 
+/**
+ * A statement for each question, since an index serves only what a statement says outright. Those that are open
+ * are few, and their index finds them: with `+n`, or the table would be read in the order of `n`; with its kinds,
+ * or all that the subsystem ever raised would be.
+ */
+const WHICH = {
+  all: 'ORDER BY n DESC',
+  ofOne: 'WHERE subsystem = ? ORDER BY n DESC',
+  open: 'WHERE cleared_at IS NULL ORDER BY +n DESC',
+  openOfOne: `WHERE subsystem = ? AND kind IN (${KINDS.map(() => '?').join(', ')}) AND cleared_at IS NULL
+    ORDER BY +n DESC`,
+} as const;
+
 /** Alarms, the newest first: of a subsystem alone, or the open ones alone, where it says so. */
 export async function listAlarms(
   db: ReadHandle,
   { subsystem, open = false, limit }: { subsystem?: string; open?: boolean; limit: number },
 ): Promise<Alarm[]> {
-  const rows = await db.all<AlarmRow>(
-    `SELECT ${COLUMNS} FROM substrate_alarms
-     WHERE (? IS NULL OR subsystem = ?) AND (? = 0 OR cleared_at IS NULL) ORDER BY n DESC LIMIT ?`,
-    subsystem ?? null,
-    subsystem ?? null,
-    open ? 1 : 0,
-    limit,
-  );
-  return rows.map(fromRow);
+  const list = async (which: keyof typeof WHICH, ...params: readonly string[]): Promise<Alarm[]> => {
+    const sql = `SELECT ${COLUMNS} FROM substrate_alarms ${WHICH[which]} LIMIT ?`;
+    return (await db.all<AlarmRow>(sql, ...params, limit)).map(fromRow);
+  };
+  if (subsystem === undefined) return list(open ? 'open' : 'all');
+  return open ? list('openOfOne', subsystem, ...KINDS) : list('ofOne', subsystem);
 }
 
 /** @throws SeedError `not_found` */
@@ -180,7 +191,7 @@ export async function governedPauses(db: ReadHandle): Promise<Pause[]> {
      JOIN substrate_subsystems s ON s.name = a.subsystem AND s.stage = 'govern'
      WHERE a.cleared_at IS NULL AND a.label IS NULL AND a.stage = 'govern'
        AND a.kind IN (${PAUSING.map(() => '?').join(', ')})
-     ORDER BY a.subsystem, a.n`,
+     ORDER BY a.subsystem, +a.n`,
     ...PAUSING,
   );
   // Two reasons to pause are one pause, since the first of them.

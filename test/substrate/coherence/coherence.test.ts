@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OWNER } from '../../../src/substrate/actor.ts';
-import { listAlarms } from '../../../src/substrate/coherence/alarms.ts';
+import { governedPauses, listAlarms } from '../../../src/substrate/coherence/alarms.ts';
 import { addCompletions, COMPLETIONS_MAX, listCompletions } from '../../../src/substrate/coherence/completions.ts';
 import { addEntry, listHistory, observedSince } from '../../../src/substrate/coherence/history.ts';
 import {
@@ -15,7 +15,9 @@ import {
 import { countCompleted, ITEMS_MAX, readWork, workMark } from '../../../src/substrate/coherence/work.ts';
 import { ScheduledTask } from '../../../src/substrate/schedules/model.ts';
 import { insertSchedule } from '../../../src/substrate/schedules/schedules.ts';
-import type { Substrate } from '../../../src/substrate/substrate.ts';
+import { homePath } from '../../../src/substrate/home/layout.ts';
+import { openConnection } from '../../../src/substrate/store/connection.ts';
+import type { ReadHandle, Substrate } from '../../../src/substrate/substrate.ts';
 import { codeOf, DRIVERS, openSeed } from '../../support/home.ts';
 import { scratch } from '../../support/scratch.ts';
 import { pastAlarm, put } from '../../mind/coherence/rig.ts';
@@ -217,5 +219,35 @@ describe('history', () => {
       }
     });
     expect(await codeOf(twice)).toBe('internal');
+  });
+});
+
+describe('open alarms', () => {
+  it('are found by their own index, however many there were', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const plan = (ask: (db: ReadHandle) => Promise<unknown>): Promise<string> =>
+      seed.substrate.read(async (db) => {
+        const steps: string[] = [];
+        const all: ReadHandle['all'] = async (sql, ...params) => {
+          const store = openConnection('better-sqlite3', homePath(seed.home, 'database'), { readonly: true });
+          const found = store.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...params) as { detail: string }[];
+          steps.push(...found.map(({ detail }) => detail));
+          store.close();
+          return db.all(sql, ...params);
+        };
+        await ask({ get: (sql, ...params) => db.get(sql, ...params), all });
+        return steps.join('; ');
+      });
+    const [limit, subsystem] = [10, 'repo'];
+    expect(await plan((db) => listAlarms(db, { limit, open: true }))).toContain('substrate_alarms_open');
+    expect(await plan((db) => listAlarms(db, { limit, open: true, subsystem }))).toContain(
+      'substrate_alarms_open (subsystem=? AND kind=?)',
+    );
+    expect(await plan((db) => listAlarms(db, { limit, subsystem }))).toContain('substrate_alarms_subsystem');
+    const pauses = await plan(governedPauses);
+    expect(pauses).toContain('SCAN a USING INDEX substrate_alarms_open');
+    // The control: all of them are read as they stand.
+    expect(await plan((db) => listAlarms(db, { limit }))).toBe('SCAN substrate_alarms');
   });
 });
