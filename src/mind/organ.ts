@@ -48,6 +48,8 @@ export interface Organ {
   readonly silenceMsMax: number;
   /** Reads durable state; cheap, because the loop asks at each wake. */
   readonly look: (db: ReadHandle, now: number) => Promise<Sight>;
+  /** The owner wants it looked at now: what would have its time later is due at once, one time. */
+  readonly hurry?: () => void;
   /** Does a bounded piece of what waits. What it throws is put on record, and it is left alone for a while. */
   readonly run: (run: OrganRun) => Promise<OrganReport>;
 }

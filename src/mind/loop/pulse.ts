@@ -97,7 +97,7 @@ export class Pulse {
 
   /**
    * Rounds until nothing is left to do now, also while the mind is paused; resolves to what ran meanwhile.
-   * What is left alone after a failure stays so.
+   * What organs look at from time to time they look at now; what is left alone after a failure stays so.
    */
   async once({ signal, onRun = () => {} }: OnceOptions): Promise<readonly RunEnd[]> {
     const ends: RunEnd[] = [];
@@ -109,6 +109,7 @@ export class Pulse {
     this.#asked += 1;
     const stop = (): void => this.#runs.stopAll('whoever waited for it stopped waiting');
     signal.addEventListener('abort', stop, { once: true });
+    for (const { organ } of this.seats) organ.hurry?.();
     try {
       for (let rounds = 0; rounds < ROUNDS_MAX && !signal.aborted; rounds++) {
         const decisions = await this.#loop.round();

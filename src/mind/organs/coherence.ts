@@ -19,6 +19,8 @@ const REST_MS_MAX = 10_000;
  */
 export function coherenceOrgan(substrate: Substrate): Organ {
   let last: Look | null = null;
+  /** The owner waits for it: it does not rest before it has seen all there is. */
+  let isHurried = false;
   return {
     name: 'coherence',
     purpose: 'Sees whether the work gets done, and says so when it stalls or drifts.',
@@ -27,10 +29,15 @@ export function coherenceOrgan(substrate: Substrate): Organ {
       // A clock that was set back would put off what is due.
       const isDue = last === null || now >= last.due || now < last.at;
       const isNew = isDue || (await workMark(db)) !== last?.mark;
+      if (!isNew) isHurried = false;
       return { waiting: isNew ? 1 : 0, nextAt: isNew ? null : (last?.due ?? null), held: null };
     },
+    hurry: () => {
+      last = null;
+      isHurried = true;
+    },
     run: async ({ signal, alive }) => {
-      const rest = restMs(last, substrate.sources.now());
+      const rest = isHurried ? 0 : restMs(last, substrate.sources.now());
       if (rest > 0) await delay(rest, undefined, { signal });
       // Read before it looks: what happens while it does is another reason to look.
       const mark = await substrate.read(workMark);

@@ -37,6 +37,7 @@ export function createProber({ substrate }: ProberOptions): Organ {
       const later = due.filter((at) => at > now);
       return { waiting, nextAt: later.length === 0 ? null : Math.min(...later), held: null };
     },
+    hurry: () => prober.hurry(),
     run: (run) => prober.run(run),
   };
 }
@@ -54,6 +55,11 @@ class Prober {
   dueAt(probe: Probe, now: number): number {
     const looked = this.#looked.get(keyOf(probe));
     return looked === undefined || looked > now ? now : looked + probe.everyMs;
+  }
+
+  /** Each probe is to be looked at now, as after a start. */
+  hurry(): void {
+    this.#looked.clear();
   }
 
   async run({ signal, alive }: OrganRun): Promise<OrganReport> {

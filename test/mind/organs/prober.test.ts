@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../../src/mind/coherence/coherence.ts';
 import { readPulse } from '../../../src/mind/coherence/pulse.ts';
 import type { Organ, OrganReport } from '../../../src/mind/organ.ts';
+import { coherenceOrgan } from '../../../src/mind/organs/coherence.ts';
 import { createProber } from '../../../src/mind/organs/prober.ts';
 import { OWNER } from '../../../src/substrate/actor.ts';
 import { listCompletions } from '../../../src/substrate/coherence/completions.ts';
@@ -15,6 +16,7 @@ import type { Substrate } from '../../../src/substrate/substrate.ts';
 import { codeOf, openAgain, openSeed } from '../../support/home.ts';
 import { addCommits, makeRepository } from '../../support/repository.ts';
 import { scratch } from '../../support/scratch.ts';
+import { loopOf } from '../loop/rig.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -145,6 +147,31 @@ describe('looks', () => {
     expect(await run(prober)).toMatchObject({ done: 10, more: true });
     expect(await run(prober)).toMatchObject({ done: 2, more: false });
   });
+});
+
+test('whoever asks the turning mind to look now has each probe read and its stall found, before their time', async () => {
+  using dir = scratch();
+  writeFileSync(dir.at('log'), Array.from({ length: 12 }, (_, index) => line(NOW - index * HOUR_MS)).join(''));
+  await using seed = await openSeed(dir);
+  const { substrate, sources } = seed;
+  await add(substrate, draft('jobs', dir.at('log'), { everyMs: 7 * DAY_MS }));
+  const traits = { isOn: true, scopes: [], takesWorkOn: false };
+  const organs = [createProber({ substrate }), coherenceOrgan(substrate)];
+  await using loop = loopOf(
+    seed,
+    organs.map((organ) => ({ organ, ...traits })),
+  );
+  await loop.pass(1_000);
+  appendFileSync(dir.at('log'), line(sources.time));
+  // By itself it looks in a week.
+  await loop.pass(2 * MINUTE_MS);
+  const seen = (): Promise<number[]> =>
+    substrate.read((db) => listCompletions(db, 'jobs', { until: sources.time, limit: 99 }));
+  expect(await seen()).toHaveLength(12);
+  const ends = await loop.pulse.once({ signal: new AbortController().signal });
+  expect(await seen()).toHaveLength(13);
+  expect(ends.map(({ organ, says }) => [organ, says])).toContainEqual(['prober', 'jobs: 1 new completion.']);
+  expect(ends.map(({ organ }) => organ)).toContain('coherence');
 });
 
 describe('a place that cannot be read', () => {
