@@ -7,40 +7,32 @@
  */
 import { lstat, opendir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import { compileGlob } from './glob.ts';
 import type { ProbeLook, ReadPlace } from './probe.ts';
 import { asPlaceError, newerThan, probeFailed } from './probe.ts';
 
 export const DEPTH_MAX = 8;
 export const ENTRIES_MAX = 10_000;
-const STARS_MAX = 10;
 
 /** The newest changes; the cursor is the newest of all. */
 export const readFiles: ReadPlace = async (look) => newerThan(look.cursor, await changes(look), look.now);
 
 interface Place {
   readonly base: string;
-  /** Of paths below the base; null for all of them. */
-  readonly pattern: RegExp | null;
+  /** Whether a path below the base is meant; null where all of them are. */
+  readonly isMeant: ((path: string) => boolean) | null;
 }
 
-/** Splits a place into the folder that is walked and what its paths must match. */
+/** Splits a place into the folder that is walked and what its paths must fit. */
 export function parsePlace(place: string): Place {
   const parts = place.split('/');
   const first = parts.findIndex((part) => /[*?]/.test(part));
-  if (first === -1) return { base: place, pattern: null };
-  const glob = parts.slice(first).join('/');
-  // More of them could take a regular expression very long.
-  if ((glob.match(/\*/g) ?? []).length > STARS_MAX) {
-    throw probeFailed('too_many', `${place} has more than ${STARS_MAX} stars.`, { hint: 'Write a simpler pattern.' });
-  }
-  const source = glob.replaceAll(/\*\*\/|\*\*|\*|\?|[\\^$.|+()[\]{}]/g, (part) => GLOB[part] ?? `\\${part}`);
-  return { base: parts.slice(0, first).join('/') || '/', pattern: new RegExp(`^${source}$`) };
+  if (first === -1) return { base: place, isMeant: null };
+  return { base: parts.slice(0, first).join('/') || '/', isMeant: compileGlob(parts.slice(first).join('/')) };
 }
 
-const GLOB: Readonly<Record<string, string>> = { '**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]' };
-
 async function changes({ place, signal, alive }: ProbeLook): Promise<number[]> {
-  const { base, pattern } = parsePlace(place);
+  const { base, isMeant } = parsePlace(place);
   const times: number[] = [];
   let entries = 0;
   const folders = [{ path: '', depth: 0 }];
@@ -56,7 +48,7 @@ async function changes({ place, signal, alive }: ProbeLook): Promise<number[]> {
       if (++entries > ENTRIES_MAX) throw tooMany(place);
       const below = path === '' ? name : `${path}/${name}`;
       if (isFolder && depth < DEPTH_MAX) folders.push({ path: below, depth: depth + 1 });
-      if (!isFolder && pattern?.test(below) !== false) times.push(...(await changeOf(join(root, below))));
+      if (!isFolder && isMeant?.(below) !== false) times.push(...(await changeOf(join(root, below))));
     }
     alive();
   }
