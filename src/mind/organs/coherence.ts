@@ -1,5 +1,4 @@
 /** The organ that looks how the work goes: when something happened to it, and when time alone changes something. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Evaluation } from '../coherence/coherence.ts';
 import { evaluate } from '../coherence/coherence.ts';
 import { sayCount } from '../coherence/words.ts';
@@ -29,16 +28,11 @@ export function coherenceOrgan(substrate: Substrate): Organ {
       // A clock that was set back would put off what is due.
       const isDue = last === null || now >= last.due || now < last.at;
       const isNew = isDue || (await workMark(db)) !== last?.mark;
-      if (!isNew) isHurried = false;
-      return { waiting: isNew ? 1 : 0, nextAt: isNew ? null : (last?.due ?? null), held: null };
-    },
-    hurry: () => {
-      last = null;
-      isHurried = true;
+      if (!isNew) return { waiting: 0, nextAt: last?.due ?? null, held: null };
+      const rest = restMs(last, now);
+      return rest > 0 ? { waiting: 0, nextAt: now + rest, held: null } : { waiting: 1, nextAt: null, held: null };
     },
     run: async ({ signal, alive }) => {
-      const rest = isHurried ? 0 : restMs(last, substrate.sources.now());
-      if (rest > 0) await delay(rest, undefined, { signal });
       // Read before it looks: what happens while it does is another reason to look.
       const mark = await substrate.read(workMark);
       const at = substrate.sources.now();

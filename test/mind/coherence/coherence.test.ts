@@ -275,11 +275,14 @@ describe('the organ', () => {
     const organ = coherenceOrgan(substrate);
     await organ.run(run);
     expect(await organ.run(run)).toEqual({ done: 1, more: false, says: null });
-    const slowly = { ...run, alive: () => void (sources.time += 1_000) };
-    await organ.run(slowly);
-    await expect(organ.run({ ...run, signal: AbortSignal.abort() })).rejects.toThrow(/abort/);
-    sources.time += 60_000;
-    expect(await organ.run(run)).toMatchObject({ done: 1 });
+    const sight = () => substrate.read((db) => organ.look(db, sources.now()));
+    const began = sources.time;
+    await organ.run({ ...run, alive: () => void (sources.time = began + 200) });
+    await complete(substrate, 'site', [0]);
+    // Ten times as long as it took, from its beginning; then what is new waits for it.
+    expect(await sight()).toEqual({ waiting: 0, nextAt: began + 2_000, held: null });
+    sources.time = began + 2_000;
+    expect(await sight()).toEqual({ waiting: 1, nextAt: null, held: null });
   });
 
   it('stopped in the middle, it looks again', async () => {
