@@ -2,10 +2,9 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { SeedError } from '../errors.ts';
+import type { JsonLimits } from './json-text.ts';
+import { JSON_DEPTH_MAX, limitExceeded } from './json-text.ts';
 import { isWellFormed } from './well-formed.ts';
-
-/** How many arrays and objects may stand inside one another. */
-const JSON_DEPTH_MAX = 64;
 
 const CHARSET = /^\s*charset\s*=\s*"?utf-?8"?\s*$/i;
 
@@ -36,15 +35,17 @@ function notUtf8(why: string): SeedError {
   return new SeedError('unsupported_type', `The body ${why}.`, { hint: 'Send it in UTF-8.' });
 }
 
-async function readText(request: IncomingMessage, bytesMax: number): Promise<string> {
-  const body = await readBytes(request, bytesMax);
+type OnBytes = (bytes: number) => void;
+
+async function readText(request: IncomingMessage, bytesMax: number, onBytes: OnBytes): Promise<string> {
+  const body = await readBytes(request, bytesMax, onBytes);
   // Decoded as it is, each bad byte would become a character that nobody sent.
   if (!isUtf8(body)) throw new SeedError('invalid_input', 'The body is not UTF-8.', { hint: 'Send it in UTF-8.' });
   return body.toString('utf8');
 }
 
 /** By events: an iterator over the stream costs more than all else that is done with a small body. */
-function readBytes(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+function readBytes(request: IncomingMessage, bytesMax: number, onBytes: OnBytes): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -55,7 +56,15 @@ function readBytes(request: IncomingMessage, bytesMax: number): Promise<Buffer> 
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length;
       chunks.push(chunk);
-      if (bytes > bytesMax) settle(() => reject(tooLarge(bytesMax)));
+      if (bytes > bytesMax) {
+        settle(() => reject(tooLarge(bytesMax)));
+        return;
+      }
+      try {
+        onBytes(chunk.length);
+      } catch (error) {
+        settle(() => reject(error as Error));
+      }
     };
     const onEnd = (): void =>
       settle(() => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
@@ -66,16 +75,33 @@ function readBytes(request: IncomingMessage, bytesMax: number): Promise<Buffer> 
   });
 }
 
-/** @throws SeedError `too_large` or `invalid_input` */
-export async function readJsonBody(request: IncomingMessage, bytesMax: number): Promise<unknown> {
-  return parseJsonWithin(await readText(request, bytesMax), JSON_DEPTH_MAX);
+export interface JsonBodyOptions {
+  /** How many values there may be; as many as the bytes allow where it is left out. */
+  readonly valuesMax?: number;
+  /** Told of bytes as they arrive; what it throws is what the request is refused with. */
+  readonly onBytes?: OnBytes;
 }
 
-/** `JSON.parse` for text from outside. @throws SeedError `invalid_input` */
-function parseJsonWithin(text: string, depthMax: number): unknown {
-  if (jsonDepth(text, depthMax) > depthMax) {
-    throw new SeedError('invalid_input', `The JSON is nested deeper than ${depthMax} levels.`, {
+/** @throws SeedError `too_large` or `invalid_input`, and what `onBytes` throws */
+export async function readJsonBody(
+  request: IncomingMessage,
+  bytesMax: number,
+  { valuesMax = bytesMax, onBytes = () => {} }: JsonBodyOptions = {},
+): Promise<unknown> {
+  return parseJsonWithin(await readText(request, bytesMax, onBytes), { depthMax: JSON_DEPTH_MAX, valuesMax });
+}
+
+/** `JSON.parse` for text from outside. @throws SeedError `invalid_input`, `too_large` */
+function parseJsonWithin(text: string, bounds: JsonLimits): unknown {
+  const exceeded = limitExceeded(text, bounds);
+  if (exceeded === 'depthMax') {
+    throw new SeedError('invalid_input', `The JSON is nested deeper than ${bounds.depthMax} levels.`, {
       hint: 'Send it flatter.',
+    });
+  }
+  if (exceeded === 'valuesMax') {
+    throw new SeedError('too_large', `The JSON has more than ${bounds.valuesMax} values.`, {
+      hint: 'Send less at once.',
     });
   }
   const value = parse(text);
@@ -98,30 +124,6 @@ function parse(text: string): unknown {
   }
 }
 
-/** The deepest nesting of a JSON text, counted no further than one past `stopAfter`. */
-function jsonDepth(text: string, stopAfter: number): number {
-  let depth = 0;
-  let deepest = 0;
-  let inString = false;
-  for (let i = 0; i < text.length && deepest <= stopAfter; i++) {
-    const unit = text.charCodeAt(i);
-    if (inString) {
-      if (unit === BACKSLASH) i++;
-      else if (unit === QUOTE) inString = false;
-    } else if (unit === QUOTE) inString = true;
-    else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) deepest = Math.max(deepest, ++depth);
-    else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) depth--;
-  }
-  return deepest;
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-
 /** Whoever hangs up in the middle is no defect of ours, and must not fill the log. */
 function cutOff(cause: unknown): SeedError {
   return new SeedError('interrupted', 'The connection ended before the request did.', {
@@ -137,7 +139,7 @@ function tooLarge(bytesMax: number): SeedError {
 /** A form's fields (application/x-www-form-urlencoded); one that comes twice is refused. */
 export async function readFormBody(request: IncomingMessage, bytesMax: number): Promise<Record<string, string>> {
   const fields: Record<string, string> = {};
-  for (const [name, value] of new URLSearchParams(await readText(request, bytesMax))) {
+  for (const [name, value] of new URLSearchParams(await readText(request, bytesMax, () => {}))) {
     if (Object.hasOwn(fields, name)) {
       throw new SeedError('invalid_input', 'A field of the form comes twice.', { hint: 'Send each field once.' });
     }

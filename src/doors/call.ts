@@ -20,6 +20,7 @@ import type { Daemon } from '../tools/daemon.ts';
 import type { Progress, Tool } from '../tools/define.ts';
 import { toolAction } from '../tools/define.ts';
 import { explainIssues } from '../tools/plain-words.ts';
+import * as limits from './limits.ts';
 import { isWellFormed } from './well-formed.ts';
 import { RefusalReceipts } from './refusal-receipts.ts';
 
@@ -146,12 +147,24 @@ async function checkPassphrase(substrate: Substrate | SubstrateReader, passphras
   throw new SeedError('passphrase_required', message, { hint: 'Run the command in a terminal and type it there.' });
 }
 
-/** @throws SeedError `invalid_input` that names the argument and what it should be */
+/** Looked at before the schema does, which would write down each name that it does not know. */
+function hasTooManyNames(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const members: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return (!Array.isArray(value) && members.length > limits.INPUT_NAMES_MAX) || members.some(hasTooManyNames);
+}
+
+/** @throws SeedError `invalid_input` that names the argument and what it should be, `too_large` */
 function parseInput(tool: Tool, input: unknown, { grant }: Actor): unknown {
   const given = input ?? {};
   if (!isWellFormed(given)) {
     throw new SeedError('invalid_input', 'A text in the input has half a character in it (a lone surrogate).', {
       hint: 'Send text that is valid Unicode.',
+    });
+  }
+  if (hasTooManyNames(given)) {
+    throw new SeedError('too_large', `An object in the input has more than ${limits.INPUT_NAMES_MAX} names.`, {
+      hint: 'Send less at once.',
     });
   }
   const parsed = tool.input.safeParse(given);

@@ -22,6 +22,7 @@ import type { Lazy } from './lazy.ts';
 import { lazily } from './lazy.ts';
 import * as limits from './limits.ts';
 import { listenOnPort } from './listen.ts';
+import { isListen, listenFault, narrowListen } from './listen-request.ts';
 import type { McpServing } from './mcp.ts';
 import type { HttpMcp } from './mcp-http.ts';
 import { discoveryDocument } from './oauth-metadata.ts';
@@ -29,6 +30,10 @@ import type { Door } from './owner.ts';
 import { closeServer } from './owner.ts';
 import { createServer } from './node-http.ts';
 import { mayRead } from './resources.ts';
+import type { Hold } from './room.ts';
+import { SharedRoom } from './room.ts';
+import type { RpcFault } from './rpc.ts';
+import { faultAnswer, faultOf, faultStatus } from './rpc.ts';
 
 export interface HttpDoorOptions extends Reach {
   readonly membrane: Membrane;
@@ -198,6 +203,10 @@ class McpEndpoint {
   readonly #options: HttpDoorOptions;
   readonly #mcp: Lazy<HttpMcp>;
   readonly #streams = new Map<string, number>();
+  readonly #room = new SharedRoom({
+    bytesMax: limits.HTTP_BYTES_AT_ONCE_MAX,
+    bytesPerKeyMax: limits.HTTP_BYTES_PER_KEY_MAX,
+  });
 
   constructor(options: HttpDoorOptions, mcp: Lazy<HttpMcp>) {
     this.#options = options;
@@ -252,9 +261,20 @@ class McpEndpoint {
       notAllowed(response);
       return;
     }
-    const body = request.method === 'POST' ? await readMessages(request) : undefined;
-    const stream = narrowListen(body, admitted);
-    if (stream) this.#countStream(grant.id, response);
+    const hold = this.#room.hold(grant.id);
+    response.once('close', hold.release);
+    const body = request.method === 'POST' ? await readMessages(request, hold) : undefined;
+    const fault = faultIn(body);
+    if (fault !== null) {
+      json(response, faultStatus(fault), faultAnswer(fault));
+      return;
+    }
+    const stream = isListen(body);
+    if (stream) {
+      narrowListen(body, (uri) => mayRead(uri, admitted.actor));
+      this.#countStream(grant.id, response);
+      hold.release();
+    }
     limitTime(response, stream);
     const { serve } = await this.#mcp.get();
     await serve({ request, response, admitted, body });
@@ -272,14 +292,37 @@ class McpEndpoint {
   }
 }
 
-/** @throws SeedError `unsupported_type`, `invalid_input`, `too_large` */
-async function readMessages(request: IncomingMessage): Promise<unknown> {
+/** @throws SeedError `unsupported_type`, `invalid_input`, `too_large`, `too_many`, `busy` */
+async function readMessages(request: IncomingMessage, { take }: Hold): Promise<unknown> {
   assertBodyType(request, 'application/json');
-  const body = await readJsonBody(request, limits.HTTP_BODY_BYTES_MAX);
-  if (!Array.isArray(body) || body.length <= limits.BATCH_MAX) return body;
-  throw new SeedError('too_large', `The batch has more than ${limits.BATCH_MAX} messages.`, {
-    hint: 'Send fewer at once.',
-  });
+  let bytes = 0;
+  const onBytes = (more: number): void => {
+    take(more);
+    bytes += more;
+  };
+  const bounds = { valuesMax: limits.JSON_VALUES_MAX, onBytes };
+  const body = await readJsonBody(request, limits.HTTP_BODY_BYTES_MAX, bounds);
+  if (Array.isArray(body) && body.length > limits.BATCH_MAX) {
+    throw new SeedError('too_large', `The batch has more than ${limits.BATCH_MAX} messages.`, {
+      hint: 'Send fewer at once.',
+    });
+  }
+  if (bytes > limits.LISTEN_BYTES_MAX && isListen(body)) {
+    throw new SeedError('too_large', `What opens a stream may have ${limits.LISTEN_BYTES_MAX} bytes.`, {
+      hint: 'Listen to fewer addresses at once.',
+    });
+  }
+  return body;
+}
+
+/** The first thing that is wrong with what came, a message or a batch of the older era's; null for nothing. */
+function faultIn(body: unknown): RpcFault | null {
+  if (body === undefined) return null;
+  for (const message of Array.isArray(body) ? (body as unknown[]) : [body]) {
+    const fault = faultOf(message) ?? (isListen(message) ? listenFault(message) : null);
+    if (fault !== null) return fault;
+  }
+  return null;
 }
 
 /** RFC 6750 §2.1. @throws SeedError `unauthenticated` */
@@ -289,25 +332,6 @@ function bearer({ headers }: IncomingMessage): string {
   throw new SeedError('unauthenticated', 'An access key is needed.', {
     hint: 'Send the key that the owner gave you as "Authorization: Bearer …".',
   });
-}
-
-interface ListenBody {
-  method: 'subscriptions/listen';
-  params?: { notifications?: { resourceSubscriptions?: unknown } };
-}
-
-/**
- * Whether a body opens a stream; if so, leaves of what it listens to only what the actor may read.
- */
-function narrowListen(body: unknown, { actor }: Admitted): boolean {
-  if (typeof body !== 'object' || body === null || (body as ListenBody).method !== 'subscriptions/listen') return false;
-  const wanted = (body as ListenBody).params?.notifications;
-  if (typeof wanted === 'object' && wanted !== null && Array.isArray(wanted.resourceSubscriptions)) {
-    wanted.resourceSubscriptions = wanted.resourceSubscriptions.filter(
-      (uri) => typeof uri === 'string' && mayRead(uri, actor),
-    );
-  }
-  return true;
 }
 
 function limitTime(response: ServerResponse, stream: boolean): void {

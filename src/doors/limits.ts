@@ -10,6 +10,21 @@ export const REQUEST_ARRIVE_MS_MAX = 30_000;
 export const REQUEST_ANSWER_MS_MAX = 120_000;
 /** A stream is closed after this long; clients open it again. */
 export const STREAM_MS_MAX: number = 60 * 60_000;
+/** Values in the JSON of one message, the lists and objects among them. */
+export const JSON_VALUES_MAX = 100_000;
+/** Names in one object of a tool's input. */
+export const INPUT_NAMES_MAX = 5_000;
+/** Bodies that are held in memory while their requests are answered, of one key and of all. */
+export const HTTP_BYTES_PER_KEY_MAX: number = 32 * 1024 * 1024;
+export const HTTP_BYTES_AT_ONCE_MAX: number = 96 * 1024 * 1024;
+/** A request that opens a stream: what it says of itself is kept as long as the stream. */
+export const LISTEN_BYTES_MAX: number = 64 * 1024;
+/** Addresses that one request listens to, and that one connection of the older era is subscribed to. */
+export const ADDRESSES_PER_LISTEN_MAX = 256;
+/** Streams of one connection to the local socket. */
+export const STREAMS_PER_CONNECTION_MAX = 128;
+/** Notifications that wait in memory for one stream's client. */
+export const NOTICES_UNREAD_BYTES_MAX: number = 256 * 1024;
 /** Under one key at once. */
 export const REQUESTS_PER_KEY_MAX = 600;
 export const STREAMS_PER_KEY_MAX = 128;

@@ -7,8 +7,11 @@ import { createMcpHandler } from '@modelcontextprotocol/server';
 import type { Admitted } from '../membrane/membrane.ts';
 import * as limits from './limits.ts';
 import type { McpServing, McpSession } from './mcp.ts';
+import { paramsFault } from './mcp-form.ts';
 import type { Era } from './plain-call.ts';
 import { headersAgree } from './plain-call.ts';
+import type { RpcFault } from './rpc.ts';
+import { faultAnswer, faultStatus, ID_CHARS_MAX } from './rpc.ts';
 
 /** A request that the door has let in, with its body. */
 export interface Incoming {
@@ -34,6 +37,8 @@ export function createHttpMcp(serving: McpServing): HttpMcp {
   const handler = createMcpHandler(({ era, authInfo }) => serving.build(sessionOf(admittedOf(authInfo), era)), {
     legacy: 'stateless',
     bus: listeners,
+    // Each key has its own limit, at the door.
+    maxSubscriptions: limits.CONNECTIONS_MAX,
     maxRequestBodySize: limits.HTTP_BODY_BYTES_MAX,
     onerror: () => {
       // What a client did wrong is in its answer; defects reach onDefect through the pipeline.
@@ -45,9 +50,16 @@ export function createHttpMcp(serving: McpServing): HttpMcp {
       const answered = plain.serve(incoming);
       if (answered !== null) return answered;
       const { request, response, admitted, body } = incoming;
+      const fault = faultIn(body);
+      if (fault !== null) {
+        response
+          .writeHead(faultStatus(fault), { 'content-type': 'application/json' })
+          .end(JSON.stringify(faultAnswer(fault)));
+        return Promise.resolve();
+      }
       // The adapter reads the caller off the request; their optional fields differ in type alone.
       const caller = Object.assign(request, { auth: describeCaller(admitted) }) as Parameters<typeof handle>[0];
-      return listeners.within(admitted.grant.id, () => handle(caller, response, body));
+      return listeners.within({ grant: admitted.grant.id, response }, () => handle(caller, response, body));
     },
     notify: (uri, holder) => listeners.tell({ kind: 'resource_updated', uri }, holder),
     close: () => {
@@ -55,6 +67,13 @@ export function createHttpMcp(serving: McpServing): HttpMcp {
       return handler.close();
     },
   };
+}
+
+/** What is wrong with the params of what came, a message or a batch; null for nothing, or no body. */
+function faultIn(body: unknown): RpcFault | null {
+  if (body === undefined) return null;
+  const messages: readonly unknown[] = Array.isArray(body) ? body : [body];
+  return messages.map(paramsFault).find((fault) => fault !== null) ?? null;
 }
 
 /** Plain calls, each answered straight into its response. */
@@ -90,22 +109,60 @@ class PlainCalls {
 
 type Listener = (event: ServerEvent) => void;
 
+/** Under which grant a stream was opened, and where it is written. */
+interface Opening {
+  readonly grant: string;
+  readonly response: ServerResponse;
+}
+
+/** What each notification has about it beside its address: the id of its request, and its frame. */
+const NOTICE_FRAME_BYTES = ID_CHARS_MAX + 300;
+
+/** A stream, and what its client has left unread so far. */
+class OpenStream {
+  readonly #listener: Listener;
+  readonly #opening: Opening | undefined;
+  #unreadBytes = 0;
+
+  constructor(listener: Listener, opening: Opening | undefined) {
+    this.#listener = listener;
+    this.#opening = opening;
+  }
+
+  get grant(): string {
+    return this.#opening?.grant ?? '';
+  }
+
+  /**
+   * The SDK queues what a full socket does not take, without end. So it is counted here, from the first
+   * notification that finds the socket full until one finds it empty, and a stream that nobody reads is cut.
+   */
+  tell(event: ServerEvent): void {
+    const response = this.#opening?.response;
+    const isFull = response?.writableNeedDrain === true;
+    this.#unreadBytes = isFull ? this.#unreadBytes + NOTICE_FRAME_BYTES : 0;
+    if (this.#unreadBytes > limits.NOTICES_UNREAD_BYTES_MAX) response?.destroy();
+    else this.#listener(event);
+  }
+}
+
 /**
  * Open streams, each with the grant that it was opened under: the SDK tells every stream that listens
  * to an address, and what stands behind one may be different for each grant. A stream listens from
  * within the request that opened it, which is how its grant is known here.
  */
 class GrantListeners implements ServerEventBus {
-  readonly #listeners = new Map<Listener, string>();
-  readonly #grant = new AsyncLocalStorage<string>();
+  readonly #streams = new Set<OpenStream>();
+  readonly #opening = new AsyncLocalStorage<Opening>();
 
-  within<T>(grant: string, work: () => T): T {
-    return this.#grant.run(grant, work);
+  within<T>(opening: Opening, work: () => T): T {
+    return this.#opening.run(opening, work);
   }
 
   subscribe(listener: Listener): () => void {
-    this.#listeners.set(listener, this.#grant.getStore() ?? '');
-    return () => this.#listeners.delete(listener);
+    const stream = new OpenStream(listener, this.#opening.getStore());
+    this.#streams.add(stream);
+    return () => this.#streams.delete(stream);
   }
 
   publish(event: ServerEvent): void {
@@ -113,7 +170,7 @@ class GrantListeners implements ServerEventBus {
   }
 
   tell(event: ServerEvent, holder?: string): void {
-    for (const [listener, grant] of this.#listeners) if (holder === undefined || grant === holder) listener(event);
+    for (const stream of this.#streams) if (holder === undefined || stream.grant === holder) stream.tell(event);
   }
 }
 

@@ -1,21 +1,33 @@
 /** JSON-RPC messages as lines on one socket, as the SDK's own transport for stdio has them. */
+import { isUtf8 } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
 import { parseJSONRPCMessage } from '@modelcontextprotocol/server';
+import type { JsonLimits } from './json-text.ts';
+import { idIn, limitExceeded } from './json-text.ts';
+import { paramsFault } from './mcp-form.ts';
+import type { RpcFault } from './rpc.ts';
+import { faultAnswer, faultsOfLine, INVALID_REQUEST, PARSE_ERROR, readableId } from './rpc.ts';
 
 const NEWLINE = 0x0a;
 
 export interface LineOptions {
   /** The longest message, in bytes. */
   readonly bytesMax: number;
-  /** Shown each message first, parsed and not looked at; true where it is dealt with. */
-  readonly take: (message: unknown) => boolean;
+  /** What the JSON of a message may have. */
+  readonly json: JsonLimits;
+  /**
+   * Shown each message first, parsed and not looked at by the SDK; true where it is dealt with. While
+   * it makes up its mind, what came after waits.
+   */
+  readonly take: (message: unknown) => boolean | Promise<boolean>;
 }
 
 /**
  * A socket's lines. It differs from the SDK's transport in that somebody may take a message before the
- * SDK has looked at it, and that no answer waits for the one before it to be read: what a client leaves
- * unread is bounded by whoever owns the socket.
+ * SDK has looked at it, that a request which cannot be served is answered and not left out, and that no
+ * answer waits for the one before it to be read: what a client leaves unread is bounded by whoever owns
+ * the socket.
  */
 export class LineTransport implements Transport {
   onmessage?: NonNullable<Transport['onmessage']>;
@@ -26,6 +38,8 @@ export class LineTransport implements Transport {
   /** The beginning of a line. */
   #begun: Buffer[] = [];
   #begunBytes = 0;
+  /** Lines that wait for the one before them to be taken; null where none is looked at. */
+  #held: Buffer[] | null = null;
   #closed = false;
 
   constructor(socket: Socket, options: LineOptions) {
@@ -81,25 +95,76 @@ export class LineTransport implements Transport {
     this.#socket.destroy();
   };
 
-  #lineOf(rest: Buffer): string {
-    if (this.#begun.length === 0) return rest.toString('utf8');
-    const line = Buffer.concat([...this.#begun, rest]).toString('utf8');
+  #lineOf(rest: Buffer): Buffer {
+    if (this.#begun.length === 0) return rest;
+    const line = Buffer.concat([...this.#begun, rest]);
     this.#begun = [];
     this.#begunBytes = 0;
     return line;
   }
 
-  #receive(line: string): void {
+  #receive(line: Buffer): void {
+    if (this.#held !== null) {
+      // A copy: what it was cut out of is the socket's.
+      this.#held.push(Buffer.from(line));
+      return;
+    }
+    const message = this.#read(line);
+    if (message === undefined) return;
+    const taken = this.#options.take(message);
+    if (typeof taken === 'boolean') {
+      if (!taken) this.#handOn(message);
+      return;
+    }
+    this.#held = [];
+    void taken.then((isDone) => {
+      if (!isDone && !this.#closed) this.#handOn(message);
+      const held = this.#held ?? [];
+      this.#held = null;
+      for (const next of held) if (!this.#closed) this.#receive(next);
+    });
+  }
+
+  /** The message that a line is; undefined where it is none, which was answered if anybody may wait for it. */
+  #read(line: Buffer): unknown {
+    // Decoded all the same, each bad byte would become a character that nobody sent.
+    if (!isUtf8(line)) return this.#refuse({ id: null, code: PARSE_ERROR, message: 'A line is not UTF-8.' });
+    const text = line.toString('utf8');
+    const exceeded = limitExceeded(text, this.#options.json);
+    if (exceeded !== null) {
+      const { depthMax, valuesMax } = this.#options.json;
+      const what = exceeded === 'depthMax' ? `${depthMax} levels of nesting` : `${valuesMax} values`;
+      return this.#refuse({ id: idIn(text), code: INVALID_REQUEST, message: `A message may have ${what} at most.` });
+    }
     let message: unknown;
     try {
-      message = JSON.parse(line);
+      message = JSON.parse(text);
     } catch {
       // What is not JSON is no message (such as what a shell prints at its start); the SDK skips it, too.
+      return undefined;
+    }
+    const faults = faultsOfLine(message);
+    for (const fault of faults) this.#refuse(fault);
+    return faults.length === 0 ? message : undefined;
+  }
+
+  #refuse(fault: RpcFault): undefined {
+    this.write(JSON.stringify(faultAnswer(fault)));
+  }
+
+  #handOn(message: unknown): void {
+    const fault = paramsFault(message);
+    if (fault !== null) {
+      this.#refuse(fault);
       return;
     }
     try {
-      if (!this.#options.take(message)) this.onmessage?.(parseJSONRPCMessage(message));
+      this.onmessage?.(parseJSONRPCMessage(message));
     } catch (error) {
+      const { id, method } = message as { id?: unknown; method?: unknown };
+      if (id !== undefined && method !== undefined) {
+        this.#refuse({ id: readableId(id), code: INVALID_REQUEST, message: 'This is no request of JSON-RPC 2.0.' });
+      }
       this.onerror?.(error instanceof Error ? error : new Error(String(error)));
     }
   }

@@ -7,6 +7,9 @@ import { toSeedError } from '../errors.ts';
 import type { Membrane } from '../membrane/membrane.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
 import * as limits from './limits.ts';
+import type { ListenRequest } from './listen-request.ts';
+import { isListen, listenFault, narrowListen } from './listen-request.ts';
+import { JSON_DEPTH_MAX } from './json-text.ts';
 import type { McpServing, McpSession } from './mcp.ts';
 import { LineTransport } from './mcp-lines.ts';
 import type { Era } from './plain-call.ts';
@@ -51,7 +54,8 @@ export function serveConnection(
   const plain = new PlainLine(serving, session);
   const transport = new LineTransport(socket, {
     bytesMax: limits.SOCKET_MESSAGE_BYTES_MAX,
-    take: (message) => plain.take(message, transport),
+    json: { depthMax: JSON_DEPTH_MAX, valuesMax: limits.JSON_VALUES_MAX },
+    take: (message) => (isListen(message) ? narrow(message, look) : plain.take(message, transport)),
   });
   const handle = serveStdio(
     ({ era }) => {
@@ -70,7 +74,7 @@ export function serveConnection(
       };
       return server;
     },
-    { transport, legacy: 'serve', onerror: () => {} },
+    { transport, legacy: 'serve', maxSubscriptions: limits.STREAMS_PER_CONNECTION_MAX, onerror: () => {} },
   );
   // Held since the first line, so that nothing came before there was somebody to take it.
   socket.resume();
@@ -133,12 +137,23 @@ function cutUnread(socket: Socket): void {
   if (socket.writableLength > limits.SOCKET_UNREAD_BYTES_MAX) socket.destroy();
 }
 
+type Look = () => Promise<{ actor: Parameters<typeof mayRead>[1] }>;
+
+/** Leaves of what a client wants to listen to what it may read: that is what it is told that it gets. */
+async function narrow(message: ListenRequest, look: Look): Promise<false> {
+  if (listenFault(message) !== null) return false;
+  try {
+    const { actor } = await look();
+    narrowListen(message, (uri) => mayRead(uri, actor));
+  } catch {
+    // Its grant is gone, and the connection is cut: nothing is told to it any more.
+    narrowListen(message, () => false);
+  }
+  return false;
+}
+
 /** In the modern era the SDK knows who listens to what; what may be read is looked up anew. */
-async function tell(
-  server: Server,
-  uri: string,
-  admit: () => Promise<{ actor: Parameters<typeof mayRead>[1] }>,
-): Promise<void> {
+async function tell(server: Server, uri: string, admit: Look): Promise<void> {
   try {
     const { actor } = await admit();
     if (mayRead(uri, actor)) await server.sendResourceUpdated({ uri });

@@ -3,7 +3,13 @@
  * one request over HTTP, in every protocol revision that the SDK speaks.
  */
 import type { CallToolResult, Implementation, ServerContext } from '@modelcontextprotocol/server';
-import { ProtocolError, ProtocolErrorCode, Server, SERVER_INFO_META_KEY } from '@modelcontextprotocol/server';
+import {
+  ProtocolError,
+  ProtocolErrorCode,
+  ResourceNotFoundError,
+  Server,
+  SERVER_INFO_META_KEY,
+} from '@modelcontextprotocol/server';
 import type { SeedError } from '../errors.ts';
 import { toSeedError, toWire } from '../errors.ts';
 import type { Admitted } from '../membrane/membrane.ts';
@@ -11,6 +17,7 @@ import type { Tool } from '../tools/define.ts';
 import type { ToolView } from '../tools/surface.ts';
 import { isShownTo, viewTool } from '../tools/surface.ts';
 import type { Call } from './call.ts';
+import * as limits from './limits.ts';
 import type { PlainCall } from './plain-call.ts';
 import { Envelopes, toPlainCall } from './plain-call.ts';
 import { mayRead, resolveResource, RESOURCES, TEMPLATES } from './resources.ts';
@@ -248,6 +255,9 @@ function addResources(server: Server, { call, onDefect }: McpOptions, session: M
   server.setRequestHandler('resources/subscribe', async ({ params }) => {
     const { actor } = await admitted(session);
     if (!mayRead(params.uri, actor)) throw noResource(params.uri);
+    if (session.subscriptions.size >= limits.ADDRESSES_PER_LISTEN_MAX && !session.subscriptions.has(params.uri)) {
+      throw tooManySubscriptions();
+    }
     session.subscriptions.add(params.uri);
     return {};
   });
@@ -257,11 +267,19 @@ function addResources(server: Server, { call, onDefect }: McpOptions, session: M
   });
 }
 
-/** -32002 is what MCP gives a resource that is not there. */
+/**
+ * -32602 with the address, in every revision: what 2026-07-28 asks for. Older ones have -32002, which the SDK
+ * no longer sends; its clients know the error by its `uri` whichever code it comes with.
+ */
 function noResource(uri: string): ProtocolError {
-  return new ProtocolError(-32_002, `There is no resource ${uri.slice(0, 200)} that you may read.`, {
-    uri: uri.slice(0, 200),
-  });
+  const shown = uri.slice(0, 200);
+  return new ResourceNotFoundError(shown, `There is no resource ${shown} that you may read.`);
+}
+
+function tooManySubscriptions(): ProtocolError {
+  const message = `A connection is subscribed to ${limits.ADDRESSES_PER_LISTEN_MAX} addresses at most.`;
+  const hint = 'Unsubscribe from some first.';
+  return new ProtocolError(ProtocolErrorCode.InvalidParams, `${message} ${hint}`, { code: 'too_many', hint });
 }
 
 function addPrompts(server: Server, { call, tools }: McpOptions, session: McpSession): void {

@@ -62,15 +62,16 @@ function bodyOf(text: string | undefined, data: unknown): Pick<Draft, 'format' |
     throw new SeedError('invalid_input', what, { hint: 'Give one of the two.', data: { argument: 'text' } });
   }
   if (text !== undefined) return { format: 'text', body: Buffer.from(text) };
-  if (depthOf(data) > DEPTH_MAX) throw tooLarge(`is more than ${DEPTH_MAX} deep`);
+  if (isDeeper(data, DEPTH_MAX)) throw tooLarge(`is more than ${DEPTH_MAX} deep`);
   const body = Buffer.from(JSON.stringify(data));
   if (body.length > DATA_BYTES_MAX) throw tooLarge(`has ${body.length} bytes; ${DATA_BYTES_MAX} is the limit`);
   return { format: 'json', body };
 }
 
-function depthOf(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0;
-  return 1 + Math.max(0, ...Object.values(value).map(depthOf));
+/** Whether lists and objects stand in each other more than `levels` deep; looked at no deeper than that. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1));
 }
 
 function tooLarge(what: string): SeedError {

@@ -21,7 +21,7 @@ export function explainIssues([first]: readonly Issue[], input: unknown): InputF
   if (first === undefined) return { argument: '', message: 'The input is not acceptable.' };
   const issue = nearest(first);
   const argument = issue.path.map(String).join('.');
-  if (issue.code === 'unrecognized_keys') return { argument, message: unknownNames(issue.keys, argument) };
+  if (issue.code === 'unrecognized_keys') return unknownNames(issue, argument);
   const what = argument === '' ? 'The input' : argument;
   const value = valueAt(input, issue.path);
   const was = value === undefined ? 'it is missing' : `it was ${describe(value, issue)}`;
@@ -96,10 +96,15 @@ function format(issue: Issue & { code: 'invalid_format' }): string {
   return issue.message.startsWith('Invalid ') ? `in the form of a ${issue.format}` : issue.message;
 }
 
-function unknownNames(keys: readonly string[], inside: string): string {
-  const names = keys.slice(0, 5).map((key) => (key.length > SHOWN_CHARS_MAX ? 'one with a long name' : key));
+function unknownNames({ keys, path }: Issue & { code: 'unrecognized_keys' }, inside: string): InputFault {
+  const isShown = (key: string): boolean => key.length <= SHOWN_CHARS_MAX;
+  const names = keys.slice(0, 5).map((key) => (isShown(key) ? key : 'one with a long name'));
+  const first = keys.find(isShown);
   const where = inside === '' ? '' : ` in ${inside}`;
-  return `There is no argument ${names.join(', ')}${where}.`;
+  return {
+    argument: first === undefined ? inside : [...path, first].map(String).join('.'),
+    message: `There is no argument ${names.join(', ')}${where}.`,
+  };
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
