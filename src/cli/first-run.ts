@@ -1,9 +1,15 @@
 /** The first run: what there is to call a model with, looked for once, when a home is made. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Config } from '../config.ts';
 import { toSeedError } from '../errors.ts';
 import { OWNER } from '../substrate/actor.ts';
 import { NO_MODEL } from './commands/target.ts';
+import { LAUNCHER } from './launcher.ts';
 import { spoken } from './output.ts';
+
+/** An Ollama that does not answer is given up long before. */
+const LOOK_MS_MAX = 30_000;
 
 /** What was found, and what came of it. */
 export interface FirstRun {
@@ -43,6 +49,28 @@ export async function lookForModels(config: Config, passphrase: string | null): 
     const { message, hint } = toSeedError(thrown);
     return { found: [], roles: [], unused: [], version: null, problem: `${message} ${hint}` };
   }
+}
+
+/**
+ * The same in a process of its own: what it takes to ask an Ollama and to write a policy stays out of the memory of
+ * a daemon that goes on from here.
+ */
+export async function lookForModelsApart({ home }: Config): Promise<FirstRun> {
+  const args = [LAUNCHER, 'target', 'detect', '--json', '--home', home];
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: LOOK_MS_MAX });
+    return JSON.parse(stdout) as FirstRun;
+  } catch (thrown) {
+    const { message, hint } = saidBy(thrown) ?? toSeedError(thrown);
+    return { found: [], roles: [], unused: [], version: null, problem: `${message} ${hint}` };
+  }
+}
+
+/** What a command that failed printed as JSON; null where it did not come to that. */
+function saidBy(thrown: unknown): { readonly message: string; readonly hint: string } | null {
+  const { stdout = '' } = thrown as { readonly stdout?: string };
+  if (!stdout.startsWith('{')) return null;
+  return (JSON.parse(stdout) as { readonly error: { readonly message: string; readonly hint: string } }).error;
 }
 
 /** A few lines for a person. */

@@ -9,6 +9,7 @@ import { PROVIDERS } from '../../substrate/policy/model.ts';
 import type { Ask } from '../ask.ts';
 import { ask, withSeed } from '../ask.ts';
 import { EXIT, printable, printJson, printLine, spoken, table } from '../output.ts';
+import type { FirstRun } from '../first-run.ts';
 import { readSecret } from '../secret.ts';
 import { askLine, hasTerminal } from '../terminal.ts';
 import type { Kept } from './credential.ts';
@@ -39,6 +40,12 @@ export function addTarget(program: Command): void {
   common(target.command('list').description('the targets of the policy, and what keeps one from being called'), {
     examples: ['seed target list'],
   }).action(listTargets);
+  common(
+    target
+      .command('detect')
+      .description('look for keys in the environment and an Ollama on this machine, for a policy to begin with'),
+    { examples: ['seed target detect'] },
+  ).action(detect);
   const test = target
     .command('test')
     .argument('<name>', 'its name')
@@ -48,6 +55,20 @@ export function addTarget(program: Command): void {
     examples: ['seed target test anthropic', 'seed target test local-ollama --model llama3.1:8b'],
     exits: { ok: 'it answers', failed: 'it does not; what is wrong and how to mend it is said' },
   }).action(testTarget);
+}
+
+/** What a new home does once; a policy that is there already is left as it is. */
+async function detect(options: CommonOptions): Promise<void> {
+  const config = configOf(options);
+  const input = config.ollama === null ? {} : { ollama: config.ollama };
+  const call = { tool: 'target_detect', input, access: 'write', ownerAct: true } as const;
+  const found = { ...(await ask<Omit<FirstRun, 'problem'>>(config, call)), problem: null };
+  if (options.json === true) {
+    printJson(found);
+    return;
+  }
+  const { firstRunLines } = await import('../first-run.ts');
+  for (const line of firstRunLines(found)) printLine(line);
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import type { Config } from '../../config.ts';
 import { readConfig } from '../../config.ts';
 import type { Serving } from '../../daemon.ts';
-import { firstRunLines, lookForModels } from '../first-run.ts';
+import { firstRunLines, lookForModelsApart } from '../first-run.ts';
 import { EXIT, printJson, printLine, spoken } from '../output.ts';
 import { serviceUnit } from '../unit.ts';
 import { noteServing } from '../serving.ts';
@@ -49,7 +49,7 @@ async function up(options: UpOptions): Promise<void> {
   const { initHome } = await import('../../main.ts');
   const { serve } = await import('../../daemon.ts');
   const created = await initHome(config, null);
-  const models = created && options.detect ? await lookForModels(config, null) : null;
+  const models = created && options.detect ? await lookForModelsApart(config) : null;
   const daemon = await serve(config);
   noteServing();
   stopOnSignals(daemon);
