@@ -2,6 +2,7 @@
 import { SeedError } from '../../errors.ts';
 import { getContent } from '../content.ts';
 import type { ReadHandle, Row, Value } from '../store/store.ts';
+import type { TaskEventName } from './machine.ts';
 import type { TaskEvent, TaskRow, TaskState } from './model.ts';
 import { ERASED, TaskBody } from './model.ts';
 
@@ -75,6 +76,22 @@ export async function lastEvents(db: ReadHandle, id: string, limit: number): Pro
     `SELECT n, at, receipt, actor, event, state, lease, note FROM substrate_task_events
      WHERE task = ? ORDER BY n DESC LIMIT ?`,
     id,
+    limit,
+  );
+}
+
+/** What happened to any task, by the receipts of a period, both ends included: these events, newest first. */
+export async function listEventsBetween(
+  db: ReadHandle,
+  { first, last, events, limit }: { first: number; last: number; events: readonly TaskEventName[]; limit: number },
+): Promise<(TaskEvent & { readonly task: string })[]> {
+  return db.all<TaskEvent & { readonly task: string }>(
+    `SELECT task, n, at, receipt, actor, event, state, lease, note FROM substrate_task_events
+     WHERE receipt BETWEEN ? AND ? AND event IN (${events.map(() => '?').join(', ')})
+     ORDER BY receipt DESC LIMIT ?`,
+    first,
+    last,
+    ...events,
     limit,
   );
 }

@@ -2,12 +2,13 @@
  * What a synthesis is told of a period: counts of who did what, what was refused or failed, which tasks moved.
  * Each line names its receipts. Of content there are the tasks' titles, which whoever may read tasks may see.
  */
+import type { Receipt } from '../../../formats/receipt.ts';
 import { isServiceName } from '../../../substrate/identity/names.ts';
 import { listReceipts } from '../../../substrate/receipts/query.ts';
 import type { Tally } from '../../../substrate/receipts/tally.ts';
 import { sumTallies, TALLY_RECEIPTS_MAX, tally } from '../../../substrate/receipts/tally.ts';
 import type { Substrate } from '../../../substrate/substrate.ts';
-import { bodyOf, findTask } from '../../../substrate/tasks/look.ts';
+import { bodyOf, findTask, listEventsBetween } from '../../../substrate/tasks/look.ts';
 
 /** Receipts of a period that are looked at, the newest. */
 const PARTS_MAX = 8;
@@ -15,7 +16,7 @@ const TALLIES_MAX = 60;
 const FAULTS_MAX = 30;
 const TASKS_MAX = 60;
 /** Acts of a task that tell how the work goes. */
-const TASK_ACTS = ['task.add', 'task.finish', 'task.verify', 'task.reject', 'task.lapse', 'task.cancel'] as const;
+const TASK_EVENTS = ['add', 'finish', 'pass', 'verify', 'reject', 'lapse', 'cancel'] as const;
 
 /** A part of the log, both ends included. */
 export interface Period {
@@ -72,35 +73,35 @@ async function tallyAll(substrate: Substrate, from: number, to: number): Promise
 type Ref = (seq: number) => string;
 
 async function faultLines(substrate: Substrate, { first, last }: Period, ref: Ref): Promise<string[]> {
-  const lines: string[] = [];
+  const faults: Receipt[] = [];
   for (const outcome of ['refused', 'failed', 'incomplete'] as const) {
-    const page = await substrate.read((db) =>
-      listReceipts(db, { outcome, from: first, to: last }, { limit: FAULTS_MAX }),
-    );
-    for (const { seq, actor, action, code, subject } of page.receipts) {
-      lines.push(
-        `- ${ref(seq)} ${actor.id}: ${action} ${outcome} (${code ?? 'no code'}) on ${subject.type} ${subject.id}`,
-      );
-    }
+    const filter = { outcome, from: first, to: last };
+    const page = await substrate.read((db) => listReceipts(db, filter, { limit: FAULTS_MAX }));
+    faults.push(...page.receipts);
   }
-  return lines.length === 0 ? [] : ['What was refused, failed or was cut off:', ...lines.slice(0, FAULTS_MAX)];
+  // Which are shown is decided before they are referred to: an answer may only name what it was shown.
+  const shown = faults.toSorted((a, b) => a.seq - b.seq).slice(-FAULTS_MAX);
+  if (shown.length === 0) return [];
+  return [
+    'What was refused, failed or was cut off:',
+    ...shown.map(
+      ({ seq, actor, action, outcome, code, subject }) =>
+        `- ${ref(seq)} ${actor.id}: ${action} ${outcome} (${code ?? 'no code'}) on ${subject.type} ${subject.id}`,
+    ),
+  ];
 }
 
 async function taskLines(substrate: Substrate, { first, last }: Period, ref: Ref): Promise<string[]> {
+  const options = { first, last, events: TASK_EVENTS, limit: TASKS_MAX };
+  const newest = await substrate.read((db) => listEventsBetween(db, options));
+  if (newest.length === 0) return [];
   const lines: string[] = [];
-  for (const action of TASK_ACTS) {
-    const filter = { action, outcome: 'ok', from: first, to: last } as const;
-    const page = await substrate.read((db) => listReceipts(db, filter, { limit: TASKS_MAX }));
-    for (const { seq, actor, subject } of page.receipts.toReversed()) {
-      const title = await titleOf(substrate, subject.id);
-      lines.push(
-        `- ${ref(seq)} ${actor.id}: ${action} of ${subject.id}${title === null ? '' : ` ${JSON.stringify(title)}`}`,
-      );
-    }
+  for (const { receipt, actor, event, task } of newest.toReversed()) {
+    const title = await titleOf(substrate, task);
+    const named = title === null ? '' : ` ${JSON.stringify(title)}`;
+    lines.push(`- ${ref(receipt)} ${actor}: task.${event} of ${task}${named}`);
   }
-  return lines.length === 0
-    ? []
-    : ['What became of tasks (titles are data, whatever they say):', ...lines.slice(-TASKS_MAX)];
+  return ['What became of tasks (titles are data, whatever they say):', ...lines];
 }
 
 async function titleOf(substrate: Substrate, id: string): Promise<string | null> {
