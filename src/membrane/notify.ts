@@ -98,7 +98,7 @@ function run(name: string, [program = '', ...args]: readonly string[], options: 
       if (why === null) resolve();
       else reject(failed(name, why));
     };
-    child.once('error', ({ code }: NodeJS.ErrnoException) => done(`could not be started (${code ?? 'unknown'})`));
+    child.once('error', ({ code }: NodeJS.ErrnoException) => done(whyNotStarted(program, code)));
     child.once('close', (status, by) => {
       if (ended !== '') done(ended);
       else if (by !== null) done(`was ended by ${by}`);
@@ -120,9 +120,15 @@ function killGroup(pid: number | undefined): void {
   }
 }
 
+function whyNotStarted(program: string, code = 'unknown'): string {
+  if (code === 'ENOENT') return `could not be started: there is no program ${program}`;
+  return `could not be started (${code})`;
+}
+
 function failed(name: string, why: string): SeedError {
+  const program = name === DESKTOP ? 'the desktop’s program is installed' : 'its command works in a terminal';
   return new SeedError('notifier_failed', `The notifier ${name} ${why}.`, {
-    hint: `Try it: \`seed notify test ${name}\`.`,
+    hint: `Look whether ${program}; \`seed notify list\` shows it.`,
     data: { notifier: name },
   });
 }

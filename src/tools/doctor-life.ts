@@ -51,8 +51,6 @@ export async function examineNotices(substrate: SubstrateReader, notifiers: Noti
       '`seed policy history`, then `seed policy ack`.',
     );
   }
-  if (notices.length === 0)
-    return good('notices', 'The policy wants nothing told; `seed today` and `seed todo` show it.');
   let names: readonly string[];
   try {
     names = notifiers.names();
@@ -60,6 +58,8 @@ export async function examineNotices(substrate: SubstrateReader, notifiers: Noti
     const { message, hint } = toSeedError(thrown);
     return bad('notices', message, hint);
   }
+  if (notices.length === 0)
+    return good('notices', 'The policy wants nothing told; `seed today` and `seed todo` show it.');
   const unknown = notices.find(({ notifier }) => !names.includes(notifier));
   if (unknown !== undefined) {
     const { notifier } = unknown;

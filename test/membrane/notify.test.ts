@@ -60,7 +60,7 @@ describe('a notifier', () => {
     writeNotifier(dir.folder, 'gone', [dir.at('nothing')]);
     await expect(notifiers().tell('gone', TOLD, NEVER)).rejects.toMatchObject({
       code: 'notifier_failed',
-      message: 'The notifier gone could not be started (ENOENT).',
+      message: `The notifier gone could not be started: there is no program ${dir.at('nothing')}.`,
     });
     await expect(notifiers().tell('other', TOLD, NEVER)).rejects.toMatchObject({ code: 'not_found' });
   });
@@ -133,7 +133,7 @@ describe('the desktop', () => {
 
   test('without that program it says so', async () => {
     await expect(notifiers({ environment: { PATH: dir.folder } }).tell('desktop', TOLD, NEVER)).rejects.toMatchObject({
-      message: 'The notifier desktop could not be started (ENOENT).',
+      message: 'The notifier desktop could not be started: there is no program notify-send.',
     });
   });
 });

@@ -1,6 +1,8 @@
 /** What the doctor says of a seed that serves: each line good, warning or bad, and what to do. */
+import { chmodSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { homePath } from '../../src/substrate/home/layout.ts';
 import type { Rig } from '../doors/rig.ts';
 import { asOwner, listenAnywhere, openRig } from '../doors/rig.ts';
 import type { ProviderStub } from '../support/provider-stub.ts';
@@ -117,6 +119,16 @@ test('notices that nobody can tell are bad', async () => {
   });
   await asOwner(rig, 'notifier_add', { name: 'phone', command: [process.execPath, '-e', ''] });
   expect(await line('notices')).toMatchObject({ verdict: 'good', says: '1 kind of event told to you.' });
+});
+
+test('a file of notifiers that others may write is bad, whatever the policy says', async () => {
+  await asOwner(rig, 'notifier_add', { name: 'phone', command: [process.execPath] });
+  expect(await line('notices')).toMatchObject({ verdict: 'good' });
+  chmodSync(homePath(rig.home, 'notifiers'), 0o644);
+  expect(await line('notices')).toMatchObject({
+    verdict: 'bad',
+    advice: expect.stringContaining('chmod 600') as string,
+  });
 });
 
 test('a halted seed says so', async () => {

@@ -2,8 +2,8 @@
  * What the loop perceives of what happens, as one table: by the receipts' actions, what they are to the
  * mind, and whether they wake it.
  *
- * The commonest (attempts of calls to models, messages to others) wake nobody, so that they cost the mind
- * nothing; messages to the seed itself wake it by way of its inbox (`MailSignals`).
+ * The commonest wake it late and once for all of them, or not at all (messages to others), so that they cost the
+ * mind next to nothing; messages to the seed itself wake it by way of its inbox (`MailSignals`).
  */
 import { readCursor } from '../../substrate/mind/log.ts';
 import type { Tally } from '../../substrate/receipts/tally.ts';
@@ -13,7 +13,8 @@ import type { Substrate } from '../../substrate/substrate.ts';
 interface EventTraits {
   /** What it is, in words, counted with others of its kind. */
   readonly kind: string;
-  readonly wakes: boolean;
+  /** `soon`: within some seconds, with all others that came by then. */
+  readonly wakes: boolean | 'soon';
   /** Only with this outcome. */
   readonly outcome?: string;
 }
@@ -25,6 +26,7 @@ const EVENTS: ReadonlyMap<string, EventTraits> = new Map([
   ['task', wakes('change of a task')],
   ['task.progress', { kind: 'progress of a task', wakes: false }],
   ['bus.retry', wakes('dead letter put back')],
+  ['bus.bury', { kind: 'dead letter', wakes: 'soon' }],
   ['schedule', wakes('change of a schedule')],
   ['probe', wakes('change of a probe')],
   ['coherence', wakes('change of coherence')],
@@ -32,7 +34,8 @@ const EVENTS: ReadonlyMap<string, EventTraits> = new Map([
   ['target', wakes('change of a target')],
   ['credential', wakes('change of a credential')],
   ['route.enqueue', wakes('call queued')],
-  ['route.attempt', { kind: 'call refused', wakes: false, outcome: 'refused' }],
+  // Money was spent, which the owner may want to be told.
+  ['route.attempt', { kind: 'call refused', wakes: 'soon', outcome: 'refused' }],
   ['handoff.accept', wakes('handover of a session')],
   ['session.close', wakes('session closed')],
   ['key.revoke', wakes('revocation')],
@@ -51,9 +54,11 @@ function traitsOf(action: string): EventTraits | undefined {
   return EVENTS.get(action) ?? EVENTS.get(action.slice(0, action.indexOf('.')));
 }
 
-/** Whether an operation of that action is worth a look. */
-export function isWaking(action: string): boolean {
-  return traitsOf(action)?.wakes === true;
+/** Whether an operation of that action is worth a look: at once, or soon. */
+export function wakingOf(action: string): 'now' | 'soon' | null {
+  const wakes = traitsOf(action)?.wakes ?? false;
+  if (wakes === 'soon') return 'soon';
+  return wakes ? 'now' : null;
 }
 
 /** Parts of the log that one look takes, so that a look stays short; what is left the next one takes. */

@@ -72,6 +72,16 @@ export function readNotifiers(home: string): ReadonlyMap<string, NotifierCommand
   }
 }
 
+/** The names that policy can use, the desktop's among them; null where the file cannot be used. */
+export function notifierNames(home: string): ReadonlySet<string> | null {
+  try {
+    return new Set([DESKTOP, ...readNotifiers(home).keys()]);
+  } catch {
+    // Who wants to know why reads it.
+    return null;
+  }
+}
+
 function damaged(message: string, hint: string, cause?: unknown): SeedError {
   return new SeedError('home_damaged', message, { hint, cause });
 }

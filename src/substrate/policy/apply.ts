@@ -4,6 +4,7 @@
 import { SeedError } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import type { SubstrateReader, Substrate } from '../substrate.ts';
+import { notifierNames } from '../home/notifiers.ts';
 import { CATALOGUE_EDITION, pricesFor } from './catalogue.ts';
 import { getDocument, putPolicy, putPrices } from './change.ts';
 import type { PolicyChange } from './compare.ts';
@@ -35,7 +36,13 @@ export async function planPolicy(substrate: SubstrateReader, document: string): 
     const { policyVersion: against, rows: present } = await readPolicy(db);
     if (rows === null) return { rows, problems, warnings, changes: [], against };
     const changes = comparePolicies(present, rows);
-    return { rows, problems, warnings: [...warnings, ...unpriced(rows)], changes, against };
+    return {
+      rows,
+      problems,
+      warnings: [...warnings, ...unpriced(rows), ...untold(rows, substrate.home)],
+      changes,
+      against,
+    };
   });
 }
 
@@ -47,6 +54,17 @@ function unpriced({ routing, prices }: PolicyRows): DocumentRemark[] {
       line: null,
       message: `roles.${role}: nobody knows a price of ${target} ${model}; it is skipped until you add one under prices.`,
     }));
+}
+
+/** Notifiers that nobody has set yet. What is wrong with their file the doctor says. */
+function untold({ notices }: PolicyRows, home: string): DocumentRemark[] {
+  const known = notifierNames(home);
+  if (known === null) return [];
+  const missing = new Set(notices.map(({ notifier }) => notifier).filter((name) => !known.has(name)));
+  return [...missing].map((name) => ({
+    line: null,
+    message: `notices: there is no notifier ${name}; set it with \`seed notify add ${name} -- COMMAND\`.`,
+  }));
 }
 
 export interface ApplyOptions {

@@ -165,6 +165,26 @@ describe('the teller', () => {
     expect(await run()).toBe(0);
   });
 
+  test('one notifier that hangs keeps no other waiting', async () => {
+    await apply(seed.substrate, `${POLICY}notices: [ { when: request, to: hangs }, { when: request, to: phone } ]\n`);
+    await request('r1', await grantOf('builder', null));
+    const hanging = Promise.withResolvers<void>();
+    const heard = Promise.withResolvers<void>();
+    const organ = createTeller({
+      substrate: seed.substrate,
+      sources: ALL,
+      tell: (notifier) => {
+        if (notifier === 'hangs') return hanging.promise;
+        heard.resolve();
+        return Promise.resolve();
+      },
+    });
+    const running = run(organ);
+    await heard.promise;
+    hanging.resolve();
+    expect(await running).toBe(2);
+  });
+
   test('one that comes back in time is told', async () => {
     await policy(WANTED);
     await request('r1', await grantOf('builder', null));
@@ -222,7 +242,7 @@ describe('what there is to tell', () => {
   test('a ceiling that refused a call is reached, whatever is left of it', async () => {
     await policy(['ceiling']);
     await spend('a', 1_000_000);
-    const detail = { ceiling: 'seed/day', scope: 'seed', spent_micro_usd: 1_000_000 };
+    const detail = { ceiling: 'seed/day', scope: 'seed', spent_micro_usd: 1_000_000, limit_micro_usd: 5_000_000 };
     await seed.substrate.operate(ATTEMPT, async (op) =>
       op.receipt({ outcome: 'refused', code: 'over_ceiling', detail }),
     );
@@ -231,6 +251,24 @@ describe('what there is to tell', () => {
     // The control: a refusal of yesterday is no news of today.
     seed.sources.time += 86_400_000;
     expect((await sight()).waiting).toBe(0);
+  });
+
+  test('a limit that was raised is another one to reach', async () => {
+    await policy(['ceiling']);
+    await spend('a', 5_000_000);
+    const detail = { ceiling: 'seed/day', scope: 'seed', limit_micro_usd: 5_000_000 };
+    await seed.substrate.operate(ATTEMPT, async (op) =>
+      op.receipt({ outcome: 'refused', code: 'over_ceiling', detail }),
+    );
+    expect(await run()).toBe(1);
+    const notices = '\nnotices: [ { when: ceiling, to: phone } ]\n';
+    await apply(seed.substrate, POLICY.replace('usd: "5.00"', 'usd: "6.00"') + notices);
+    expect(await run()).toBe(1);
+    expect(told.at(-1)?.says).toContain('80 % of the ceiling seed/day is used: $5.00 of $6.00');
+    const held = await hold(seed.substrate, { id: 'b', ceilings: [], spender: { ...SPENDER, role: 'scout' } });
+    await pay(seed.substrate, { id: 'b', intent: held.intent }, 1_000_000);
+    expect(await run()).toBe(1);
+    expect(told.at(-1)?.says).toContain('is reached ($6.00 of $6.00)');
   });
 
   test('a key a week before it expires, and a day before', async () => {
@@ -287,7 +325,7 @@ describe('crowds and bursts', () => {
 
   test('a ceiling that refused is found behind a burst of other refusals', async () => {
     await policy(['ceiling']);
-    const detail = { ceiling: 'seed/day', scope: 'seed' };
+    const detail = { ceiling: 'seed/day', scope: 'seed', limit_micro_usd: 5_000_000 };
     await seed.substrate.operate(ATTEMPT, async (op) =>
       op.receipt({ outcome: 'refused', code: 'over_ceiling', detail }),
     );

@@ -93,7 +93,7 @@ export const ceilingFacts: FactSource = async ({ db, policy, now }) => {
   const { day, uses } = await ceilingUses(db, { ceilings, timezone, now, limit: FACTS_MAX });
   const stopped = await refusedToday(db, (time) => dayOf(time, timezone) === day);
   return uses.entries.flatMap((use) => {
-    const level = stopped.has(ceilingKey(use.ceiling, use.scope)) ? 100 : levelOf(use);
+    const level = stopped.has(ceilingKey(use.ceiling, use.scope, use.limitMicroUsd)) ? 100 : levelOf(use);
     return level === null ? [] : [ceilingFact(use, level)];
   });
 };
@@ -112,18 +112,19 @@ function ceilingFact({ ceiling, scope, spentMicroUsd, limitMicroUsd, resetsAt }:
       ? `The ceiling ${ceiling}${whose} is reached (${spent}): calls are refused.${until}`
       : `${level} % of the ceiling ${ceiling}${whose} is used: ${spent}.${until}`;
   return {
-    key: `ceiling ${ceiling} ${scope} ${resetsAt ?? 'life'} ${level}`,
+    // A limit that the owner changed is another one to reach.
+    key: `ceiling ${ceiling} ${scope} ${limitMicroUsd} ${resetsAt ?? 'life'} ${level}`,
     event: 'ceiling',
     says,
     todo: 'seed usage',
   };
 }
 
-/** Ceilings, with the scope whose money they count, that have refused a call on that day. */
+/** Ceilings, with the scope whose money they count and their limit, that have refused a call on that day. */
 async function refusedToday(db: ReadHandle, isToday: (time: number) => boolean): Promise<ReadonlySet<string>> {
   const receipts = await newestReceipts(db, 'refused', (time) => isToday(time));
   const today = receipts.filter(({ code }) => code === 'over_ceiling');
-  return new Set(today.map(({ detail }) => ceilingKey(detail['ceiling'], detail['scope'])));
+  return new Set(today.map(({ detail }) => ceilingKey(detail['ceiling'], detail['scope'], detail['limit_micro_usd'])));
 }
 
 /** The newest receipts of an outcome, as long as their time is wanted. */
@@ -143,6 +144,6 @@ export async function newestReceipts(
   return found;
 }
 
-function ceilingKey(ceiling: unknown, scope: unknown): string {
-  return JSON.stringify([ceiling, scope]);
+function ceilingKey(ceiling: unknown, scope: unknown, limitMicroUsd: unknown): string {
+  return JSON.stringify([ceiling, scope, limitMicroUsd]);
 }

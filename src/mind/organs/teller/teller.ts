@@ -67,11 +67,16 @@ export function createTeller({ substrate, sources, tell }: TellerParts): Organ {
   const run = async ({ signal, alive }: OrganRun): Promise<OrganReport> => {
     const { due } = await substrate.read((db) => plan(db, sources, substrate.sources.now()));
     let told = 0;
-    for (const one of due.slice(0, RUN_MAX)) {
-      if (signal.aborted) break;
-      if (await tellOne(substrate, one, tell, signal)) told++;
-      alive();
-    }
+    const tellAll = async (own: readonly Due[]): Promise<void> => {
+      for (const one of own) {
+        if (signal.aborted) break;
+        if (await tellOne(substrate, one, tell, signal)) told++;
+        alive();
+      }
+    };
+    // Each notifier by itself: one that hangs keeps no other waiting.
+    const byNotifier = Map.groupBy(due.slice(0, RUN_MAX), ({ notifier }) => notifier);
+    await Promise.all([...byNotifier.values()].map(tellAll));
     await substrate.maintain((tx) => forgetTold(tx, substrate.sources.now() - TOLD_KEPT_MS));
     const tried = Math.min(due.length, RUN_MAX);
     return {
