@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { SeedError } from '../errors.ts';
 import { holderOf } from '../substrate/bus/model.ts';
+import { workerStance } from '../substrate/mind/worker.ts';
 import type { Place } from '../substrate/tasks/look.ts';
-import type { Target } from '../substrate/policy/model.ts';
 import { getTask, listTasks, placeOf } from '../substrate/tasks/look.ts';
 import { STATES } from '../substrate/tasks/model.ts';
 import { defineTool } from './define.ts';
@@ -41,9 +41,9 @@ export const taskList = defineTool({
   },
   handler: async ({ id, mine, due, limit, cursor, state, subsystem }, { actor, substrate, egress }) => {
     const now = substrate.sources.now();
-    const as = { now, canCall: (target: Target) => egress.canOpen(target) };
     const after = cursor === undefined ? null : parseCursor(cursor);
     return substrate.read(async (db) => {
+      const as = { now, stance: await workerStance(db, { now, canCall: (target) => egress.canOpen(target) }) };
       if (id !== undefined) {
         const task = await viewDetail(db, await getTask(db, id, now), as);
         return { tasks: [], task, next_cursor: null };

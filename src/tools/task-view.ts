@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { getContent } from '../substrate/content.ts';
 import { isoTime } from '../substrate/sources.ts';
-import type { CanCall } from '../substrate/mind/worker.ts';
+import type { WorkerStance } from '../substrate/mind/worker.ts';
 import { workerWaitsWith } from '../substrate/mind/worker.ts';
 import type { ReadHandle } from '../substrate/substrate.ts';
 import { readCheck } from '../substrate/tasks/check.ts';
@@ -69,14 +69,14 @@ export const TaskDetail = TaskView.extend({
 });
 export type TaskDetail = z.infer<typeof TaskDetail>;
 
-/** As of when, and which targets could be called then. */
+/** As of when, and how the seed's own worker stands then. */
 interface AsOf {
   readonly now: number;
-  readonly canCall: CanCall;
+  readonly stance: WorkerStance | null;
 }
 
 export async function viewTask(db: ReadHandle, task: TaskRow, as: AsOf): Promise<TaskView> {
-  const { now } = as;
+  const { now, stance } = as;
   const { id, subsystem, state, priority, deadline, adder_name: adder, lease, lease_until: until } = task;
   const isHeld = state !== 'open' && task.holder !== null;
   const isOver = state === 'done' || state === 'cancelled';
@@ -96,7 +96,7 @@ export async function viewTask(db: ReadHandle, task: TaskRow, as: AsOf): Promise
     waits_for: waitsFor,
     attempts: lease,
     verified_by: task.verifier_name,
-    note: state === 'open' && waitsFor.length === 0 ? await workerWaitsWith(db, task, as) : null,
+    note: stance !== null && state === 'open' && waitsFor.length === 0 ? await workerWaitsWith(db, task, stance) : null,
   };
 }
 

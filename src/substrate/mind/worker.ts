@@ -275,19 +275,30 @@ export function servesSubsystem({ subsystems }: WorkerSettings, subsystem: strin
   return subsystems === null || subsystems.includes(subsystem);
 }
 
-/**
- * Why the worker does not take on a task that it otherwise would, in words; null where it does, or where the
- * task is not for it. Of a task that is open and needs nothing.
- */
+/** How the worker stands towards open tasks that need nothing: asked once for all of them. */
+export interface WorkerStance {
+  readonly settings: WorkerSettings;
+  /** Why it takes none of them on now, in words. */
+  readonly waits: string;
+}
+
+/** Null where there is nothing to say of any task: it is off, or it takes on what it finds. */
+export async function workerStance(
+  db: ReadHandle,
+  { now, canCall }: { now: number; canCall: CanCall },
+): Promise<WorkerStance | null> {
+  if (!(await isWorkerOn(db))) return null;
+  const hold = await workerHold(db, now, canCall);
+  return hold === null ? null : { settings: await readWorkerSettings(db), waits: `waiting: ${hold.why}` };
+}
+
+/** Why it does not take on a task that it otherwise would, in words; null where the task is not for it. */
 export async function workerWaitsWith(
   db: ReadHandle,
   { subsystem, adder }: Pick<TaskRow, 'subsystem' | 'adder'>,
-  { now, canCall }: { now: number; canCall: CanCall },
+  { settings, waits }: WorkerStance,
 ): Promise<string | null> {
-  if (!(await isWorkerOn(db))) return null;
-  const settings = await readWorkerSettings(db);
   if (!servesSubsystem(settings, subsystem)) return null;
   if (!settings.helpers && (await findGrant(db, adder))?.kind === 'helper') return null;
-  const hold = await workerHold(db, now, canCall);
-  return hold === null ? null : `waiting: ${hold.why}`;
+  return waits;
 }
