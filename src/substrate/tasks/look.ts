@@ -83,7 +83,12 @@ export async function lastEvents(db: ReadHandle, id: string, limit: number): Pro
 /** What happened to any task, by the receipts of a period, both ends included: these events, newest first. */
 export async function listEventsBetween(
   db: ReadHandle,
-  { first, last, events, limit }: { first: number; last: number; events: readonly TaskEventName[]; limit: number },
+  {
+    first,
+    last,
+    events,
+    limit,
+  }: { first: number; last: number; events: readonly (TaskEventName | 'add')[]; limit: number },
 ): Promise<(TaskEvent & { readonly task: string })[]> {
   return db.all<TaskEvent & { readonly task: string }>(
     `SELECT task, n, at, receipt, actor, event, state, lease, note FROM substrate_task_events
