@@ -28,9 +28,16 @@ export function coherenceOrgan(substrate: Substrate): Organ {
       // A clock that was set back would put off what is due.
       const isDue = last === null || now >= last.due || now < last.at;
       const isNew = isDue || (await workMark(db)) !== last?.mark;
-      if (!isNew) return { waiting: 0, nextAt: last?.due ?? null, held: null };
-      const rest = restMs(last, now);
+      if (!isNew) {
+        isHurried = false;
+        return { waiting: 0, nextAt: last?.due ?? null, held: null };
+      }
+      const rest = isHurried ? 0 : restMs(last, now);
       return rest > 0 ? { waiting: 0, nextAt: now + rest, held: null } : { waiting: 1, nextAt: null, held: null };
+    },
+    hurry: () => {
+      last = null;
+      isHurried = true;
     },
     run: async ({ signal, alive }) => {
       // Read before it looks: what happens while it does is another reason to look.

@@ -283,6 +283,15 @@ describe('the organ', () => {
     expect(await sight()).toEqual({ waiting: 0, nextAt: began + 2_000, held: null });
     sources.time = began + 2_000;
     expect(await sight()).toEqual({ waiting: 1, nextAt: null, held: null });
+    // Who waits for it waits for no rest, until it has seen all there is.
+    organ.hurry?.();
+    await organ.run({ ...run, alive: () => void (sources.time = began + 3_000) });
+    await complete(substrate, 'site', [0]);
+    expect(await sight()).toMatchObject({ waiting: 1 });
+    await organ.run({ ...run, alive: () => void (sources.time = began + 4_000) });
+    expect(await sight()).toMatchObject({ waiting: 0 });
+    await complete(substrate, 'site', [0]);
+    expect(await sight()).toMatchObject({ waiting: 0, nextAt: began + 13_000 });
   });
 
   it('stopped in the middle, it looks again', async () => {

@@ -3,11 +3,12 @@
  * a pattern such as `/backups/*.tar.gz` (`*` and `?` within a name, `**` through folders). A file that is changed
  * again counts again.
  *
- * No link is followed below the place, nothing is opened, and names that begin with a dot are left out.
+ * The place may be a link, since the owner named it; below it none is followed. Nothing is opened, names that begin
+ * with a dot are left out, and folders that a pattern cannot mean are not looked into.
  */
 import { lstat, opendir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compileGlob } from './glob.ts';
+import { compileGlob, compileReach } from './glob.ts';
 import type { ProbeLook, ReadPlace } from './probe.ts';
 import { asPlaceError, newerThan, probeFailed } from './probe.ts';
 
@@ -21,18 +22,21 @@ interface Place {
   readonly base: string;
   /** Whether a path below the base is meant; null where all of them are. */
   readonly isMeant: ((path: string) => boolean) | null;
+  /** Whether such a path can be in a folder below the base. */
+  readonly leadsOn: (folder: string) => boolean;
 }
 
 /** Splits a place into the folder that is walked and what its paths must fit. */
 export function parsePlace(place: string): Place {
   const parts = place.split('/');
   const first = parts.findIndex((part) => /[*?]/.test(part));
-  if (first === -1) return { base: place, isMeant: null };
-  return { base: parts.slice(0, first).join('/') || '/', isMeant: compileGlob(parts.slice(first).join('/')) };
+  if (first === -1) return { base: place, isMeant: null, leadsOn: () => true };
+  const glob = parts.slice(first).join('/');
+  return { base: parts.slice(0, first).join('/') || '/', isMeant: compileGlob(glob), leadsOn: compileReach(glob) };
 }
 
 async function changes({ place, signal, alive }: ProbeLook): Promise<number[]> {
-  const { base, isMeant } = parsePlace(place);
+  const { base, isMeant, leadsOn } = parsePlace(place);
   const times: number[] = [];
   let entries = 0;
   const folders = [{ path: '', depth: 0 }];
@@ -47,7 +51,7 @@ async function changes({ place, signal, alive }: ProbeLook): Promise<number[]> {
       signal.throwIfAborted();
       if (++entries > ENTRIES_MAX) throw tooMany(place);
       const below = path === '' ? name : `${path}/${name}`;
-      if (isFolder && depth < DEPTH_MAX) folders.push({ path: below, depth: depth + 1 });
+      if (isFolder && depth < DEPTH_MAX && leadsOn(below)) folders.push({ path: below, depth: depth + 1 });
       if (!isFolder && isMeant?.(below) !== false) times.push(...(await changeOf(join(root, below))));
     }
     alive();
@@ -86,7 +90,7 @@ async function changeOf(path: string): Promise<number[]> {
 }
 
 function tooMany(place: string): Error {
-  return probeFailed('too_many', `There are more than ${ENTRIES_MAX} files and folders in ${place}.`, {
-    hint: 'Name a folder with fewer.',
+  return probeFailed('too_many', `There are more than ${ENTRIES_MAX} files and folders to look at for ${place}.`, {
+    hint: 'Name a folder with fewer, or a pattern that leads through fewer: `**` goes through all that are below.',
   });
 }

@@ -6,10 +6,27 @@
 
 /** Tells which paths, relative and with `/`, fit a pattern. */
 export function compileGlob(glob: string): (path: string) => boolean {
+  const parts = partsOf(glob);
+  return (path) => fits(parts, path.split('/'), { star: FOLDERS, one: nameFits });
+}
+
+/** Tells below which folders, relative and with `/`, a path that fits can be: into others nobody need look. */
+export function compileReach(glob: string): (folder: string) => boolean {
+  const parts = partsOf(glob);
+  const first = parts.indexOf(FOLDERS);
+  // What the first star of folders takes in may be anything; without one, the last part is no folder.
+  const known = first === -1 ? parts.slice(0, -1) : parts.slice(0, first);
+  return (folder) => {
+    const names = folder.split('/');
+    if (first === -1 && names.length > known.length) return false;
+    return names.slice(0, known.length).every((name, at) => nameFits(known[at] ?? '', name));
+  };
+}
+
+function partsOf(glob: string): string[] {
   const given = glob.split('/').filter((part) => part !== '');
   // At the end it stands for what is in the folder, not for the folder.
-  const parts = given.at(-1) === FOLDERS ? [...given, '*'] : given;
-  return (path) => fits(parts, path.split('/'), { star: FOLDERS, one: nameFits });
+  return given.at(-1) === FOLDERS ? [...given, '*'] : given;
 }
 
 const FOLDERS = '**';

@@ -1,7 +1,7 @@
 /** Patterns of paths, held against what a regular expression makes of them, and what names that are chosen cost. */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compileGlob } from '../../../../src/mind/coherence/probes/glob.ts';
+import { compileGlob, compileReach } from '../../../../src/mind/coherence/probes/glob.ts';
 
 /** The same in the language of regular expressions, which is right for small ones. */
 function asExpression(glob: string): RegExp {
@@ -49,6 +49,31 @@ test.each([
   ['(a|b)*', 'a', false],
 ])('%s and %s: %s', (glob, path, fits) => {
   expect(compileGlob(glob)(path)).toBe(fits);
+});
+
+test('no folder is left out below which a path fits', () => {
+  let fitting = 0;
+  fc.assert(
+    fc.property(joined(part), joined(name), (glob, path) => {
+      fc.pre(compileGlob(glob)(path));
+      fitting++;
+      const names = path.split('/').slice(0, -1);
+      for (const at of names.keys()) expect(compileReach(glob)(names.slice(0, at + 1).join('/'))).toBe(true);
+    }),
+    { numRuns: 200 },
+  );
+  expect(fitting).toBe(200);
+});
+
+test.each([
+  ['*/*.gz', 'c', true],
+  ['*/*.gz', 'c/d', false],
+  ['*.gz', 'c', false],
+  ['c?/x', 'c', false],
+  ['c*/**/x', 'd', false],
+  ['c*/**/x', 'cc/d/e', true],
+])('%s through %s: %s', (glob, folder, leads) => {
+  expect(compileReach(glob)(folder)).toBe(leads);
 });
 
 // As an expression, one name of 40 letters took a second with nine stars; there may be ten thousand of 255.

@@ -67,6 +67,17 @@ describe('files', () => {
     expect(hoursAgo((await lookAt(readFiles, dir.at(pattern))).times)).toEqual(expected);
   });
 
+  test('a folder that a pattern cannot mean is not looked into, however much is there', async () => {
+    using dir = scratch();
+    touch(dir.at('pg', 'a.yaml'), 1);
+    touch(dir.at('pg', 'deep', 'b.yaml'), 2);
+    for (let index = 0; index < ENTRIES_MAX; index++) writeFileSync(dir.at('pg', 'deep', `${index}`), '');
+    const seen = async (pattern: string): Promise<number[]> =>
+      hoursAgo((await lookAt(readFiles, dir.at(pattern))).times);
+    expect(await seen('p?/*.yaml')).toEqual([1]);
+    expect(await reasonFor(lookAt(readFiles, dir.at('p?/**/*.yaml')))).toBe('too_many');
+  });
+
   test('what a pattern means literally stays literal', () => {
     const { base, isMeant } = parsePlace('/a (b)/c+[1].*');
     expect([base, isMeant?.('c+[1].gz'), isMeant?.('cc1.gz')]).toEqual(['/a (b)', true, false]);
