@@ -3,9 +3,9 @@ import { readPulse, readPulseOf } from '../mind/coherence/pulse.ts';
 import { listAlarms } from '../substrate/coherence/alarms.ts';
 import { listHistory } from '../substrate/coherence/history.ts';
 import type { SubstrateReader } from '../substrate/substrate.ts';
+import { SubsystemName } from '../substrate/tasks/model.ts';
 import { PulseView, pulseText, viewAlarm, viewEntry, viewSubsystem } from './coherence-view.ts';
 import { defineTool } from './define.ts';
-import { Subsystem } from './task-view.ts';
 
 /** The worst are shown; each can be asked for by its name. */
 const SUBSYSTEMS_SHOWN = 50;
@@ -19,7 +19,7 @@ export const coherenceRead = defineTool({
   surface: 'daily',
   access: 'read',
   subject: ({ subsystem }) => ({ type: 'subsystem', id: subsystem ?? '*' }),
-  input: z.strictObject({ subsystem: Subsystem.optional(), history: z.boolean().optional() }),
+  input: z.strictObject({ subsystem: SubsystemName.optional(), history: z.boolean().optional() }),
   output: PulseView,
   text: pulseText,
   handler: async ({ subsystem, history = false }, { substrate }): Promise<PulseView> => {

@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import { demote, promote } from '../mind/coherence/acts.ts';
 import { STAGES } from '../substrate/coherence/subsystems.ts';
+import { SubsystemName } from '../substrate/tasks/model.ts';
 import { defineTool } from './define.ts';
-import { Subsystem } from './task-view.ts';
 
-const input = z.strictObject({ subsystem: Subsystem });
+const input = z.strictObject({ subsystem: SubsystemName });
 const output = z.object({ subsystem: z.string(), stage: z.enum(STAGES), receipt: z.int() });
 
 export const coherencePromote = defineTool({

@@ -4,9 +4,9 @@ import { holderOf } from '../substrate/bus/model.ts';
 import { workerStance } from '../substrate/mind/worker.ts';
 import type { Place } from '../substrate/tasks/look.ts';
 import { getTask, listTasks, placeOf } from '../substrate/tasks/look.ts';
-import { STATES } from '../substrate/tasks/model.ts';
+import { STATES, SubsystemName } from '../substrate/tasks/model.ts';
 import { defineTool } from './define.ts';
-import { Subsystem, taskBlock, TaskDetail, TaskId, taskLine, TaskView, viewDetail, viewTask } from './task-view.ts';
+import { taskBlock, TaskDetail, TaskId, taskLine, TaskView, viewDetail, viewTask } from './task-view.ts';
 import { lines, more } from './text.ts';
 
 const DAY_MS = 86_400_000;
@@ -24,7 +24,7 @@ export const taskList = defineTool({
   input: z.strictObject({
     id: TaskId.optional(),
     mine: z.boolean().optional().describe('Held or added by you'),
-    subsystem: Subsystem.optional(),
+    subsystem: SubsystemName.optional(),
     state: z.enum(['live', 'claimable', ...STATES]).default('live'),
     due: z.enum(['overdue', 'day', 'week']).optional(),
     limit: z.int().min(1).max(100).default(20),

@@ -3,12 +3,14 @@ import { SeedError } from '../errors.ts';
 import { isoTime } from '../substrate/sources.ts';
 import {
   ACCEPTANCE_MAX,
+  DEFAULT_SUBSYSTEM,
   LEASE_S,
   NEEDS_MAX,
   NOTE_CHARS_MAX,
   PRIORITIES,
   StatedCheck,
   STATES,
+  SubsystemName,
   TEXT_CHARS_MAX,
   TITLE_CHARS_MAX,
 } from '../substrate/tasks/model.ts';
@@ -16,7 +18,7 @@ import type { TaskAct, TaskChange } from '../substrate/tasks/tasks.ts';
 import { addTask, changeTask } from '../substrate/tasks/tasks.ts';
 import type { Actor } from '../substrate/actor.ts';
 import { defineTool } from './define.ts';
-import { Moment, Subsystem, TaskId } from './task-view.ts';
+import { Moment, TaskId } from './task-view.ts';
 import { lines, sentence } from './text.ts';
 
 const Input = z.strictObject({
@@ -24,7 +26,7 @@ const Input = z.strictObject({
   id: TaskId.optional().describe('All but add'),
   title: z.string().min(1).max(TITLE_CHARS_MAX).optional(),
   text: z.string().max(TEXT_CHARS_MAX).optional(),
-  subsystem: Subsystem.optional(),
+  subsystem: SubsystemName.optional(),
   acceptance: z.array(z.string().min(1).max(500)).max(ACCEPTANCE_MAX).optional().describe('When it is done'),
   check: StatedCheck.optional().describe('Done once this receipt or file is there'),
   deadline: Moment.optional(),
@@ -78,7 +80,7 @@ export const taskUpdate = defineTool({
   handler: async (input, { actor, substrate }): Promise<Output> => {
     assertTakes(input);
     if (input.do === 'add') {
-      const { text = '', title = '', acceptance = [], check = null, subsystem = 'general', needs = [] } = input;
+      const { text = '', title = '', acceptance = [], check = null, subsystem = DEFAULT_SUBSYSTEM, needs = [] } = input;
       const deadline = input.deadline === undefined ? null : Date.parse(input.deadline);
       const priority = input.priority ?? PRIORITIES.usual;
       const draft = { subsystem, body: { title, text, acceptance }, check, deadline, priority, needs };

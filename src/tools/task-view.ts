@@ -17,11 +17,6 @@ export const TaskId = z
   .max(64)
   .refine((text) => /^t\d{1,15}$/.test(text), 'the id of a task, such as t17');
 
-export const Subsystem = z
-  .string()
-  .max(64)
-  .refine((text) => /^[a-z0-9][a-z0-9._-]{0,63}$/.test(text), 'a name such as website');
-
 /** A moment as a caller writes it. */
 export const Moment = z
   .string()

@@ -12,6 +12,7 @@ import type { Target } from '../policy/model.ts';
 import { resolveRouting } from '../policy/policy.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import type { TaskRow } from '../tasks/model.ts';
+import { SubsystemName } from '../tasks/model.ts';
 import { listOrganRows } from './organs.ts';
 
 /** The role of the policy whose models it works with. */
@@ -28,11 +29,7 @@ export const WorkerSettings = z.strictObject({
   /** How long it may work on one task; waiting does not count. */
   minutes: z.int().min(1).max(1_440),
   /** Whose tasks it takes on; null for all. */
-  subsystems: z
-    .array(z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a name such as website'))
-    .min(1)
-    .max(SUBSYSTEMS_MAX)
-    .nullable(),
+  subsystems: z.array(SubsystemName).min(1).max(SUBSYSTEMS_MAX).nullable(),
   /** Whether it takes on what helpers from outside added. */
   helpers: z.boolean(),
 });

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import type { SeedError } from '../../errors.ts';
 import type { Row } from '../store/store.ts';
+import { SubsystemName } from '../tasks/model.ts';
 
 export const PROBES_MAX = 100;
 export const EVERY_S = { min: 60, max: 7 * 86_400, usual: 900 } as const;
@@ -10,10 +11,7 @@ export const PROBE_KINDS = ['git', 'files', 'jsonl', 'sqlite'] as const;
 export type ProbeKind = (typeof PROBE_KINDS)[number];
 
 /** The name of the subsystem whose work it sees. */
-export const ProbeName = z
-  .string()
-  .max(64)
-  .refine((text) => /^[a-z0-9][a-z0-9._-]{0,63}$/.test(text), 'a name such as website');
+export const ProbeName: typeof SubsystemName = SubsystemName;
 
 export const ProbePlace = z
   .string()

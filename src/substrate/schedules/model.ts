@@ -1,7 +1,15 @@
 /** Schedules and their occurrences as they are kept, and the limits that hold for them. */
 import * as z from 'zod';
 import type { Row } from '../store/store.ts';
-import { ACCEPTANCE_MAX, PRIORITIES, StatedCheck, TEXT_CHARS_MAX, TITLE_CHARS_MAX } from '../tasks/model.ts';
+import {
+  ACCEPTANCE_MAX,
+  DEFAULT_SUBSYSTEM,
+  PRIORITIES,
+  StatedCheck,
+  SubsystemName,
+  TEXT_CHARS_MAX,
+  TITLE_CHARS_MAX,
+} from '../tasks/model.ts';
 
 export const SCHEDULES_MAX = 200;
 /** Occurrences of one schedule that may wait, or be made up for after downtime; older ones are skipped. */
@@ -31,11 +39,7 @@ export const ScheduleName = z
 export const ScheduledTask = z.strictObject({
   title: z.string().min(1).max(TITLE_CHARS_MAX),
   text: z.string().max(TEXT_CHARS_MAX).default(''),
-  subsystem: z
-    .string()
-    .max(64)
-    .refine((text) => /^[a-z0-9][a-z0-9._-]{0,63}$/.test(text), 'a name such as website')
-    .default('general'),
+  subsystem: SubsystemName.default(DEFAULT_SUBSYSTEM),
   acceptance: z.array(z.string().min(1).max(500)).max(ACCEPTANCE_MAX).default([]),
   check: StatedCheck.optional(),
   priority: z.int().min(PRIORITIES.first).max(PRIORITIES.last).default(PRIORITIES.usual),

@@ -21,6 +21,18 @@ export const LEASE_S = { min: 60, max: 86_400, usual: 1_800 } as const;
 export const STATES = ['open', 'claimed', 'finished', 'done', 'cancelled'] as const;
 export type TaskState = (typeof STATES)[number];
 
+/**
+ * A part of the work, by which tasks, schedules and probes belong together. A refinement and not a pattern:
+ * whoever lists the tools pays for each word of a schema.
+ */
+export const SubsystemName = z
+  .string()
+  .max(64)
+  .refine((text) => /^[a-z0-9][a-z0-9._-]{0,63}$/.test(text), 'a name such as website');
+
+/** Whose a task is when nobody says. */
+export const DEFAULT_SUBSYSTEM = 'general';
+
 /** What a task is, in the words of whoever added it. */
 export const TaskBody = z.object({ title: z.string(), text: z.string(), acceptance: z.array(z.string()) });
 export type TaskBody = Readonly<z.infer<typeof TaskBody>>;

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import type { BodyFormat } from '../../../substrate/bus/model.ts';
 import type { MessageKind, SortedBy } from '../../../substrate/mind/sorted.ts';
 import { KINDS } from '../../../substrate/mind/sorted.ts';
-import { TITLE_CHARS_MAX } from '../../../substrate/tasks/model.ts';
+import { DEFAULT_SUBSYSTEM, SubsystemName, TITLE_CHARS_MAX } from '../../../substrate/tasks/model.ts';
 
 /** What is to be sorted; data, whatever it says. */
 export interface Letter {
@@ -29,14 +29,11 @@ export interface Verdict {
   readonly call?: string;
 }
 
-const SUBSYSTEM: RegExp = /^[a-z0-9][a-z0-9._-]{0,63}$/;
-const DEFAULT_SUBSYSTEM = 'general';
-
 /** What a model may answer, and a sender may say of its own message. */
 const Answer = z.strictObject({
   kind: z.enum(KINDS),
   title: z.string().trim().min(1).max(TITLE_CHARS_MAX).optional(),
-  subsystem: z.string().regex(SUBSYSTEM).optional(),
+  subsystem: SubsystemName.optional(),
 });
 export type Answer = z.infer<typeof Answer>;
 
@@ -71,7 +68,7 @@ export function verdictOf(
 const Said = z.looseObject({
   kind: z.enum(KINDS),
   title: z.string().trim().min(1).optional().catch(undefined),
-  subsystem: z.string().regex(SUBSYSTEM).optional().catch(undefined),
+  subsystem: SubsystemName.optional().catch(undefined),
 });
 
 /** The parts of a structured message that are words. */
