@@ -41,6 +41,7 @@ const SubsystemView = z.object({
   last_done: z.string().nullable(),
   expected_within_s: z.int().nullable(),
   since: z.string().nullable(),
+  unseen_since: z.string().nullable(),
   owed: z.int(),
   oldest_owed: z.array(z.string()),
   stage: z.enum(STAGES),
@@ -94,7 +95,7 @@ export function viewEntry({ at, kind, status, provisional, reason, scores }: Ent
 }
 
 export function viewSubsystem(pulse: SubsystemPulse): SubsystemView {
-  const { subsystem, status, provisional, lastDone, expectedWithinMs, since, owed, oldestOwed } = pulse;
+  const { subsystem, status, provisional, lastDone, expectedWithinMs, since, unseenSince, owed, oldestOwed } = pulse;
   return {
     name: subsystem.name,
     status,
@@ -102,6 +103,7 @@ export function viewSubsystem(pulse: SubsystemPulse): SubsystemView {
     last_done: lastDone === null ? null : isoTime(lastDone),
     expected_within_s: expectedWithinMs === null ? null : Math.ceil(expectedWithinMs / SECOND_MS),
     since: since === null ? null : isoTime(since),
+    unseen_since: unseenSince === null ? null : isoTime(unseenSince),
     owed,
     oldest_owed: [...oldestOwed],
     stage: subsystem.stage,

@@ -1,11 +1,13 @@
 import * as z from 'zod';
 import { countDead, listDead } from '../substrate/bus/dead.ts';
 import { alarmId, listAlarms } from '../substrate/coherence/alarms.ts';
+import { findSubsystem } from '../substrate/coherence/subsystems.ts';
 import { listForwarded } from '../substrate/mind/forwarded.ts';
 import { listPendingRequests } from '../substrate/identity/requests.ts';
 import { mayAct } from '../mind/coherence/stage.ts';
 import { countUnconfirmed, listExpiring, listInDoubt } from '../substrate/owed.ts';
 import { noteEditsIfServing } from '../substrate/policy/outside.ts';
+import { listProbes } from '../substrate/probes/probes.ts';
 import { isoTime } from '../substrate/sources.ts';
 import type { ReadHandle } from '../substrate/substrate.ts';
 import { bodyOf, listTasks } from '../substrate/tasks/look.ts';
@@ -20,7 +22,19 @@ const EXPIRY_MS: number = 7 * DAY_MS;
 const DOUBT_MS: number = 30 * DAY_MS;
 
 const Item = z.object({
-  kind: z.enum(['request', 'task', 'overdue', 'call', 'dead_letter', 'policy', 'key', 'alarm', 'question', 'alert']),
+  kind: z.enum([
+    'request',
+    'task',
+    'overdue',
+    'call',
+    'dead_letter',
+    'policy',
+    'key',
+    'alarm',
+    'probe',
+    'question',
+    'alert',
+  ]),
   id: z.string(),
   since: z.string().nullable(),
   says: z.string(),
@@ -48,6 +62,7 @@ export const seedTodo = defineTool({
         ...(await policyItems(db)),
         ...(await taskItems(db, now)),
         ...(await alarmItems(db)),
+        ...(await probeItems(db)),
         ...(await callItems(db, now)),
         ...(await deadItems(db)),
         ...(await keyItems(db, now)),
@@ -126,6 +141,17 @@ async function alarmItems(db: ReadHandle): Promise<Item[]> {
     says: `${alarm.subsystem}: ${alarm.reason}`,
     todo: `seed coherence label ${alarmId(alarm)} right`,
   }));
+}
+
+/** Probes that cannot see: their work is neither well nor ill, it is unknown. Nobody misses what is finished. */
+async function probeItems(db: ReadHandle): Promise<Item[]> {
+  const items: Item[] = [];
+  for (const { name, problem } of await listProbes(db)) {
+    if (problem === null || (await findSubsystem(db, name))?.finished === true) continue;
+    const says = `${name}: nobody can see what is done there. ${problem.says}`;
+    items.push({ kind: 'probe', id: name, since: isoTime(problem.since), says, todo: 'seed probe list' });
+  }
+  return items.slice(0, LISTED_MAX);
 }
 
 async function callItems(db: ReadHandle, now: number): Promise<Item[]> {

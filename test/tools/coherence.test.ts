@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { label } from '../../src/mind/coherence/acts.ts';
 import { OWNER } from '../../src/substrate/actor.ts';
+import { keepLook, saveProbe } from '../../src/substrate/probes/probes.ts';
 import type { PulseView } from '../../src/tools/coherence-view.ts';
 import type { Rig } from '../doors/rig.ts';
 import {
@@ -115,4 +116,28 @@ describe('who may', () => {
     await asOwner(rig, 'coherence_label', { alarm: waiting?.id, label: 'right' });
     expect(await alarms()).toEqual([]);
   });
+});
+
+test('a probe that cannot see: unknown with the reason, to agents without the place, and the owner is told', async () => {
+  const { substrate } = rig;
+  const draft = { name: 'repo', kind: 'git', place: '/srv/private', spec: {}, everyMs: 900_000 } as const;
+  const save = (finished: boolean) =>
+    substrate.operate({ action: 'probe.add', actor: OWNER }, (op) => saveProbe(op, draft, { finished }));
+  await save(false);
+  const [at, addedAt] = [substrate.sources.now(), substrate.sources.now()];
+  const problem = { reason: 'gone', says: '/srv/private is not there.' } as const;
+  await substrate.maintain((tx) => keepLook(tx, { ...draft, addedAt }, { at, times: [], cursor: null, problem }));
+  const seeing = await issue(rig, 'looking', ['coherence.read']);
+  const answer = await callOverHttp(rig, seeing.key, 'coherence_read', { subsystem: 'repo' });
+  const text = JSON.stringify(answer.result);
+  expect(text).toMatch(/repo: unknown\. Its probe cannot see since .* what is done: the place is not there/);
+  expect(text).not.toContain('private');
+  expect((await read({ subsystem: 'repo' })).subsystems[0]?.unseen_since).toBe(new Date(at).toISOString());
+  const probes = async () =>
+    (await asOwner<{ items: { kind: string; says: string }[] }>(rig, 'seed_todo')).items.filter(
+      ({ kind }) => kind === 'probe',
+    );
+  expect(await probes()).toMatchObject([{ id: 'repo', todo: 'seed probe list' }]);
+  await save(true);
+  expect(await probes()).toEqual([]);
 });

@@ -125,10 +125,11 @@ export function sparkline(counts: readonly number[]): string {
 }
 
 /** What is wrong with a subsystem, and what to do about it. */
-function trouble({ name, status, since, says, alarms }: SubsystemView): string[] {
-  if (status === 'healthy' || status === 'unknown') return [];
+function trouble({ name, status, since, unseen_since: unseen, says, alarms }: SubsystemView): string[] {
+  if (status === 'healthy' || (status === 'unknown' && unseen === null)) return [];
   const lines = [`${printable(name)} is ${status}${since === null ? '' : ` since ${since.slice(0, 19)}Z`}.`];
   lines.push(`  ${printable(says)}`);
+  if (unseen !== null) lines.push(spoken('  `seed probe list` says where, and what to do.'));
   for (const { id, act, label } of alarms) {
     const done = act === null ? '' : ` (${act})`;
     const todo = label === null ? `was it right? \`seed coherence label ${id} right\`, or wrong` : `labelled ${label}`;

@@ -20,6 +20,7 @@ const HEADINGS: Readonly<Record<string, string>> = {
   task: 'Tasks to verify',
   overdue: 'Tasks overdue',
   alarm: 'Alarms: were they right?',
+  probe: 'Probes that cannot see',
   call: 'Calls in doubt',
   dead_letter: 'Dead letters',
   key: 'Keys that expire soon',

@@ -56,7 +56,7 @@ export interface Stall extends Watcher {
  * Silence since the last verified completion, over twice the longest of the last 100 gaps. Both are counted while
  * something is owed, so that a pause with nothing to do neither is a stall nor hides the next one.
  */
-export function measureStall({ now, completions, owedClock, isOwed }: WorkRecord): Stall {
+export function measureStall({ now, completions, owedClock, isOwed, unseen }: WorkRecord): Stall {
   const ticks = completions.slice(-(GAPS.max + 1)).map(owedClock);
   const gaps = ticks.slice(1).map((tick, i) => tick - (ticks[i] ?? 0));
   const last = completions.at(-1);
@@ -78,7 +78,7 @@ export function measureStall({ now, completions, owedClock, isOwed }: WorkRecord
     says: isOwed ? `silent for ${sayDuration(silence)}; ${allowed}` : `nothing is owed; else ${allowed}`,
     alarmSince: stalled ? last : null,
     thresholdMs,
-    due: isOwed && !stalled ? now + (thresholdMs - silence) + 1 : null,
+    due: isOwed && !stalled && unseen === null ? now + (thresholdMs - silence) + 1 : null,
   };
 }
 

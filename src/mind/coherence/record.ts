@@ -3,7 +3,7 @@
  * All times are milliseconds since the epoch.
  */
 import type { Subsystem } from '../../substrate/coherence/subsystems.ts';
-import type { Work, WorkItem } from '../../substrate/coherence/work.ts';
+import type { Unseen, Work, WorkItem } from '../../substrate/coherence/work.ts';
 
 const DAY_MS = 86_400_000;
 /** What is measured: the last 28 days, in them the newest 100 items, and 20 where those days hold fewer. */
@@ -21,24 +21,30 @@ export interface WorkRecord {
   readonly completions: readonly number[];
   /** Items that are neither verified nor cancelled, oldest first. */
   readonly open: readonly WorkItem[];
-  /** The same moments on a clock that stands still while nothing is owed. */
+  /** The same moments on a clock that stands still while nothing is owed, or what is owed cannot be seen. */
   readonly owedClock: (at: number) => number;
   readonly isOwed: boolean;
+  /** Since when what is owed outside cannot be seen, and why; null where it can. From then on no silence is known. */
+  readonly unseen: Unseen | null;
 }
 
 export function recordOf(work: Work, { kind, finished }: Subsystem, now: number): WorkRecord {
   const { items, seen, scheduledSince } = work;
+  const isProbed = kind === 'probe';
   const verified = items.flatMap(({ verifiedAt }) => (verifiedAt === null ? [] : [verifiedAt]));
   const open = items.filter(({ verifiedAt, cancelledAt }) => verifiedAt === null && cancelledAt === null);
-  const watched = kind === 'probe' && !finished;
+  const watched = isProbed && !finished;
+  const unseen = watched ? work.unseen : null;
+  const seenUntil = unseen?.since ?? Infinity;
   return {
     now,
     items,
     watched,
     completions: [...verified, ...seen].filter((at) => at <= now).toSorted((a, b) => a - b),
     open,
-    owedClock: kind === 'probe' ? (at) => at : clockOf(owedSpans(work, now)),
+    owedClock: isProbed ? (at) => Math.min(at, seenUntil) : clockOf(owedSpans(work, now)),
     isOwed: watched || open.length > 0 || scheduledSince !== null,
+    unseen,
   };
 }
 

@@ -1,6 +1,8 @@
 /** How a subsystem is, out of its components. Pure: the same record gives the same verdict. */
 import type { AlarmKind } from '../../substrate/coherence/alarms.ts';
 import type { Status } from '../../substrate/coherence/history.ts';
+import type { Unseen } from '../../substrate/coherence/work.ts';
+import type { ProbeReason } from '../../substrate/probes/model.ts';
 import type { Component, ComponentName, Stall, Watcher } from './measures.ts';
 import {
   measureCompletion,
@@ -34,6 +36,8 @@ export interface Verdict {
   readonly lastDone: number | null;
   /** How long a silence is no stall, while something is owed; null while unknown. */
   readonly expectedWithinMs: number | null;
+  /** Since when its probe cannot see what is done, ms since the epoch; null where it can. */
+  readonly unseenSince: number | null;
   /** Open items; one where there is none, and the next completion is due by a schedule or is what a probe watches for. */
   readonly owed: number;
   /** The oldest of the open items, by id. */
@@ -65,10 +69,11 @@ export function judge(record: WorkRecord): Verdict {
   const deadlines = open.flatMap(({ deadline }) => (deadline === null || deadline < now ? [] : [deadline + 1]));
   const dues = [stall.due, wipAge.due, ...deadlines].filter((due) => due !== null);
   return {
-    ...statusOf(findings, { stall, watchers: [stall, completion, success, cycle] }),
+    ...statusOf(findings, { stall, watchers: [stall, completion, success, cycle], unseen: record.unseen }),
     findings,
     lastDone: completions.at(-1) ?? null,
     expectedWithinMs: stall.thresholdMs,
+    unseenSince: record.unseen?.since ?? null,
     owed: Math.max(open.length, isOwed ? 1 : 0),
     oldestOwed,
     components: worstFirst(components),
@@ -95,22 +100,24 @@ function stallReason(
   return `${silent}; ${expected}. ${owed}.`;
 }
 
-/** A stall hides everything else; what is unknown hides nothing that is known. */
+/** A stall hides everything else; what is unknown, or cannot be seen any more, hides nothing that is known. */
 function statusOf(
   findings: readonly Finding[],
-  { stall, watchers }: { stall: Stall; watchers: readonly Watcher[] },
+  { stall, watchers, unseen }: { stall: Stall; watchers: readonly Watcher[]; unseen: Unseen | null },
 ): Pick<Verdict, 'status' | 'provisional' | 'reason'> {
   const [worst] = findings;
   if (worst !== undefined) {
     // One finding that is sure is enough.
     const same = worst.kind === 'stall' ? [worst] : findings;
-    const reason = findings.map((finding) => finding.reason).join(' ');
+    const reasons = findings.map((finding) => finding.reason);
+    const reason = [...reasons, ...(unseen === null ? [] : [sayUnseen(unseen)])].join(' ');
     return {
       status: worst.kind === 'stall' ? 'stalled' : 'drifting',
       provisional: same.every(({ provisional }) => provisional),
       reason,
     };
   }
+  if (unseen !== null) return { status: 'unknown', provisional: false, reason: sayUnseen(unseen) };
   const known = watchers.filter(({ value }) => value !== null);
   if (known.length === 0) {
     return { status: 'unknown', provisional: false, reason: `Too little is known yet: ${stall.says}.` };
@@ -121,6 +128,25 @@ function statusOf(
     reason: `${known.map(({ name, says }) => `${SPOKEN[name]}: ${says}`).join('; ')}.`,
   };
 }
+
+/** Whoever may read how the work goes need not know where it is: the place is named to the owner alone. */
+function sayUnseen({ reason, since }: Unseen): string {
+  return `Its probe cannot see since ${sayMoment(since)} what is done: ${UNSEEN[reason]}.`;
+}
+
+const UNSEEN: Readonly<Record<ProbeReason, string>> = {
+  gone: 'the place is not there',
+  no_repository: 'there is no git repository',
+  no_commits: 'the repository has no commit',
+  foreign: 'the repository belongs to another user',
+  unreadable: 'it cannot be read',
+  no_program: 'there is no git',
+  slow: 'it takes too long to read',
+  too_many: 'there are too many files',
+  no_times: 'there are no times in it',
+  damaged: 'it is damaged',
+  busy: 'others keep it busy',
+};
 
 /** Components by the names that a person is told. */
 const SPOKEN: Readonly<Record<ComponentName, string>> = {

@@ -1,4 +1,6 @@
 /** What is known of a subsystem's work: its tasks with their times, and what probes saw outside. Bounded reads. */
+import type { ProbeReason } from '../probes/model.ts';
+import { findProbe } from '../probes/probes.ts';
 import { ScheduledTask } from '../schedules/model.ts';
 import { listSchedules } from '../schedules/schedules.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
@@ -27,6 +29,14 @@ export interface Work {
   readonly seen: readonly number[];
   /** Since when a schedule owes it a task that was not added, ms since the epoch; null where none does. */
   readonly scheduledSince: number | null;
+  /** Why what is done outside cannot be seen, and since when; null where it can, or no probe looks. */
+  readonly unseen: Unseen | null;
+}
+
+export interface Unseen {
+  readonly reason: ProbeReason;
+  /** ms since the epoch. */
+  readonly since: number;
 }
 
 function itemOf({ id, state, added_at, deadline, verified_at, changed_at }: TaskRow): WorkItem {
@@ -48,6 +58,7 @@ export async function readWork(db: ReadHandle, subsystem: string, now: number): 
     items: tasks.map(itemOf),
     seen: await listCompletions(db, subsystem, { until: now, limit: ITEMS_MAX }),
     scheduledSince: await scheduledSince(db, subsystem, now),
+    unseen: (await findProbe(db, subsystem))?.problem ?? null,
   };
 }
 
@@ -75,13 +86,14 @@ interface MarkRow extends Row {
 
 /**
  * A text that is another one after anything happened that coherence measures: to a task, to a subsystem, or
- * outside where a probe saw it. Reads the ends of three indexes.
+ * outside where a probe saw it, or sees no longer. Reads the ends of three indexes, and the few probes.
  */
 export async function workMark(db: ReadHandle): Promise<string> {
   const row = await db.get<MarkRow>(
     `SELECT coalesce((SELECT max(receipt) FROM substrate_task_events), 0) || '.' ||
             coalesce((SELECT max(n) FROM substrate_completions), 0) || '.' ||
-            coalesce((SELECT max(receipt) || '.' || count(*) FROM substrate_subsystems), 0) AS mark`,
+            coalesce((SELECT max(receipt) || '.' || count(*) FROM substrate_subsystems), 0) || '.' ||
+            (SELECT count(problem_since) || '.' || coalesce(sum(problem_since), 0) FROM substrate_probes) AS mark`,
   );
   return row?.mark ?? '';
 }

@@ -44,11 +44,15 @@ export function ofTasks(
   items: readonly WorkItem[],
   { now = NOW, scheduledSince = null }: { now?: number; scheduledSince?: number | null } = {},
 ): WorkRecord {
-  return recordOf({ items, seen: [], scheduledSince }, OF_TASKS, now);
+  return recordOf({ items, seen: [], scheduledSince, unseen: null }, OF_TASKS, now);
 }
 
 /** What a probe saw, each so many hours ago. */
-export function ofProbe(agoHours: readonly number[], { finished = false }: { finished?: boolean } = {}): WorkRecord {
+export function ofProbe(
+  agoHours: readonly number[],
+  { finished = false, goneHours = null }: { finished?: boolean; goneHours?: number | null } = {},
+): WorkRecord {
   const seen = agoHours.map((ago) => NOW - ago * HOUR_MS).toSorted((a, b) => a - b);
-  return recordOf({ items: [], seen, scheduledSince: null }, { ...OF_TASKS, kind: 'probe', finished }, NOW);
+  const unseen = goneHours === null ? null : ({ reason: 'gone', since: NOW - goneHours * HOUR_MS } as const);
+  return recordOf({ items: [], seen, scheduledSince: null, unseen }, { ...OF_TASKS, kind: 'probe', finished }, NOW);
 }

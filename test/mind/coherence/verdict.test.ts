@@ -70,6 +70,18 @@ describe('the four situations', () => {
   });
 });
 
+it('silence while nobody can look: unknown since then, and a stall from before stays one', () => {
+  const nightly = (lastHours: number): number[] => Array.from({ length: 20 }, (_, i) => lastHours + i * 24);
+  const unseen = judge(ofProbe(nightly(300), { goneHours: 299 }));
+  expect(unseen).toMatchObject({ status: 'unknown', findings: [], due: null });
+  expect(unseen.reason).toBe('Its probe cannot see since 2026-11-08T20:00:00Z what is done: the place is not there.');
+  const before = judge(ofProbe(nightly(300), { goneHours: 10 }));
+  expect(before).toMatchObject({ status: 'stalled', findings: [{ kind: 'stall', since: NOW - 300 * HOUR_MS }] });
+  expect(before.reason).toMatch(/owed\. Its probe cannot see since 2026-11-20T21:00:00Z/);
+  // What is finished may be taken away.
+  expect(judge(ofProbe(nightly(300), { goneHours: 299, finished: true })).status).toBe('healthy');
+});
+
 it('silence with work scheduled and nothing open: stalled, the next one is owed', () => {
   const nightly = each(20, 1, (n) => done(n * 24, { tookHours: 1 }));
   const verdict = judge(ofTasks(nightly, { scheduledSince: NOW - 3 * HOUR_MS }));

@@ -13,6 +13,8 @@ import {
   unregisterProbed,
 } from '../../../src/substrate/coherence/subsystems.ts';
 import { countCompleted, ITEMS_MAX, readWork, workMark } from '../../../src/substrate/coherence/work.ts';
+import type { Looked } from '../../../src/substrate/probes/probes.ts';
+import { keepLook, saveProbe } from '../../../src/substrate/probes/probes.ts';
 import { ScheduledTask } from '../../../src/substrate/schedules/model.ts';
 import { insertSchedule } from '../../../src/substrate/schedules/schedules.ts';
 import { homePath } from '../../../src/substrate/home/layout.ts';
@@ -150,7 +152,17 @@ describe('the record of work', () => {
       registerProbed(op, { name: 'repo', finished: false }),
     );
     marks.push(await mark());
+    const draft = { name: 'repo', kind: 'git', place: '/r', spec: {}, everyMs: 900_000 } as const;
+    await substrate.operate({ action: 'probe.add', actor: OWNER }, (op) => saveProbe(op, draft, { finished: false }));
+    const added = { name: 'repo', kind: 'git', addedAt: substrate.sources.now() } as const;
+    const lookAt = (problem: Looked['problem']) =>
+      substrate.maintain((tx) => keepLook(tx, added, { at: 9, times: [], cursor: null, problem }));
+    marks.push(await mark());
+    await lookAt({ reason: 'gone', says: 'It is gone.' });
+    marks.push(await mark());
     expect(new Set(marks).size).toBe(marks.length);
+    await lookAt(null);
+    expect(await mark()).not.toBe(marks.pop());
     await substrate.operate({ action: 'note.put', actor: OWNER }, async () => {});
     await see(substrate, [1]);
     expect(await mark()).toBe(marks.at(-1));
