@@ -9,14 +9,14 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { lookup as systemLookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import type { Agent, Dispatcher, request } from 'undici';
+import type { Agent, buildConnector as connector } from 'undici';
 import { SeedError } from '../errors.ts';
 import type { Credentials } from '../substrate/home/credentials.ts';
 import { isForbiddenAddress, isLoopbackAddress, parseBaseUrl } from '../substrate/origins.ts';
 import type { Target } from '../substrate/policy/model.ts';
+import type { Answer } from './incoming.ts';
+import { Incoming } from './incoming.ts';
 
-/** Bytes of one answer, at most; an answer of a million characters has room in it several times over. */
-export const RESPONSE_BYTES_MAX = 32 * 1_024 * 1_024;
 /** Bytes of an answer's headers, at most. */
 const RESPONSE_HEADER_BYTES_MAX = 16 * 1_024;
 const CONNECT_MS_MAX = 10_000;
@@ -51,15 +51,22 @@ export interface Outbound {
   readonly credential: string | null;
 }
 
+/** A target that was opened: where it leads, and what must not stand in an address. */
+interface Way {
+  readonly origin: string;
+  readonly target: Target;
+  readonly secret: string | null;
+}
+
 export class Egress {
   readonly credentials: Credentials;
   readonly #now: () => number;
   readonly #resolve: ResolveName;
   /** What is under way, so that a halt can end it. */
-  readonly #underWay = new Set<AbortController>();
+  readonly #underWay = new Set<Incoming>();
   readonly #lastUsed = new Map<string, number>();
   #halted: boolean;
-  #network: Promise<Network> | null = null;
+  #network: Promise<Agent> | null = null;
 
   constructor({ credentials, now, halted, resolve = systemLookup }: EgressOptions) {
     this.credentials = credentials;
@@ -78,7 +85,9 @@ export class Egress {
     if (this.#halted) throw haltedError();
     const { origin } = openBaseUrl(target);
     const secret = target.credential === null ? null : this.#openCredential(target.name, target.credential, origin);
-    const fetch: Outbound['fetch'] = (input, init) => this.#fetch(origin, { target, secret }, input, init);
+    const way: Way = { origin, target, secret };
+    const fetch: Outbound['fetch'] = async (input, init = {}) =>
+      toResponse(await this.#send(way, input, sendingOf(init)));
     return { fetch, credential: secret };
   }
 
@@ -103,7 +112,7 @@ export class Egress {
   halt(): number {
     this.#halted = true;
     const ended = [...this.#underWay];
-    for (const stop of ended) stop.abort(haltedError());
+    for (const incoming of ended) incoming.abort(haltedError());
     return ended.length;
   }
 
@@ -114,8 +123,8 @@ export class Egress {
   /** Ends what is under way, and every connection. */
   async close(): Promise<void> {
     this.halt();
-    const network = await this.#network?.catch(() => null);
-    await network?.agent.destroy();
+    const agent = await this.#network?.catch(() => null);
+    await agent?.destroy();
   }
 
   #openCredential(target: string, name: string, origin: string): string {
@@ -127,47 +136,34 @@ export class Egress {
     );
   }
 
-  async #fetch(
-    origin: string,
-    { target, secret }: { target: Target; secret: string | null },
-    input: string | URL | Request,
-    init: RequestInit = {},
-  ): Promise<Response> {
-    const url = addressOf(input, { origin, secret });
-    const body = bodyOf(init.body);
+  /** What is refused here was not sent. The answer is registered, so that a halt or the caller's signal ends it. */
+  async #send(way: Way, input: string | URL | Request, sending: Sending): Promise<Answer> {
+    const { origin, target } = way;
+    const url = addressOf(input, way);
     if (this.#halted) throw haltedError();
-    init.signal?.throwIfAborted();
-    const stop = new AbortController();
-    const end = this.#begin(stop, init.signal ?? null);
-    try {
-      this.#network ??= openNetwork(this.#resolve);
-      const { agent, request: send } = await this.#network;
-      stop.signal.throwIfAborted();
-      if (target.credential !== null) this.#lastUsed.set(target.credential, this.#now());
-      const answer = await send(url, {
-        dispatcher: agent,
-        method: (init.method ?? 'GET').toUpperCase(),
-        headers: headersOf(init.headers),
-        body,
-        signal: stop.signal,
-      });
-      answer.body.once('close', end);
-      return toResponse(answer, stop.signal);
-    } catch (error) {
-      end();
-      throw asFetchError(error, 'fetch failed', stop.signal);
-    }
-  }
-
-  /** Registers a request, which a halt or the caller's signal ends; the returned function takes it back. */
-  #begin(stop: AbortController, signal: AbortSignal | null): () => void {
-    const onAbort = (): void => stop.abort(signal?.reason);
-    this.#underWay.add(stop);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    return () => {
-      this.#underWay.delete(stop);
+    const { method, headers, body, signal } = sending;
+    signal?.throwIfAborted();
+    const incoming = new Incoming(() => {
+      this.#underWay.delete(incoming);
       signal?.removeEventListener('abort', onAbort);
-    };
+    });
+    const onAbort = (): void => incoming.abort(signal?.reason);
+    this.#underWay.add(incoming);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#network ??= openNetwork(this.#resolve);
+    this.#network.then(
+      (agent) => {
+        if (incoming.isOver) return;
+        if (target.credential !== null) this.#lastUsed.set(target.credential, this.#now());
+        try {
+          agent.dispatch({ origin, path: `${url.pathname}${url.search}`, method, headers, body }, incoming);
+        } catch (error) {
+          incoming.onResponseError(null, error);
+        }
+      },
+      (error: unknown) => incoming.onResponseError(null, error),
+    );
+    return incoming.answer;
   }
 }
 
@@ -189,7 +185,7 @@ function openBaseUrl({ name, baseUrl }: Target): URL {
 }
 
 /** The address of a request, of the target's own origin and without the secret in it. */
-function addressOf(input: string | URL | Request, { origin, secret }: { origin: string; secret: string | null }): URL {
+function addressOf(input: string | URL | Request, { origin, secret }: Way): URL {
   if (input instanceof Request) throw new TypeError('fetch takes an address and an init here, not a Request.');
   const url = URL.parse(String(input));
   if (url === null || url.origin !== origin || url.username !== '' || url.password !== '') {
@@ -200,6 +196,18 @@ function addressOf(input: string | URL | Request, { origin, secret }: { origin: 
     throw refusal('A secret stood in an address.', 'This is a defect of the provider’s module.');
   }
   return url;
+}
+
+/** A request as it goes out. */
+interface Sending {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body: string | Uint8Array | null;
+  readonly signal: AbortSignal | null;
+}
+
+function sendingOf({ method = 'GET', headers, body, signal = null }: RequestInit): Sending {
+  return { method: method.toUpperCase(), headers: headersOf(headers), body: bodyOf(body), signal };
 }
 
 function bodyOf(body: RequestInit['body']): string | Uint8Array | null {
@@ -218,106 +226,30 @@ function headersOf(given: RequestInit['headers']): Record<string, string> {
   return Object.fromEntries(headers);
 }
 
-// ---------------------------------------------------------------------------------------------
-// Answers
-
-/** Statuses that have no body (Fetch, "null body status"). */
-const BODILESS = new Set([204, 205, 304]);
-
-function toResponse({ statusCode, headers, body }: Dispatcher.ResponseData, signal: AbortSignal): Response {
-  // Whoever reads is told; nobody need be reading when a halt or an abort ends it.
-  body.on('error', () => {});
-  try {
-    assertPlain(statusCode, headers);
-    const init = { status: statusCode, headers: flatHeaders(headers) };
-    if (!BODILESS.has(statusCode)) return new Response(limited(body, signal), init);
-    body.resume();
-    return new Response(null, init);
-  } catch (error) {
-    // Nobody reads the rest, and it need not come.
-    body.destroy();
-    throw error;
-  }
-}
-
-/** @throws SeedError `egress_refused` for a redirect; Error for an answer in a form that was not asked for */
-function assertPlain(status: number, headers: Dispatcher.ResponseData['headers']): void {
-  if (status >= 300 && status < 400 && status !== 304) {
-    throw refusal(
-      `The target answered with a redirect (${status}), and redirects are not followed.`,
-      'Give the target the address itself as base_url; the credential must be bound to its origin.',
-    );
-  }
-  const encoding = headers['content-encoding'] ?? 'identity';
-  if (encoding !== 'identity' && encoding !== '') {
-    // The target may have worked for it, so it is no refusal of ours.
-    throw new Error('The answer came compressed, which was not asked for.');
-  }
-}
-
-function flatHeaders(headers: Dispatcher.ResponseData['headers']): [string, string][] {
-  return Object.entries(headers).flatMap(([name, value]) =>
-    (Array.isArray(value) ? value : [value ?? '']).map((each): [string, string] => [name, each]),
-  );
-}
-
-/** The bytes of an answer, as they are asked for, and no more than an answer may have. */
-function limited(body: Dispatcher.ResponseData['body'], signal: AbortSignal): ReadableStream<Uint8Array> {
-  const chunks: AsyncIterator<Buffer, undefined> = body[Symbol.asyncIterator]();
-  let bytes = 0;
-  return new ReadableStream(
-    {
-      async pull(reader) {
-        try {
-          const { done, value } = await chunks.next();
-          if (done === true) {
-            reader.close();
-            return;
-          }
-          bytes += value.length;
-          if (bytes > RESPONSE_BYTES_MAX) throw tooLarge();
-          reader.enqueue(new Uint8Array(value.buffer, value.byteOffset, value.length));
-        } catch (error) {
-          body.destroy();
-          reader.error(asFetchError(error, 'terminated', signal));
-        }
-      },
-      cancel() {
-        body.destroy();
-      },
-    },
-    { highWaterMark: 0 },
-  );
-}
-
-function tooLarge(): SeedError {
-  return new SeedError('too_large', `The answer has more than ${RESPONSE_BYTES_MAX} bytes.`, {
-    hint: 'Look at what stands at that address.',
-  });
-}
-
-/** What `fetch` throws (Fetch, "network error"): a refusal or the reason of an abort as it is, the rest as a TypeError. */
-function asFetchError(error: unknown, message: 'fetch failed' | 'terminated', signal: AbortSignal): unknown {
-  if (signal.aborted) return signal.reason;
-  return error instanceof SeedError ? error : new TypeError(message, { cause: error });
+function toResponse({ status, headers, body }: Answer): Response {
+  return new Response(body === null ? null : ReadableStream.from(body), { status, headers });
 }
 
 // ---------------------------------------------------------------------------------------------
 // Connections
 
-interface Network {
-  readonly agent: Agent;
-  readonly request: typeof request;
+/** Two parts of undici alone: with all that it has besides, its `fetch` above all, it takes 15 MB more. */
+async function loadUndici(): Promise<{ UndiciAgent: typeof Agent; buildConnector: typeof connector }> {
+  // @ts-expect-error: its types describe this under undici's own name alone
+  const { default: UndiciAgent } = (await import('undici/lib/dispatcher/agent.js')) as { default: typeof Agent };
+  // @ts-expect-error: the same
+  const { default: build } = (await import('undici/lib/core/connect.js')) as { default: typeof connector };
+  return { UndiciAgent, buildConnector: build };
 }
 
 /** Loaded with the first request: an idle seed does without. */
-async function openNetwork(resolve: ResolveName): Promise<Network> {
-  const { Agent: UndiciAgent, buildConnector, request } = await import('undici');
+async function openNetwork(resolve: ResolveName): Promise<Agent> {
+  const { UndiciAgent, buildConnector } = await loadUndici();
   // Certificates are looked at whatever NODE_TLS_REJECT_UNAUTHORIZED says.
   const common = { timeout: CONNECT_MS_MAX, keepAlive: true, rejectUnauthorized: true };
   const anywhere = buildConnector({ ...common, lookup: checkedLookup(resolve, isSpeakable) });
   const here = buildConnector({ ...common, lookup: checkedLookup(resolve, isLoopbackAddress) });
-  const agent = new UndiciAgent({
+  return new UndiciAgent({
     connect: (options, done) => (options.protocol === 'https:' ? anywhere : here)(options, done),
     connections: CONNECTIONS_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -325,7 +257,6 @@ async function openNetwork(resolve: ResolveName): Promise<Network> {
     bodyTimeout: SILENCE_MS_MAX,
     maxHeaderSize: RESPONSE_HEADER_BYTES_MAX,
   });
-  return { agent, request };
 }
 
 function isSpeakable(address: string): boolean {

@@ -34,7 +34,7 @@ export interface Decoding {
 export interface Attempt {
   readonly outgoing: Outgoing;
   /** Loads the provider's SDK, which decodes the answer. */
-  readonly decode: (response: Response) => Promise<Decoding>;
+  readonly decode: (body: Body) => Promise<Decoding>;
   /** Keeps from the SDK what that one is not strict enough for. */
   readonly sieve?: () => Sieve;
 }
@@ -116,7 +116,7 @@ class Reading {
   /** Null at the end; once the terminal marker was seen (`stopped`) no error matters any more. */
   async next(stopped: boolean): Promise<Said | null> {
     try {
-      this.#decoding ??= await this.#attempt.decode(this.#body.response);
+      this.#decoding ??= await this.#attempt.decode(this.#body);
       this.#said ??= this.#decoding.said[Symbol.asyncIterator]();
       const step = await this.#said.next();
       return step.done === true ? null : step.value;

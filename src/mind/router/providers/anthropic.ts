@@ -5,7 +5,8 @@ import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from 
 import { ANTHROPIC_API, ThinkingBlock, toAnthropic } from '../transcript/anthropic.ts';
 import type { Attempt, Decoding, Said } from './answer.ts';
 import { answer, lazy, once, readable } from './answer.ts';
-import { SILENT_CLIENT } from './transport.ts';
+import type { Body } from './transport.ts';
+import { asResponse, SILENT_CLIENT } from './transport.ts';
 
 const PROVIDER = 'Anthropic';
 const encode = once(toAnthropic);
@@ -30,9 +31,9 @@ export const anthropic: Provider = {
 };
 
 function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
-  const decode = async (response: Response): Promise<Decoding> => {
+  const decode = async (body: Body): Promise<Decoding> => {
     const { Stream, APIError } = await sdk();
-    const events = Stream.fromSSEResponse<unknown>(response, new AbortController(), SILENT_CLIENT as Anthropic);
+    const events = Stream.fromSSEResponse<unknown>(asResponse(body), new AbortController(), SILENT_CLIENT as Anthropic);
     return { said: read(events, request), isStreamError: (thrown) => thrown instanceof APIError };
   };
   const outgoing = {

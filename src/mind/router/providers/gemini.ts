@@ -7,6 +7,7 @@ import { GEMINI_API, toGemini, toolNames } from '../transcript/gemini.ts';
 import type { Attempt, Decoding, Said } from './answer.ts';
 import { answer, lazy, once, readable } from './answer.ts';
 import { streamError } from './faults.ts';
+import type { Body } from './transport.ts';
 import { handOver } from './transport.ts';
 
 const PROVIDER = 'Gemini';
@@ -29,14 +30,14 @@ export const gemini: Provider = {
 
 function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
   const path = pathOf(request.model);
-  const decode = async (response: Response): Promise<Decoding> => {
+  const decode = async (body: Body): Promise<Decoding> => {
     const { GoogleGenAI, ApiError } = await sdk();
     // Every option that would otherwise come from the environment is said.
     const client = new GoogleGenAI({
       apiKey: 'sent already',
       vertexai: false,
       apiVersion: 'v1beta',
-      httpOptions: { baseUrl: context.baseUrl, apiVersion: 'v1beta', fetch: handOver(response) },
+      httpOptions: { baseUrl: context.baseUrl, apiVersion: 'v1beta', fetch: handOver(body) },
     });
     const chunks = await client.models.generateContentStream({ model: request.model, contents: 'sent already' });
     return {

@@ -8,7 +8,7 @@ import { OLLAMA_API, toOllama } from '../transcript/ollama.ts';
 import type { Attempt, Decoding, Said } from './answer.ts';
 import { answer, lazy, once, readable } from './answer.ts';
 import { badChunk, streamError } from './faults.ts';
-import type { Sieve } from './transport.ts';
+import type { Body, Sieve } from './transport.ts';
 import { handOver } from './transport.ts';
 
 const PROVIDER = 'Ollama';
@@ -24,9 +24,9 @@ export const localOllama: Provider = {
 };
 
 function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
-  const decode = async (response: Response): Promise<Decoding> => {
+  const decode = async (body: Body): Promise<Decoding> => {
     const { Ollama } = await sdk();
-    const client = new Ollama({ host: context.baseUrl, fetch: handOver(response) });
+    const client = new Ollama({ host: context.baseUrl, fetch: handOver(body) });
     const chunks = await client.chat({ model: request.model, messages: [], stream: true });
     return { said: read(chunks, request), isStreamError: () => false };
   };

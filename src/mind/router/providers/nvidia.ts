@@ -5,7 +5,8 @@ import type { ModelRequest, Provider, ProviderContext, StopReason, Usage } from 
 import { toOpenAi } from '../transcript/openai.ts';
 import type { Attempt, Decoding, Said } from './answer.ts';
 import { answer, lazy, once, readable } from './answer.ts';
-import { SILENT_CLIENT } from './transport.ts';
+import type { Body } from './transport.ts';
+import { asResponse, SILENT_CLIENT } from './transport.ts';
 
 const PROVIDER = 'NVIDIA';
 const encode = once(toOpenAi);
@@ -22,9 +23,9 @@ export const nvidia: Provider = {
 };
 
 function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
-  const decode = async (response: Response): Promise<Decoding> => {
+  const decode = async (body: Body): Promise<Decoding> => {
     const { Stream, APIError } = await sdk();
-    const chunks = Stream.fromSSEResponse<unknown>(response, new AbortController(), SILENT_CLIENT as OpenAI);
+    const chunks = Stream.fromSSEResponse<unknown>(asResponse(body), new AbortController(), SILENT_CLIENT as OpenAI);
     return { said: read(chunks), isStreamError: (thrown) => thrown instanceof APIError };
   };
   const outgoing = {

@@ -71,7 +71,9 @@ async function beginningOf(response: Response): Promise<string> {
 
 /** An answer's bytes on their way to an SDK. */
 export interface Body {
-  readonly response: Response;
+  /** For the SDK; where it stops reading early, the rest is left to `drain`. */
+  readonly bytes: AsyncIterable<Uint8Array>;
+  readonly headers: Headers;
   /** `open`; `ended` cleanly; `broken` by the network, a sieve or our own limit. */
   readonly state: () => 'open' | 'ended' | 'broken';
   /** Reads what is left and lets go of the connection, so that the next request can have it. */
@@ -111,16 +113,10 @@ export function watchBody(answer: Response, provider: string, sieve: Sieve = ALL
       throw thrown;
     }
   };
-  const stream = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const value = await read();
-        if (value === null) controller.close();
-        else controller.enqueue(value);
-      },
-    },
-    { highWaterMark: 0 },
-  );
+  const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+    const value = await read();
+    return value === null ? { done: true, value: undefined } : { done: false, value };
+  };
   const drain = async (): Promise<void> => {
     // The end of a finished answer is mostly here already.
     if (state !== 'open') return;
@@ -128,7 +124,8 @@ export function watchBody(answer: Response, provider: string, sieve: Sieve = ALL
     await Promise.race([readOut(read), patience.over]).catch(() => {});
     patience.stop();
   };
-  return { response: new Response(stream, { headers: answer.headers }), state: () => state, drain };
+  const bytes = { [Symbol.asyncIterator]: () => ({ next }) };
+  return { bytes, headers: answer.headers, state: () => state, drain };
 }
 
 async function readOut(read: () => Promise<Uint8Array | null>): Promise<void> {
@@ -154,8 +151,17 @@ function after(ms: number): { over: Promise<void>; stop: () => void } {
   return { over: promise, stop: () => clearTimeout(timer) };
 }
 
+/**
+ * An answer for an SDK's decoder of events. Of a `Response` such a one reads the body, in pieces, and for an
+ * error the headers: a whole one would put a stream between for nothing.
+ */
+export function asResponse({ bytes, headers }: Body): Response {
+  return { body: bytes, headers } as unknown as Response;
+}
+
 /** A `fetch` for an SDK: it gives the answer that is there, once, and sends nothing. */
-export function handOver(response: Response): typeof globalThis.fetch {
+export function handOver({ bytes, headers }: Body): typeof globalThis.fetch {
+  const response = new Response(ReadableStream.from(bytes), { headers });
   let handed = false;
   return () => {
     if (handed) return Promise.reject(new Error('An SDK tried to send a request of its own.'));
