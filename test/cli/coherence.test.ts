@@ -1,7 +1,9 @@
 /** `seed coherence` as the owner uses it: the pulse, in words, as JSON and as it changes; labels and stages. */
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { startNode } from '../support/child.ts';
+import { startNode, until } from '../support/child.ts';
+import { newsOf } from '../../src/cli/commands/coherence.ts';
+import type { PulseView, SubsystemView } from '../../src/tools/coherence-view.ts';
 import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';
 import type { ErrorAnswer } from './seed.ts';
@@ -82,6 +84,40 @@ test('the pulse in words and as JSON: what stalled since when and what was owed;
   for (const wrong of [['label', '9', 'right'], ['label', 'a1', 'maybe'], ['label', 'a1'], ['promote']]) {
     expect([wrong, (await seed(['coherence', ...wrong], options)).code]).toEqual([wrong, 2]);
   }
+});
+
+test('what time alone changes is no news to whoever watches; what became of the work is', async () => {
+  using dir = scratch();
+  const options = { env: { SEED_HOME: dir.at('home') } };
+  await initHome(dir.at('home'));
+  const log = writeWork(dir, 'shop', { days: 40, lastDaysAgo: 0 });
+  await seed(['probe', 'add', 'jsonl', log, '--name', 'shop', '--field', 'time'], options);
+  await seed(['mind', 'once'], options);
+  const { answer: before } = await seedJson<PulseView>(['coherence'], options);
+  await until(async () => {
+    const { answer: now } = await seedJson<PulseView>(['coherence'], options);
+    // Some seconds of silence more; nothing else.
+    if (JSON.stringify(now) === JSON.stringify(before)) return false;
+    expect(newsOf(now)).toBe(newsOf(before));
+    return true;
+  }, 'a measure to go along with time');
+  const [shop] = before.subsystems;
+  if (shop === undefined) throw new Error('There is no shop.');
+  const changes: readonly Partial<SubsystemView>[] = [
+    { status: 'stalled' },
+    { last_done: null },
+    { owed: 7 },
+    { finished: true },
+  ];
+  for (const change of changes) {
+    expect(newsOf({ ...before, subsystems: [{ ...shop, ...change }] })).not.toBe(newsOf(before));
+  }
+});
+
+test('a name behind it: how one subsystem is asked for', async () => {
+  const { code, stderr } = await seed(['coherence', 'blog']);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/has no command "blog"[^]*--subsystem blog/);
 });
 
 test('watch: a line of JSON for each change, until Ctrl+C', async () => {

@@ -28,9 +28,21 @@ export function addCoherence(program: Command): void {
     .option('--watch', 'draw it again whenever it changes, until Ctrl+C');
   common(coherence, {
     examples: ['seed coherence', 'seed coherence --watch', 'seed coherence --subsystem website --history'],
-  }).action((options: PulseOptions) => (options.watch === true ? watchPulse(options) : showPulse(options)));
+  })
+    // Answered by us: whoever writes a name behind it wants to know how that is said.
+    .allowExcessArguments()
+    .action((options: PulseOptions, { args }: Command) => {
+      if (args[0] !== undefined) throw noSuchCommand(args[0]);
+      return options.watch === true ? watchPulse(options) : showPulse(options);
+    });
   addLabel(coherence);
   addStages(coherence);
+}
+
+function noSuchCommand(word: string): SeedError {
+  return new SeedError('invalid_input', `\`seed coherence\` has no command "${word}".`, {
+    hint: `For one subsystem alone: \`seed coherence --subsystem ${word}\`. The commands are label, promote and demote.`,
+  });
 }
 
 async function readPulse({ subsystem, history, ...options }: PulseOptions): Promise<PulseView> {
@@ -44,18 +56,29 @@ async function showPulse(options: PulseOptions): Promise<void> {
   else printLine(screen(pulse, options));
 }
 
-/** Looks again and again; a program gets one line of JSON for each change, a terminal a screen. */
+/** Looks again and again: a terminal gets a screen that goes along with time, anybody else what is new. */
 async function watchPulse(options: PulseOptions): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.ok));
   for (let shown = ''; ; await delay(LOOK_MS)) {
     const pulse = await readPatiently(options, { isFirst: shown === '' });
     if (pulse === null) continue;
+    const isScreen = options.json !== true && process.stdout.isTTY;
     const text = options.json === true ? JSON.stringify(pulse) : screen(pulse, options);
-    if (text === shown) continue;
-    shown = text;
-    if (options.json === true || !process.stdout.isTTY) printLine(text);
+    const mark = isScreen ? text : newsOf(pulse);
+    if (mark === shown) continue;
+    shown = mark;
+    if (!isScreen) printLine(text);
     else process.stdout.write(`${CLEAR_SCREEN}${text}\n\nCtrl+C ends this.\n`);
   }
+}
+
+/** What of a pulse is news when it changes. Durations, scores and the days of the picture go along with time alone. */
+export function newsOf({ subsystems, ...pulse }: PulseView): string {
+  const news = subsystems.map(({ measures, says: _says, daily: _daily, ...subsystem }) => ({
+    ...subsystem,
+    known: measures.filter(({ score }) => score !== null).map(({ name, provisional }) => [name, provisional]),
+  }));
+  return JSON.stringify({ ...pulse, subsystems: news.toSorted((a, b) => (a.name < b.name ? -1 : 1)) });
 }
 
 /** What a daemon says, or does not, while it stops or starts. */
