@@ -14,10 +14,10 @@ export const DESKTOP = 'desktop';
 
 export const NOTIFIER_NAME: RegExp = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 export const NOTIFIER_NAME_RULE = 'lower-case letters, digits, dashes and underscores; at most 64';
-export const NOTIFIERS_MAX = 32;
+const NOTIFIERS_MAX = 32;
 /** What a command and its arguments may be: as much as an honest one needs. */
-export const ARGUMENT_CHARS_MAX = 4_096;
-export const ARGUMENTS_MAX = 64;
+const ARGUMENT_CHARS_MAX = 4_096;
+const ARGUMENTS_MAX = 64;
 
 const FILE_BYTES_MAX = 512 * 1_024;
 
