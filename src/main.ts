@@ -166,7 +166,7 @@ export interface OpenMind extends Mind {
  * The pipeline as organs use it: with the grant that they act under, as of this moment. It is built upon the
  * mind that they are part of, so it is looked up when it is used.
  */
-function actThrough(substrate: Substrate, pipeline: () => Call): Act {
+export function actThrough(substrate: Substrate, pipeline: () => Call): Act {
   return async (tool, input, { actor, signal }) => {
     const id = actor.grant;
     const grant = id === null ? undefined : await substrate.read((db) => findGrant(db, id));

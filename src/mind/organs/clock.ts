@@ -28,6 +28,7 @@ import { whatIsOwed } from '../schedule/catch-up.ts';
 import { readCron } from '../schedule/cron.ts';
 import { nextDue } from '../schedule/due.ts';
 import { localWords } from '../schedule/zone.ts';
+import { OF_THE_MOMENT } from './refusals.ts';
 
 /** Tasks that one run adds. */
 const TASKS_A_RUN_MAX = 20;
@@ -165,7 +166,7 @@ class Clock {
       });
       return `${name}: task ${value.id} added.`;
     } catch (error) {
-      if (!(error instanceof SeedError) || error.kind !== 'refused' || TRANSIENT.has(error.code)) throw error;
+      if (!(error instanceof SeedError) || error.kind !== 'refused' || isOfTheMoment(error)) throw error;
       return this.#end(actor, occurrence, 'failed', error.message);
     }
   }
@@ -180,15 +181,10 @@ class Clock {
   }
 }
 
-/** Refusals that say nothing of the task itself. */
-const TRANSIENT: ReadonlySet<string> = new Set([
-  'busy',
-  'stopping',
-  'halted',
-  'key_revoked',
-  'key_expired',
-  'conflict',
-]);
+/** Refusals that say nothing of the task itself; `conflict` is the occurrence's, which somebody else ended. */
+function isOfTheMoment({ code }: SeedError): boolean {
+  return code === 'conflict' || OF_THE_MOMENT.has(code);
+}
 
 function goneMeanwhile(name: string): SeedError {
   return new SeedError('conflict', `What was due of ${name} does not wait any more.`, { hint: 'Nothing was added.' });

@@ -16,7 +16,7 @@ const REST_MS_MAX = 10_000;
  * What it knows from its last look is a memory of this process alone: after a start it looks once, and where
  * nothing changed since it writes nothing.
  */
-export function coherenceOrgan(substrate: Substrate): Organ {
+export function createCoherence({ substrate }: { readonly substrate: Substrate }): Organ {
   let last: Look | null = null;
   /** The owner waits for it: it does not rest before it has seen all there is. */
   let isHurried = false;

@@ -11,8 +11,8 @@ import type { SeatTraits, Seat, SeatNamed } from '../loop/seat.ts';
 import type { Mind } from '../mind.ts';
 import type { Act, Organ } from '../organ.ts';
 import { createClock } from './clock.ts';
-import { coherenceOrgan } from './coherence.ts';
-import { digestor } from './digestor/digestor.ts';
+import { createCoherence } from './coherence.ts';
+import { createDigestor } from './digestor/digestor.ts';
 import { createDrain } from './drain.ts';
 import { createProber } from './prober.ts';
 import { createSynthesizer } from './synthesizer/synthesizer.ts';
@@ -67,12 +67,12 @@ export function seatsOf(parts: OrganParts): Seat[] {
   const { substrate, drain, tell, facts: sources } = parts;
   const organs: readonly Organ[] = [
     createClock({ substrate, actor: (db) => findService(db, 'clock') }),
-    digestor(parts),
+    createDigestor(parts),
     createWorker({ ...parts, pauses: governedPauses }),
     createSynthesizer(parts),
     createDrain({ substrate, drain }),
     createProber({ substrate }),
-    coherenceOrgan(substrate),
+    createCoherence({ substrate }),
     createTeller({ substrate, sources, tell }),
   ];
   return organs.map((organ) => ({ organ, ...traitsOf(organ.name) }));

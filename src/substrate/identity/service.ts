@@ -2,6 +2,7 @@
  * Grants of the seed's own organs: what works by itself works under a grant like everyone's, with scopes
  * that the owner sees, receipts under its name, and an end when the grant is removed.
  */
+import { SeedError } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import { newId } from '../sources.ts';
 import type { Sources } from '../sources.ts';
@@ -20,6 +21,15 @@ export function serviceName(organ: string): string {
 export async function findService(db: ReadHandle, organ: string): Promise<Actor | null> {
   const grant = await findGrantByName(db, 'agent', serviceName(organ));
   return grant === null ? null : actorOf(grant);
+}
+
+/** The actor of an organ that cannot do without. @throws SeedError `key_revoked` where it has no grant */
+export async function serviceActor(db: ReadHandle, organ: string): Promise<Actor> {
+  const actor = await findService(db, organ);
+  if (actor !== null) return actor;
+  throw new SeedError('key_revoked', `The ${organ} has no grant.`, {
+    hint: `Give it one with \`seed mind on ${organ}\`.`,
+  });
 }
 
 /** Gives an organ its grant with just these scopes; for the operation by which it is switched on. */

@@ -9,7 +9,7 @@ import { usedMicroUsd } from '../sessions/budget.ts';
 import type { CheckpointInput, Session } from '../sessions/model.ts';
 import { closeSession, findSession, heldSession, openSession, setCheckpoint } from '../sessions/sessions.ts';
 import { newId } from '../sources.ts';
-import type { Substrate } from '../substrate.ts';
+import type { ReadHandle, Substrate } from '../substrate.ts';
 import { getTask } from '../tasks/look.ts';
 import type { Operation } from '../writer.ts';
 import type { RunState, WorkerRun } from './worker.ts';
@@ -197,9 +197,9 @@ async function spentOn(op: Operation, { session, state, spentMicroUsd }: WorkerR
   return spentMicroUsd + (isOpen ? await usedMicroUsd(op, session, op.now) : 0);
 }
 
-/** The session, where it is open and this actor's. */
-async function ownSession(op: Operation, { grant }: Actor, id: string): Promise<Session | null> {
-  const session = await findSession(op, id);
+/** The session, where it is open and this actor's; null where it was closed or handed on. */
+export async function ownSession(db: ReadHandle, { grant }: Actor, id: string): Promise<Session | null> {
+  const session = await findSession(db, id);
   return session !== null && session.holder === grant && session.status === 'open' ? session : null;
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { label } from '../../../src/mind/coherence/acts.ts';
 import { readPulse } from '../../../src/mind/coherence/pulse.ts';
-import { coherenceOrgan } from '../../../src/mind/organs/coherence.ts';
+import { createCoherence } from '../../../src/mind/organs/coherence.ts';
 import { OWNER, SEED } from '../../../src/substrate/actor.ts';
 import { governedPauses } from '../../../src/substrate/coherence/alarms.ts';
 import { listHistory } from '../../../src/substrate/coherence/history.ts';
@@ -245,7 +245,7 @@ describe('the organ', () => {
     await using seed = await openSeed(dir);
     const { substrate, sources } = seed;
     await probe(substrate, 'site', { hoursAgo: hourly(20, 0) });
-    const organ = coherenceOrgan(substrate);
+    const organ = createCoherence({ substrate });
     const sight = () => substrate.read((db) => organ.look(db, sources.now()));
     expect(await sight()).toMatchObject({ waiting: 1, held: null });
     expect(await organ.run(run)).toMatchObject({ done: 1, more: false, says: 'site: noted how it is' });
@@ -272,7 +272,7 @@ describe('the organ', () => {
     await using seed = await openSeed(dir);
     const { substrate, sources } = seed;
     await probe(substrate, 'site', { hoursAgo: hourly(20, 0) });
-    const organ = coherenceOrgan(substrate);
+    const organ = createCoherence({ substrate });
     await organ.run(run);
     expect(await organ.run(run)).toEqual({ done: 1, more: false, says: null });
     const sight = () => substrate.read((db) => organ.look(db, sources.now()));
@@ -299,7 +299,7 @@ describe('the organ', () => {
     await using seed = await openSeed(dir);
     const { substrate, sources } = seed;
     await probe(substrate, 'site', { hoursAgo: hourly(20, 0) });
-    const organ = coherenceOrgan(substrate);
+    const organ = createCoherence({ substrate });
     await organ.run({ ...run, signal: AbortSignal.abort() });
     expect(await substrate.read((db) => organ.look(db, sources.now()))).toMatchObject({ waiting: 1 });
   });

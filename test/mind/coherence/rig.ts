@@ -43,6 +43,17 @@ export async function alarmsOf(substrate: Substrate, subsystem: string): Promise
   return substrate.read((db) => listAlarms(db, { subsystem, limit: 100 }));
 }
 
+/** Governing, it holds back what a subsystem would take on. */
+export async function pauseIntake(substrate: Substrate, name: string): Promise<void> {
+  await substrate.operate({ action: 'test.pause', actor: OWNER }, async (op) => {
+    await registerProbed(op, { name, finished: false });
+    await saveSubsystem(op, { ...(await getSubsystem(op, name)), stage: 'govern' });
+    const [since, reason] = [op.now, 'Most of it fails.'];
+    const alarm = { kind: 'failing', stage: 'govern', provisional: false, act: null } as const;
+    await raiseAlarm(op, { subsystem: name, ...alarm, since, reason, raisedAt: since });
+  });
+}
+
 /** An alarm that is over, raised now; resolves to its number. */
 export async function pastAlarm(
   substrate: Substrate,

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../../src/mind/coherence/coherence.ts';
 import { readPulse } from '../../../src/mind/coherence/pulse.ts';
 import type { Organ, OrganReport } from '../../../src/mind/organ.ts';
-import { coherenceOrgan } from '../../../src/mind/organs/coherence.ts';
+import { createCoherence } from '../../../src/mind/organs/coherence.ts';
 import { createProber } from '../../../src/mind/organs/prober.ts';
 import { OWNER } from '../../../src/substrate/actor.ts';
 import { listCompletions } from '../../../src/substrate/coherence/completions.ts';
@@ -156,7 +156,7 @@ test('whoever asks the turning mind to look now has each probe read and its stal
   const { substrate, sources } = seed;
   await add(substrate, draft('jobs', dir.at('log'), { everyMs: 7 * DAY_MS }));
   const traits = { isOn: true, scopes: [], takesWorkOn: false };
-  const organs = [createProber({ substrate }), coherenceOrgan(substrate)];
+  const organs = [createProber({ substrate }), createCoherence({ substrate })];
   await using loop = loopOf(
     seed,
     organs.map((organ) => ({ organ, ...traits })),

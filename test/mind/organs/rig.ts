@@ -1,5 +1,6 @@
 /** Organs over a real substrate, router and pipeline, with models that say what a test tells them to. */
 import { createCall } from '../../../src/doors/call.ts';
+import { actThrough } from '../../../src/main.ts';
 import { createDrainDispatch } from '../../../src/mind/router/dispatch.ts';
 import { Steps } from '../../../src/mind/sessions/steps.ts';
 import { Egress } from '../../../src/membrane/egress.ts';
@@ -13,7 +14,6 @@ import type { OrganParts } from '../../../src/mind/organs/index.ts';
 import { seatsOf } from '../../../src/mind/organs/index.ts';
 import { Credentials } from '../../../src/substrate/home/credentials.ts';
 import { homePath } from '../../../src/substrate/home/layout.ts';
-import { findGrant } from '../../../src/substrate/identity/grants.ts';
 import { loadKey } from '../../../src/substrate/identity/keys.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
 import type { Daemon } from '../../../src/tools/daemon.ts';
@@ -58,11 +58,7 @@ export function organsOf(
     work: new OpenWork(),
   });
   const call = createCall({ tools: TOOLS, substrate, daemon: DAEMON, keys, egress, notifiers, mind });
-  const act: Act = async (tool, input, { actor, signal }) => {
-    const id = actor.grant;
-    const grant = id === null ? undefined : ((await substrate.read((db) => findGrant(db, id))) ?? undefined);
-    return call({ tool, input, actor, grant, signal });
-  };
+  const act = actThrough(substrate, () => call);
   const tell = (): Promise<void> => Promise.reject(new Error('Nobody is to be told.'));
   const seats = seatsOf({
     substrate,

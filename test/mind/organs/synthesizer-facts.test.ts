@@ -56,7 +56,9 @@ test('a period is its receipts: what was before and after is in none of its line
   const { last } = await periodOf(substrate);
   await owe(substrate, OWNER, 'After');
   const { lines, shown } = await gather(substrate, { first, last });
-  expect(lines.filter((line) => / task\.[a-z]+ of /.test(line))).toEqual([`- #${last} owner: task.add of ${id} "Within"`]);
+  expect(lines.filter((line) => / task\.[a-z]+ of /.test(line))).toEqual([
+    `- #${last} owner: task.add of ${id} "Within"`,
+  ]);
   expect(shown).toEqual([last]);
   expect(await gather(substrate, { first: last, last: first - 1 })).toEqual({ lines: [], shown: [] });
 });

@@ -3,6 +3,7 @@
  * is one of five kinds or nothing. Whatever is wrong with the model is said, and the rules sort instead.
  */
 import * as z from 'zod';
+import type { ErrorCode } from '../../../errors.ts';
 import { SeedError } from '../../../errors.ts';
 import type { Actor } from '../../../substrate/actor.ts';
 import { resolveRouting } from '../../../substrate/policy/policy.ts';
@@ -88,7 +89,8 @@ export async function askModel(
   }
 }
 
-const FOR_THE_RULES: ReadonlySet<string> = new Set([
+/** Refusals after which the rules sort: what is in the way of asking a model is not in the way of sorting. */
+const FOR_THE_RULES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'over_ceiling',
   'no_route',
   'no_candidate',

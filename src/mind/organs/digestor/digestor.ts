@@ -6,14 +6,15 @@
  * where policy has one, and rules sort where none answers. It alone receives from that inbox. Messages of
  * one thread are sorted one after the other, threads beside each other.
  */
-import { SeedError, toSeedError } from '../../../errors.ts';
+import type { ErrorCode } from '../../../errors.ts';
+import { toSeedError } from '../../../errors.ts';
 import type { Actor } from '../../../substrate/actor.ts';
 import { SEED } from '../../../substrate/actor.ts';
 import { lapseLeases, receive, settleAll } from '../../../substrate/bus/bus.ts';
 import { SEED_INBOX } from '../../../substrate/bus/inbox.ts';
 import { readiness, senderNames } from '../../../substrate/bus/look.ts';
 import type { Delivery } from '../../../substrate/bus/take.ts';
-import { findService } from '../../../substrate/identity/service.ts';
+import { serviceActor } from '../../../substrate/identity/service.ts';
 import type { ReadHandle, Substrate } from '../../../substrate/substrate.ts';
 import type { Act, Organ, OrganReport, OrganRun, Sight } from '../../organ.ts';
 import { NOTHING_TO_SEE } from '../../organ.ts';
@@ -35,12 +36,12 @@ export interface DigestorParts {
   readonly substrate: Substrate;
   readonly act: Act;
   /** Named points at which a test stops the process. */
-  readonly fault?: (point: string) => void;
+  readonly fault: (point: string) => void;
 }
 
 const NAME = 'digestor';
 
-export function digestor(parts: DigestorParts): Organ {
+export function createDigestor(parts: DigestorParts): Organ {
   // How the run before ended that left messages in its hands: those of an earlier process failed with it.
   let left: 'nothing' | 'failed' | 'stopped' = 'failed';
   return {
@@ -72,9 +73,8 @@ function sightOf({ ready, waiting, nextAt }: { ready: boolean; waiting: number; 
 }
 
 async function sortAll(parts: DigestorParts, { signal, alive }: OrganRun): Promise<OrganReport> {
-  const { substrate, fault = () => {} } = parts;
-  const actor = await substrate.read((db) => findService(db, NAME));
-  if (actor === null) throw noGrant();
+  const { substrate, fault } = parts;
+  const actor = await substrate.read((db) => serviceActor(db, NAME));
   const asks = await mayAsk(substrate);
   const limit = asks ? RUN_MESSAGES_ASKED : RUN_MESSAGES;
   const { ready, more } = await receive(substrate, SEED, { limit, leaseMs: LEASE_MS, waitMs: 0, signal });
@@ -140,7 +140,8 @@ async function settleOne(substrate: Substrate, actor: Actor, sorting: Parameters
   }
 }
 
-const OF_THE_MESSAGE: ReadonlySet<string> = new Set([
+/** What is in the way of one message, and of no other. */
+const OF_THE_MESSAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'too_many',
   'too_large',
   'inbox_full',
@@ -165,10 +166,4 @@ async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<voi
 
 function sayCounts(counts: ReadonlyMap<string, number>): string | null {
   return counts.size === 0 ? null : [...counts].map(([kind, count]) => `${count} × ${kind}`).join(', ');
-}
-
-function noGrant(): SeedError {
-  return new SeedError('key_revoked', 'The digestor has no grant.', {
-    hint: 'Give it one with `seed mind on digestor`.',
-  });
 }

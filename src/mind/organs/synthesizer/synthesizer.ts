@@ -7,9 +7,10 @@
  * memory says so. Where nothing happened nobody is asked.
  */
 import * as z from 'zod';
+import type { ErrorCode } from '../../../errors.ts';
 import { SeedError } from '../../../errors.ts';
 import type { Actor } from '../../../substrate/actor.ts';
-import { findService } from '../../../substrate/identity/service.ts';
+import { serviceActor } from '../../../substrate/identity/service.ts';
 import { memoryId } from '../../../substrate/memory/model.ts';
 import { keep } from '../../../substrate/memory/write.ts';
 import type { SynthesisRow } from '../../../substrate/mind/syntheses.ts';
@@ -72,11 +73,10 @@ class Synthesizer {
   async run({ signal, alive }: OrganRun): Promise<OrganReport> {
     const substrate = this.#substrate;
     const { actor, due, answered } = await substrate.read(async (db) => ({
-      actor: await findService(db, NAME),
+      actor: await serviceActor(db, NAME),
       due: await dueOccurrences(db, 'synthesizer'),
       answered: await listAnswered(db, ANSWERS_A_RUN),
     }));
-    if (actor === null) throw noGrant();
     const says: string[] = [];
     for (const one of answered) {
       if (signal.aborted) break;
@@ -167,7 +167,14 @@ class Synthesizer {
   }
 }
 
-const LEFT_OUT: ReadonlySet<string> = new Set(['no_route', 'busy', 'conflict', 'content_erased', 'too_large']);
+/** Refusals with which a period is left for the next time. */
+const LEFT_OUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'no_route',
+  'busy',
+  'conflict',
+  'content_erased',
+  'too_large',
+]);
 
 /** From the end of the last synthesis to the moment that the occurrence was due. */
 async function periodUntil(db: ReadHandle, due: number): Promise<Period> {
@@ -211,10 +218,4 @@ export function checkReferences(text: string, shown: ReadonlySet<number>): { tex
   if (dropped === 0) return { text, dropped };
   const what = dropped === 1 ? 'One reference' : `${dropped} references`;
   return { text: `${checked}\n\n(${what} to receipts that the model was not shown: taken out.)`, dropped };
-}
-
-function noGrant(): SeedError {
-  return new SeedError('key_revoked', 'The synthesizer has no grant.', {
-    hint: 'Give it one with `seed mind on synthesizer`.',
-  });
 }

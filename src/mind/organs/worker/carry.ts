@@ -6,6 +6,7 @@
  * it is the result, and is handed in. Otherwise the model is asked, after a checkpoint that counts it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ErrorCode } from '../../../errors.ts';
 import { SeedError } from '../../../errors.ts';
 import type { Actor } from '../../../substrate/actor.ts';
 import { findCall } from '../../../substrate/calls.ts';
@@ -20,9 +21,9 @@ import {
   workerSwitch,
 } from '../../../substrate/mind/worker.ts';
 import type { Stand } from '../../../substrate/mind/worker-acts.ts';
-import { endWork, noteStep, pauseWork } from '../../../substrate/mind/worker-acts.ts';
+import { endWork, noteStep, ownSession, pauseWork } from '../../../substrate/mind/worker-acts.ts';
 import type { Session, ToolState } from '../../../substrate/sessions/model.ts';
-import { findSession, heldSession, listOpenTools } from '../../../substrate/sessions/sessions.ts';
+import { findSession, listOpenTools } from '../../../substrate/sessions/sessions.ts';
 import { appendToSession, readTranscript } from '../../../substrate/sessions/work.ts';
 import type { ReadHandle } from '../../../substrate/substrate.ts';
 import { getTask } from '../../../substrate/tasks/look.ts';
@@ -58,10 +59,10 @@ const CUT = 'Your answer was cut off at its greatest length. Give your result ag
 const EMPTY = 'Your answer was empty. Say your result, or call a tool.';
 
 /** The task is not the worker's any more, is in another state than it thought, or has had enough said of it. */
-const NOT_OURS: ReadonlySet<string> = new Set(['conflict', 'forbidden', 'not_found', 'too_many']);
+const NOT_OURS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['conflict', 'forbidden', 'not_found', 'too_many']);
 
 /** What a write in a session is refused with that is somebody else's, or over. */
-const NOT_HELD: ReadonlySet<string> = new Set(['not_found', 'superseded', 'session_closed']);
+const NOT_HELD: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['not_found', 'superseded', 'session_closed']);
 
 const NEVER = new AbortController().signal;
 
@@ -180,7 +181,7 @@ export class Carry {
       const task = await getTask(db, this.#claim.task, now);
       const authority = await authorityOf(db, task, now);
       if (authority === null) return { ...lost('whoever added it is gone'), note: 'nobody answers for it any more' };
-      const session = await ownSession(db, run.session, actor);
+      const session = await ownSession(db, actor, run.session);
       if (session === null) {
         return { ...lost('its session was handed on or closed'), note: 'its session was handed on or closed' };
       }
@@ -216,7 +217,7 @@ export class Carry {
       done: doneLines(scene.messages),
       next: `Answer ${run.steps + 1} of at most ${settings.steps}.`,
     });
-    this.#parts.fault?.('worker.checkpointed');
+    this.#parts.fault('worker.checkpointed');
     return this.#step(scene, { messages, key: stepKey(step) });
   }
 
@@ -238,7 +239,7 @@ export class Carry {
       const asked = { session: session.id, epoch: session.epoch, traceparent: null, ...added };
       const { call } = await steps.step(asked, actor, { waitMs: SLICE_MS, signal });
       if (call.outcome.status !== 'running') {
-        this.#parts.fault?.('worker.stepped');
+        this.#parts.fault('worker.stepped');
         this.#answered ||= call.outcome.status === 'complete';
         return judge(call.outcome, {
           session,
@@ -281,7 +282,7 @@ export class Carry {
         messages: [result],
         key: null,
       });
-      this.#parts.fault?.('worker.tool.kept');
+      this.#parts.fault('worker.tool.kept');
       if (used.ends) return { ...gaveUp('it said that it could not do it'), note: null };
     }
     return null;
@@ -295,11 +296,11 @@ export class Carry {
     if (stop === 'refusal') return gaveUp('the model refused it');
     if (stop === 'max_tokens' || stop === 'paused') return this.#ask(scene, [say('user', CUT)]);
     if (text === '') return this.#ask(scene, [say('user', EMPTY)]);
-    this.#parts.fault?.('worker.finishing');
+    this.#parts.fault('worker.finishing');
     if (!(await this.#update('finish', noteOf(text, session.id)))) {
       return (await this.#verdict(this.#lookedAt)) ?? gaveUp('its result was not taken');
     }
-    this.#parts.fault?.('worker.finished');
+    this.#parts.fault('worker.finished');
     return { state: 'handed_in', why: '', note: null, hold: null };
   }
 
@@ -327,13 +328,13 @@ export class Carry {
     const stand = await this.#stand(state === 'handed_in' ? 'Somebody else verifies it.' : `Left: ${why}.`);
     if (state === 'waiting') {
       await pauseWork(substrate, actor, { task, why, hold, ...stand });
-      fault?.('worker.paused');
+      fault('worker.paused');
       if (note !== null) await this.#update('release', note);
       return;
     }
     if (note !== null) await this.#update('release', note);
     await endWork(substrate, actor, { task, state, why, answered: this.#answered, stand });
-    fault?.('worker.ended');
+    fault('worker.ended');
   }
 
   async #stand(next: string): Promise<Stand> {
@@ -348,16 +349,6 @@ export class Carry {
 
 function stepKey(step: number): string {
   return `step.${step}`;
-}
-
-/** The session, where the worker holds it still. */
-async function ownSession(db: ReadHandle, id: string, actor: Actor): Promise<Session | null> {
-  try {
-    return await heldSession(db, id, { actor, epoch: null });
-  } catch (thrown) {
-    if (thrown instanceof SeedError && thrown.kind === 'refused') return null;
-    throw thrown;
-  }
 }
 
 /** Why the newest answer ended, as its call has it; null where that is not known. */

@@ -16,6 +16,7 @@ import type { ToolState } from '../../../substrate/sessions/model.ts';
 import type { ReadHandle, Substrate } from '../../../substrate/substrate.ts';
 import type { ToolCall, ToolDefinition, ToolResult } from '../../../substrate/transcript.ts';
 import type { Act } from '../../organ.ts';
+import { OF_THE_MOMENT } from '../refusals.ts';
 import type { Authority } from './authority.ts';
 
 /** A tool of the seed, as the worker needs to know it. */
@@ -123,16 +124,6 @@ const RESULT_CHARS_MAX = 20_000;
 const IN_DOUBT =
   'Nobody knows whether this happened: the seed stopped in the middle of it. It was not called again. Look whether it did, if you can; do it again only if twice does no harm, and say so in your result.';
 
-/** Refusals of the moment: not the model's business, and another run may go on from there. */
-const NOT_NOW: ReadonlySet<string> = new Set([
-  'halted',
-  'key_revoked',
-  'key_expired',
-  'busy',
-  'stopping',
-  'home_locked',
-]);
-
 /** What a call of the model came to. */
 export interface Used {
   readonly result: ToolResult;
@@ -143,7 +134,7 @@ export interface Used {
 interface Parts {
   readonly substrate: Substrate;
   readonly act: Act;
-  readonly fault?: ((point: string) => void) | undefined;
+  readonly fault: (point: string) => void;
 }
 
 export interface Caller {
@@ -192,11 +183,11 @@ export class Toolbox {
         if (state.state === 'in_doubt' && ready.keyed !== true) return answer(call, 'error', IN_DOUBT);
         if (state.state === 'not_started') {
           await startTool(this.#parts.substrate, actor, { session: work.session, call: call.id, tool: ready.tool });
-          this.#parts.fault?.('worker.tool.begun');
+          this.#parts.fault('worker.tool.begun');
         }
       }
       const output = await this.#parts.act(ready.tool, input, { actor, signal });
-      this.#parts.fault?.('worker.tool.done');
+      this.#parts.fault('worker.tool.done');
       const { text } = ready.face;
       return {
         ...answer(call, 'ok', text === undefined ? JSON.stringify(output) : text(output)),
@@ -204,7 +195,8 @@ export class Toolbox {
       };
     } catch (thrown) {
       const error = toSeedError(thrown);
-      if (error.kind !== 'refused' || NOT_NOW.has(error.code)) throw thrown;
+      // Refusals of the moment are not the model's business, and another run may go on from there.
+      if (error.kind !== 'refused' || OF_THE_MOMENT.has(error.code)) throw thrown;
       return answer(call, 'error', `${error.message} ${error.hint} (${error.code})`);
     }
   }

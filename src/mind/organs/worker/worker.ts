@@ -12,8 +12,7 @@ import { findService } from '../../../substrate/identity/service.ts';
 import type { Pause } from '../../../substrate/coherence/alarms.ts';
 import type { CanCall, WorkerRun } from '../../../substrate/mind/worker.ts';
 import { findWorkerRun, readWorkerSettings, workerHold } from '../../../substrate/mind/worker.ts';
-import { endWork, openWork } from '../../../substrate/mind/worker-acts.ts';
-import { findSession } from '../../../substrate/sessions/sessions.ts';
+import { endWork, openWork, ownSession } from '../../../substrate/mind/worker-acts.ts';
 import type { ReadHandle, Substrate } from '../../../substrate/substrate.ts';
 import { getTask } from '../../../substrate/tasks/look.ts';
 import { LEASE_S } from '../../../substrate/tasks/model.ts';
@@ -41,7 +40,7 @@ export interface WorkerParts {
   readonly pauses: (db: ReadHandle) => Promise<readonly Pause[]>;
   readonly canCall: CanCall;
   /** Named points at which a test stops the process. */
-  readonly fault?: (point: string) => void;
+  readonly fault: (point: string) => void;
 }
 
 /** Tasks that a look counts, at most; of those that it may claim it may stop before. */
@@ -91,7 +90,7 @@ async function work(parts: WorkerParts, toolbox: Toolbox, run: OrganRun): Promis
   if (task === null) return { done: 0, more: true, says: `${pick.task.id} was taken by somebody else` };
   try {
     const record = await sessionFor(parts, actor, { ...pick, task });
-    parts.fault?.('worker.opened');
+    parts.fault('worker.opened');
     const { lease } = task;
     const claimed = { task: task.id, lease, workedMs: record.workedMs };
     return report(task, await new Carry(parts, toolbox, { claim: claimed, run }).carry());
@@ -103,7 +102,7 @@ async function work(parts: WorkerParts, toolbox: Toolbox, run: OrganRun): Promis
 }
 
 /** Failures that the next try of the same task would meet again: it must not keep all others waiting. */
-const OF_THE_TASK: ReadonlySet<string> = new Set<ErrorCode>([
+const OF_THE_TASK: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'conflict',
   'content_erased',
   'internal',
@@ -136,7 +135,7 @@ async function claim({ substrate, act, fault }: WorkerParts, actor: Actor, { id 
     if (thrown instanceof SeedError && thrown.code === 'conflict') return null;
     throw thrown;
   }
-  fault?.('worker.claimed');
+  fault('worker.claimed');
   return substrate.read((db) => getTask(db, id, substrate.sources.now()));
 }
 
@@ -148,8 +147,7 @@ async function sessionFor({ substrate }: WorkerParts, actor: Actor, { kind, task
   const now = substrate.sources.now();
   const { before, briefing, settings } = await substrate.read(async (db) => {
     const run = await findWorkerRun(db, task.id);
-    const session = run === null ? null : await findSession(db, run.session);
-    const isOwn = session !== null && session.status === 'open' && session.holder === actor.grant;
+    const isOwn = run !== null && (await ownSession(db, actor, run.session)) !== null;
     const isUnderWay = kind === 'go on' && (run?.state === 'working' || run?.state === 'waiting');
     return {
       before: isOwn || isUnderWay ? run : null,

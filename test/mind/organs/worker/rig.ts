@@ -1,38 +1,24 @@
 /** The worker over a real substrate, pipeline and router; the models are scripts. */
-import { createCall } from '../../../../src/doors/call.ts';
-import { originOf } from '../../../../src/formats/checkpoint.ts';
-import { Egress } from '../../../../src/membrane/egress.ts';
-import { KeyService } from '../../../../src/membrane/keys.ts';
-import { Notifiers } from '../../../../src/membrane/notify.ts';
-import { OpenWork } from '../../../../src/membrane/streams.ts';
-import type { Act, Organ, OrganReport } from '../../../../src/mind/organ.ts';
+import type { Organ, OrganReport } from '../../../../src/mind/organ.ts';
 import { WORKER_SCOPES } from '../../../../src/mind/organs/worker/authority.ts';
-import { createWorker } from '../../../../src/mind/organs/worker/worker.ts';
-import { createDrainDispatch } from '../../../../src/mind/router/dispatch.ts';
 import type { ProviderEvent } from '../../../../src/mind/router/provider.ts';
-import { Steps } from '../../../../src/mind/sessions/steps.ts';
+import type { Steps } from '../../../../src/mind/sessions/steps.ts';
 import type { Actor } from '../../../../src/substrate/actor.ts';
 import { OWNER } from '../../../../src/substrate/actor.ts';
-import type { Pause } from '../../../../src/substrate/coherence/alarms.ts';
-import { Credentials } from '../../../../src/substrate/home/credentials.ts';
-import { homePath } from '../../../../src/substrate/home/layout.ts';
 import { admitService } from '../../../../src/substrate/identity/service.ts';
-import { loadKey } from '../../../../src/substrate/identity/keys.ts';
 import type { WorkerRun } from '../../../../src/substrate/mind/worker.ts';
 import { findWorkerRun } from '../../../../src/substrate/mind/worker.ts';
 import { findSession } from '../../../../src/substrate/sessions/sessions.ts';
 import { readTranscript } from '../../../../src/substrate/sessions/work.ts';
 import type { Substrate } from '../../../../src/substrate/substrate.ts';
 import type { Message } from '../../../../src/substrate/transcript.ts';
-import type { Daemon } from '../../../../src/tools/daemon.ts';
-import { TOOLS } from '../../../../src/tools/index.ts';
-import type { Rig as RouterRig, Script } from '../../router/rig.ts';
-import { routerOf } from '../../router/rig.ts';
+import type { Script } from '../../router/rig.ts';
+import type { OrgansRig } from '../rig.ts';
+import { organsOf, seatNamed } from '../rig.ts';
 
-export interface WorkerRig extends RouterRig {
+export interface WorkerRig extends OrgansRig {
   readonly worker: Organ;
   readonly steps: Steps;
-  readonly act: Act;
   /** Runs the worker once. */
   readonly run: (signal?: AbortSignal) => Promise<OrganReport>;
   /** Runs it as the loop does, as long as it says that there is more. */
@@ -43,45 +29,19 @@ export interface WorkerRig extends RouterRig {
 
 export interface WorkerRigOptions {
   readonly scripts: Readonly<Record<string, Script>>;
-  readonly pauses?: readonly Pause[];
   /** Targets that could be called; all unless said otherwise. */
   readonly callable?: readonly string[];
   readonly fault?: (point: string) => void;
 }
 
-export function workerOf(substrate: Substrate, options: WorkerRigOptions): WorkerRig {
-  const { scripts, pauses = [], callable, fault } = options;
-  const rig = routerOf(substrate, { scripts, ...(fault === undefined ? {} : { fault }) });
-  const { router } = rig;
-  const steps = new Steps({
-    substrate,
-    router,
-    onDefect: (error) => {
-      throw error;
-    },
+/** The worker among all organs, as the daemon puts them together. */
+export function workerOf(substrate: Substrate, { scripts, callable, fault }: WorkerRigOptions): WorkerRig {
+  const rig = organsOf(substrate, {
+    scripts,
     ...(fault === undefined ? {} : { fault }),
+    more: { canCall: ({ name }) => callable?.includes(name) ?? true },
   });
-  const dispatch = createDrainDispatch();
-  const call = createCall({
-    tools: TOOLS,
-    substrate,
-    daemon: DAEMON,
-    keys: keysOf(substrate),
-    egress: new Egress({ credentials: new Credentials(substrate.home, {}), now: substrate.sources.now, halted: false }),
-    notifiers: new Notifiers({ home: substrate.home, environment: {}, platform: 'linux' }),
-    mind: { router, steps, drain: (drainOptions) => router.drain(dispatch, drainOptions), pulse: null },
-  });
-  const act: Act = (tool, input, { actor, signal }) => call({ tool, input, actor, signal });
-  const worker = createWorker({
-    substrate,
-    steps,
-    router,
-    act,
-    tools: TOOLS,
-    pauses: () => Promise.resolve(pauses),
-    canCall: ({ name }) => callable?.includes(name) ?? true,
-    ...(fault === undefined ? {} : { fault }),
-  });
+  const { organ: worker } = seatNamed(rig, 'worker');
   let signs = 0;
   const run = (signal: AbortSignal = new AbortController().signal): Promise<OrganReport> =>
     worker.run({ because: 'a test', signal, alive: () => void signs++ });
@@ -93,26 +53,7 @@ export function workerOf(substrate: Substrate, options: WorkerRigOptions): Worke
     }
     throw new Error('The worker does not come to an end.');
   };
-  return { ...rig, worker, steps, act, run, runAll, signs: () => signs };
-}
-
-const DAEMON: Daemon = {
-  pid: process.pid,
-  version: '0.0.0',
-  role: 'daemon',
-  startedAt: 0,
-  doors: { owner: null, url: null, problem: null },
-  agents: () => [],
-  goneSince: () => 0,
-  settleUse: () => Promise.resolve(),
-  droppedLogLines: () => 0,
-  stop: () => {},
-} as const satisfies Daemon;
-
-function keysOf(substrate: Substrate): KeyService {
-  const issuer = loadKey(homePath(substrate.home, 'keys'), 'issuer');
-  const issuerName = originOf(substrate.seed);
-  return new KeyService({ substrate, work: new OpenWork(), issuer, issuerName, audience: 'http://127.0.0.1:1/mcp' });
+  return { ...rig, worker, steps: rig.mind.steps, run, runAll, signs: () => signs };
 }
 
 /** The owner turns the worker on. */

@@ -200,7 +200,7 @@ test('[LOCK-HANDOFF-1] its session is not taken over as one of a client that wen
 test('where the seed lacks a tool of its list it says so when it is made', async () => {
   using dir = scratch();
   await using seed = await scene(dir, []);
-  const parts = { substrate: seed.substrate, act: seed.act };
+  const parts = { substrate: seed.substrate, act: seed.act, fault: () => {} };
   expect(
     () =>
       new Toolbox(

@@ -7,6 +7,7 @@ import { allReceipts, codeOf, verifyExport } from '../../../support/home.ts';
 import { scratch } from '../../../support/scratch.ts';
 import { letIn } from '../../../substrate/bus/rig.ts';
 import { act, owe, taskOf, worker as colleague } from '../../../substrate/tasks/rig.ts';
+import { pauseIntake } from '../../coherence/rig.ts';
 import { applyPolicy, fails, POLICY, says } from '../../router/rig.ts';
 import { plays, resultsOf, runOf, transcriptOf, turnOn, workerOf } from './rig.ts';
 
@@ -120,7 +121,6 @@ test('goes on with the next model where one is cut off in the middle of an answe
 test('takes on what it may serve, by urgency: not what is paused, of other subsystems, or of helpers', async () => {
   using dir = scratch();
   await using seed = await scene(dir, says('Done.'), {
-    pauses: [{ subsystem: 'paused', since: 1, reason: 'most of it fails' }],
     settings: { subsystems: ['website', 'paused'] },
   });
   const { substrate } = seed;
@@ -128,6 +128,7 @@ test('takes on what it may serve, by urgency: not what is paused, of other subsy
   const late = await owe(substrate, OWNER, 'Later', { priority: 4 });
   const first = await owe(substrate, OWNER, 'First', { priority: 1 });
   const paused = await owe(substrate, OWNER, 'Paused', { subsystem: 'paused' });
+  await pauseIntake(substrate, 'paused');
   const other = await owe(substrate, OWNER, 'Of others', { subsystem: 'garden' });
   const helpers = await owe(substrate, helper, 'A helper’s');
   const blocked = await owe(substrate, OWNER, 'Waits', { needs: [other] });
