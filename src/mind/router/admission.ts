@@ -49,6 +49,8 @@ export interface CallFacts {
   readonly input: string | null;
   /** How many attempts were made already. */
   readonly attempts: number;
+  /** What they were booked at, micro-dollars. */
+  readonly costMicroUsd: number;
   readonly tried: ReadonlySet<string>;
   /** What earlier attempts said that stands, and the receipt of the last of them; see `continuation.ts`. */
   readonly kept: readonly Part[];
@@ -211,6 +213,7 @@ async function hold(
         session: request.session,
         labels: request.labels,
       },
+      callSpentMicroUsd: call.costMicroUsd,
       bound,
       ceilings: [...ceilingsOf(policy), ...budget],
       timezone: timezoneOf(policy),

@@ -27,7 +27,7 @@ import type { Loss, Provider, ProviderContext } from './provider.ts';
 import { ProviderFault } from './provider.ts';
 import type { Asker, CompletionRequest } from './request.ts';
 import type { Attempted, Settled } from './settlement.ts';
-import { closeCall, outcomeOf, settleAttempt, usageView } from './settlement.ts';
+import { closeCall, outcomeOf, PAUSE_MS_MAX, settleAttempt, usageView } from './settlement.ts';
 
 /** What the router is made of; see `router.ts`. */
 export interface RouterParts {
@@ -163,6 +163,7 @@ export class RunningCall {
       asker: this.asker,
       input: this.#input,
       attempts: this.#made,
+      costMicroUsd: this.#cost(),
       tried: this.#tried,
       kept: this.#telling.kept,
       keptReceipt: this.#kept.receipt,
@@ -301,7 +302,7 @@ export class RunningCall {
     status: CallOutcome['status'],
     { receipt, error, fault }: { receipt: number; error?: SeedError; fault?: ProviderFault },
   ): CallOutcome {
-    const retry = error?.data['retry_after_s'];
+    const retry = error?.data['retry_after_s'] ?? waitOfFault(fault);
     return {
       ...RUNNING,
       status,
@@ -352,6 +353,12 @@ function refusedView({ refused }: Refused, error: SeedError, seq: number): Attem
 /** What a caller is told when the last attempt failed. */
 function codeOfFault({ kind }: ProviderFault): ErrorCode {
   return kind === 'cancelled' ? 'interrupted' : 'provider_failed';
+}
+
+/** How long the provider asked to be left alone, in seconds. */
+function waitOfFault(fault: ProviderFault | undefined): number | null {
+  const ms = fault?.retryAfterMs ?? null;
+  return ms === null ? null : Math.ceil(Math.min(ms, PAUSE_MS_MAX) / 1_000);
 }
 
 function hintOfFault({ kind }: ProviderFault): string {

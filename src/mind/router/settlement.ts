@@ -20,7 +20,7 @@ import type { ProviderFault, Usage } from './provider.ts';
 
 /** How long a target that asked for a pause without saying how long is left alone, and the most it may ask for. */
 const PAUSE_MS = 15_000;
-const PAUSE_MS_MAX = 60 * 60 * 1_000;
+export const PAUSE_MS_MAX: number = 60 * 60 * 1_000;
 
 /** Faults that are cuts: something may have been said and counted, and nobody knows how it would have ended. */
 const CUTS: ReadonlySet<string> = new Set(['cut', 'bad_chunk', 'stream_error', 'timeout', 'cancelled', 'truncated']);

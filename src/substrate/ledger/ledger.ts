@@ -22,6 +22,8 @@ export interface Admission {
   /** The attempt's id: settles this hold, once. */
   readonly id: string;
   readonly spender: Spender;
+  /** What earlier attempts of the same call were booked at: a ceiling on one call counts them all. */
+  readonly callSpentMicroUsd?: number;
   readonly bound: Bound;
   /** All that policy has; those that do not name the spender do not count. */
   readonly ceilings: readonly Ceiling[];
@@ -60,15 +62,16 @@ export interface Headroom {
  * @throws SeedError `over_ceiling` where less than that is left; its data, fit for a receipt's detail:
  *   `{ceiling, scope, spent_micro_usd, held_micro_usd, limit_micro_usd, bound_micro_usd, retry_after_s}`,
  *   the bound being the least that was asked for, and `retry_after_s` null where the window never turns
- *   over. `conflict` for an id that was admitted before, `invalid_input` for what cannot be bounded.
+ *   over, and short where money is only held: calls under way give it back. `conflict` for an id that was admitted before, `invalid_input` for what cannot be bounded.
  */
 export async function admit(op: Operation, admission: Admission): Promise<Hold> {
-  const { id, spender, bound, ceilings, timezone, target, model, priceVersion } = admission;
+  const { id, spender, bound, ceilings, timezone, target, model, priceVersion, callSpentMicroUsd = 0 } = admission;
+  assertWhole(callSpentMicroUsd, Number.MAX_SAFE_INTEGER, 'What the call has cost so far');
   assertBound(bound);
   assertLabels(spender);
   const newest = await readNewestDay(op);
   const present = presentDay(newest, op.now, timezone);
-  const uses = await readUses(op, { spender, ceilings, timezone, present });
+  const uses = await readUses(op, { spender, ceilings, timezone, present, callSpentMicroUsd });
   const maxOutputTokens = affordable(bound, uses, op.now);
   const boundMicroUsd = boundOf(bound, maxOutputTokens);
   const inserted = await op.run(
@@ -150,7 +153,7 @@ async function findHeld(db: ReadHandle, id: string): Promise<Booking> {
 /** What this spender may still spend, without holding any of it. */
 export async function headroom(db: ReadHandle, question: HeadroomQuestion): Promise<Headroom> {
   const present = presentDay(await readNewestDay(db), question.now, question.timezone);
-  const ceilings = await readUses(db, { ...question, present });
+  const ceilings = await readUses(db, { ...question, present, callSpentMicroUsd: 0 });
   const tightest = tightestOf(ceilings);
   return { microUsd: tightest === null ? null : Math.max(0, leftOf(tightest)), tightest, ceilings };
 }
@@ -173,10 +176,14 @@ function assertLabels({ labels }: Spender): void {
 
 interface UsesQuestion extends Omit<HeadroomQuestion, 'now'> {
   readonly present: LedgerDay;
+  readonly callSpentMicroUsd: number;
 }
 
 /** The ceilings that apply, with what is used of them, in policy's order. */
-async function readUses(db: ReadHandle, { spender, ceilings, timezone, present }: UsesQuestion): Promise<CeilingUse[]> {
+async function readUses(
+  db: ReadHandle,
+  { spender, ceilings, timezone, present, callSpentMicroUsd }: UsesQuestion,
+): Promise<CeilingUse[]> {
   const applying = ceilings.flatMap((ceiling) => {
     const counted = countedFor(ceiling, spender);
     return counted === null ? [] : [{ ceiling, counted, days: windowDays(ceiling.window, present.day) }];
@@ -185,8 +192,9 @@ async function readUses(db: ReadHandle, { spender, ceilings, timezone, present }
   const sums = (await readSums(db, questions)).values();
   return applying.map(({ ceiling, counted, days }) => {
     assertWhole(ceiling.limitMicroUsd, Number.MAX_SAFE_INTEGER, `The limit of ${ceiling.name}`);
-    const none = { spentMicroUsd: 0, heldMicroUsd: 0 };
-    const sum = days === null ? none : (sums.next().value ?? none);
+    // Attempts come one after the other: of a call that makes another one nothing is held.
+    const ofCall = { spentMicroUsd: callSpentMicroUsd, heldMicroUsd: 0 };
+    const sum = days === null ? ofCall : (sums.next().value ?? { spentMicroUsd: 0, heldMicroUsd: 0 });
     return {
       ceiling: ceiling.name,
       scope: nameOf(counted),
@@ -220,16 +228,20 @@ function affordable(bound: Bound, uses: readonly CeilingUse[], now: number): num
   return tokens;
 }
 
+/** Seconds after which calls under way may be done, and what they hold is free again. */
+const HELD_WAIT_S = 5;
+
 function overCeiling(use: CeilingUse, boundMicroUsd: number, now: number): SeedError {
   const { ceiling, scope, spentMicroUsd, heldMicroUsd, limitMicroUsd, resetsAt } = use;
   const held = heldMicroUsd === 0 ? '' : `, ${dollars(heldMicroUsd)} held for calls under way`;
-  const onlyHeld = spentMicroUsd + boundMicroUsd <= limitMicroUsd;
+  const onlyHeld = heldMicroUsd > 0 && spentMicroUsd + boundMicroUsd <= limitMicroUsd;
+  const waitS = resetsAt === null ? null : Math.ceil((resetsAt - now) / 1_000);
   const wait = resetsAt === null ? 'The owner can raise the limit.' : 'Wait for the window, or ask the owner.';
   return new SeedError(
     'over_ceiling',
     `Over the ceiling ${ceiling}: ${dollars(spentMicroUsd)} of ${dollars(limitMicroUsd)} spent${held}; this would take up to ${dollars(boundMicroUsd)}.`,
     {
-      hint: onlyHeld && heldMicroUsd > 0 ? 'Try again when the calls under way are done.' : wait,
+      hint: onlyHeld ? 'Try again when the calls under way are done.' : wait,
       data: {
         ceiling,
         scope,
@@ -237,7 +249,7 @@ function overCeiling(use: CeilingUse, boundMicroUsd: number, now: number): SeedE
         held_micro_usd: heldMicroUsd,
         limit_micro_usd: limitMicroUsd,
         bound_micro_usd: boundMicroUsd,
-        retry_after_s: resetsAt === null ? null : Math.ceil((resetsAt - now) / 1_000),
+        retry_after_s: onlyHeld ? Math.min(waitS ?? HELD_WAIT_S, HELD_WAIT_S) : waitS,
       },
     },
   );

@@ -125,6 +125,29 @@ describe('continue', () => {
     expect(second?.at(-1)?.role).toBe('user');
   });
 
+  test('[LOCK-RUNTIME-3] however often it is cut, a ceiling on one call holds for all its attempts together', async () => {
+    const limit = 3_000;
+    const ofCall = THREE.replace('ceilings:', 'ceilings:\n  - { scope: seed, window: call, usd: "0.003" }');
+    const ask = async (policy: string) => {
+      using dir = scratch();
+      const scripts = {
+        'a/m': fails(cut(), [text('One ')]),
+        'b/m': fails(cut(), [text('two ')]),
+        'c/m': fails(cut(), [text('three')]),
+      };
+      await using seed = await open(dir, { scripts, policy });
+      const { outcome } = await heard(seed);
+      return { outcome, asked: seed.calls.length };
+    };
+    const held = await ask(ofCall);
+    expect(held.asked).toBeGreaterThan(1);
+    expect(held.outcome.cost_micro_usd).toBeLessThanOrEqual(limit);
+    expect(held.outcome).toMatchObject({ status: 'incomplete', code: 'over_ceiling', ceiling: { name: 'seed/call' } });
+    // The control: without that ceiling the same call costs more.
+    const free = await ask(THREE);
+    expect([free.asked, free.outcome.cost_micro_usd > limit]).toEqual([3, true]);
+  });
+
   test('nothing was said: the next one is asked as the first was', async () => {
     using dir = scratch();
     await using seed = await open(dir, {

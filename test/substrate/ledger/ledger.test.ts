@@ -80,7 +80,8 @@ describe.each(DRIVERS)('an admission on %s', (driver) => {
         held_micro_usd: 50,
         limit_micro_usd: 100,
         bound_micro_usd: 1,
-        retry_after_s: (12 * HOUR) / 1_000,
+        // What is held may be free again long before the window turns over.
+        retry_after_s: 5,
         receipt: size,
       },
     });
@@ -350,6 +351,37 @@ describe('a ceiling', () => {
     }
     const error = await refusal(substrate, { id: 'b', ceilings: [ceiling('seed', 'call', 99)] });
     expect(error.data).toMatchObject({ ceiling: 'seed/call', spent_micro_usd: 0, retry_after_s: null });
+  });
+
+  it('[LOCK-RUNTIME-3] on one call counts what its earlier attempts were booked at, and only those', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const { substrate } = seed;
+    const ceilings = [ceiling('seed', 'call', 150)];
+    await pay(substrate, await hold(substrate, { id: 'a.001', ceilings, bound: fixed(100) }), 100);
+    const again = { id: 'a.002', ceilings, callSpentMicroUsd: 100 };
+    const error = await refusal(substrate, { ...again, bound: fixed(51) });
+    expect(error.data).toMatchObject({ ceiling: 'seed/call', spent_micro_usd: 100, held_micro_usd: 0 });
+    expect((await hold(substrate, { ...again, bound: fixed(50) })).boundMicroUsd).toBe(50);
+    // The next call is another one.
+    expect((await hold(substrate, { id: 'b.001', ceilings, bound: fixed(150) })).boundMicroUsd).toBe(150);
+  });
+
+  it('that is only held by calls under way is worth another try soon; one that is spent is not', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir);
+    const { substrate } = seed;
+    const ceilings = [ceiling('seed', 'day', 150)];
+    const held = await hold(substrate, { id: 'a', ceilings, bound: fixed(100) });
+    const busy = await refusal(substrate, { id: 'b', ceilings, bound: fixed(100) });
+    expect([busy.data['retry_after_s'], busy.hint]).toEqual([5, 'Try again when the calls under way are done.']);
+    const life = await refusal(substrate, { id: 'b', ceilings: [ceiling('seed', 'life', 150)], bound: fixed(100) });
+    expect(life.data['retry_after_s']).toBe(5);
+    const never = await refusal(substrate, { id: 'b', ceilings, bound: fixed(151) });
+    expect(never.data['retry_after_s']).toBeGreaterThan(5);
+    await pay(substrate, held, 100);
+    const spent = await refusal(substrate, { id: 'b', ceilings, bound: fixed(100) });
+    expect(spent.data['retry_after_s']).toBeGreaterThan(5);
   });
 
   it('counts as many ranges as it takes', async () => {
