@@ -7,17 +7,22 @@
  * removal in between cuts it off.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ERROR_CODES, SeedError, toSeedError, toWire } from '../errors.ts';
+import { ERROR_CODES, SeedError, toSeedError } from '../errors.ts';
 import type { Admitted, Membrane } from '../membrane/membrane.ts';
 import type { RefusalCounter } from '../membrane/refusals.ts';
 import type { TokenAnswer } from '../membrane/token-endpoint.ts';
 import { TokenRefusal } from '../membrane/token-endpoint.ts';
 import type { Actor } from '../substrate/actor.ts';
+import { keyExpired } from '../substrate/identity/grants.ts';
+import { admitExchange } from './admit.ts';
 import { assertBodyType, readFormBody, readJsonBody } from './body.ts';
+import { answerClientErrors } from './client-error.ts';
 import type { Reach } from './http-guard.ts';
 import type { Gateway } from './gateway/gateway.ts';
 import { isGatewayPath } from './gateway/paths.ts';
 import { createGuard } from './http-guard.ts';
+import type { Exchange } from './http-refusal.ts';
+import { json, refuse, refuseWaiting } from './http-refusal.ts';
 import type { Lazy } from './lazy.ts';
 import { lazily } from './lazy.ts';
 import * as limits from './limits.ts';
@@ -32,11 +37,13 @@ import { createServer } from './node-http.ts';
 import { mayRead } from './resources.ts';
 import type { Hold } from './room.ts';
 import { SharedRoom } from './room.ts';
-import type { RpcFault } from './rpc.ts';
-import { faultAnswer, faultOf, faultStatus } from './rpc.ts';
+import type { RpcFault, RpcId } from './rpc.ts';
+import { faultAnswer, faultOf, faultStatus, readableId } from './rpc.ts';
 
 export interface HttpDoorOptions extends Reach {
   readonly membrane: Membrane;
+  /** Wall clock, ms since the epoch. */
+  readonly now: () => number;
   readonly refusals: RefusalCounter;
   /** Puts on record what somebody who was let in was refused; resolves to the error as it is told. */
   readonly leaveRefusal: (action: string, actor: Actor, error: SeedError) => Promise<SeedError>;
@@ -57,11 +64,6 @@ export interface HttpDoor extends Door {
   readonly notify: (uri: string, holder?: string) => void;
 }
 
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-}
-
 /**
  * Opens the door on loopback.
  *
@@ -73,12 +75,21 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   const guard = createGuard(options);
   const server = createServer({
     requestTimeout: limits.REQUEST_ARRIVE_MS_MAX,
-    headersTimeout: 10_000,
+    headersTimeout: limits.HEADERS_ARRIVE_MS_MAX,
+    // Node looks each 30 s by itself: so long would silent connections take the place of others.
+    connectionsCheckingInterval: limits.LATE_LOOK_MS,
     keepAliveTimeout: 30_000,
   });
   server.maxConnections = limits.CONNECTIONS_MAX;
+  answerClientErrors(server, options.onDefect);
+  let isStopping = false;
+  const enter = (request: IncomingMessage): void => {
+    guard(request);
+    if (isStopping) throw stopping();
+  };
   server.on('request', (request, response) => {
-    answer({ request, response }, options, guard, door).catch((thrown: unknown) => {
+    if (isStopping) response.setHeader('connection', 'close');
+    answer({ request, response }, options, enter, door).catch((thrown: unknown) => {
       // The refusal itself failed, as when the store closes under it.
       options.onDefect(toSeedError(thrown));
       response.destroy();
@@ -88,6 +99,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   return {
     notify: (uri, holder) => mcp.peek()?.notify(uri, holder),
     close: async (waitMs) => {
+      isStopping = true;
       const drained = closeServer(server, waitMs);
       // Streams never end by themselves; whoever held one comes back when the seed does.
       await mcp.peek()?.close();
@@ -99,14 +111,14 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
 async function answer(
   { request, response }: Exchange,
   options: HttpDoorOptions,
-  guard: (request: IncomingMessage) => void,
+  enter: (request: IncomingMessage) => void,
   mcp: McpEndpoint,
 ): Promise<void> {
   response.setHeader('cache-control', 'no-store');
   response.setHeader('x-content-type-options', 'nosniff');
   const path = request.url ?? '';
   try {
-    guard(request);
+    enter(request);
     if (path === '/mcp') await mcp.serve({ request, response });
     else if (isGatewayPath(path)) await (await options.gateway()).serve({ request, response });
     else if (path === '/healthz') health(response, options);
@@ -119,10 +131,6 @@ async function answer(
     if (isGatewayPath(path)) (await options.gateway()).refuse({ request, response }, error);
     else await refuse({ request, response }, error, options);
   }
-}
-
-function json(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
 function health(response: ServerResponse, { unhealthy }: HttpDoorOptions): void {
@@ -198,6 +206,19 @@ function notAllowed(response: ServerResponse): void {
   });
 }
 
+/** Until when a request may be open. */
+interface TimeLimit {
+  /** When what it came in by ends, ms since the epoch; null for never. */
+  readonly endsAt: number | null;
+  readonly msMax: number;
+  /** The request that waits for its one answer; null for a stream, and a batch. */
+  readonly waiting: RpcId | null;
+}
+
+function idOf(body: unknown): RpcId | null {
+  return typeof body === 'object' && body !== null && 'id' in body ? readableId(body.id) : null;
+}
+
 /** The part of the door that speaks MCP, to those whom the membrane lets in. */
 class McpEndpoint {
   readonly #options: HttpDoorOptions;
@@ -215,42 +236,19 @@ class McpEndpoint {
 
   /** @throws SeedError for a stranger; whoever was let in is answered, and on record, here */
   async serve(exchange: Exchange): Promise<void> {
-    const { leaveRefusal, onDefect } = this.#options;
-    const admitted = await this.#admit(exchange);
+    const { leaveRefusal, membrane, onDefect } = this.#options;
+    const admitted = await admitExchange(membrane, bearer(exchange.request), exchange.response);
     if (admitted === null) return;
     const { actor } = admitted;
     try {
       await this.#serveAdmitted(exchange, admitted);
     } catch (thrown) {
-      // Cut off, or hung up, while it was still arriving: nothing was asked.
-      if (exchange.response.destroyed) return;
+      // Cut off, or hung up, while it was still arriving: nothing was asked. Or told already that its key is over.
+      if (exchange.response.destroyed || exchange.response.writableEnded) return;
       const error = toSeedError(thrown);
       if (error.code === 'internal') onDefect(error);
       await refuse(exchange, await leaveRefusal('membrane.call', actor, error), this.#options);
     }
-  }
-
-  /**
-   * Registers the request under the grant that its key names, then looks at the grant: a removal in
-   * between is seen by one of the two. Null where the client has gone.
-   */
-  async #admit({ request, response }: Exchange): Promise<Admitted | null> {
-    const { membrane } = this.#options;
-    const shown = membrane.openKey(bearer(request));
-    const own = (): void => {
-      response.destroy();
-    };
-    const release = membrane.work.register(shown.grant, own);
-    response.once('close', release);
-    try {
-      if (!response.destroyed) return { ...(await membrane.admit(shown)), own };
-    } catch (error) {
-      // A stranger is told so, and holds nothing open.
-      release();
-      throw error;
-    }
-    release();
-    return null;
   }
 
   async #serveAdmitted({ request, response }: Exchange, admitted: Admitted): Promise<void> {
@@ -275,9 +273,28 @@ class McpEndpoint {
       this.#countStream(grant.id, response);
       hold.release();
     }
-    limitTime(response, stream);
+    const msMax = stream ? limits.STREAM_MS_MAX : limits.REQUEST_ANSWER_MS_MAX;
+    this.#limitTime({ request, response }, { ...admitted, msMax, waiting: stream ? null : idOf(body) });
     const { serve } = await this.#mcp.get();
     await serve({ request, response, admitted, body });
+  }
+
+  /** Ends what takes longer than `msMax`, and whatever is open when its key expires: who waits is told so. */
+  #limitTime(exchange: Exchange, { endsAt, msMax, waiting }: TimeLimit): void {
+    const { response } = exchange;
+    const leftMs = endsAt === null ? msMax : endsAt - this.#options.now();
+    const tooLong = (): void => {
+      response.destroy();
+    };
+    const expired = (): void => {
+      this.#options.refusals.count('http', 'key_expired');
+      refuseWaiting(exchange, keyExpired(), waiting, this.#options).catch((thrown: unknown) => {
+        this.#options.onDefect(toSeedError(thrown));
+        response.destroy();
+      });
+    };
+    const timer = leftMs > msMax ? setTimeout(tooLong, msMax) : setTimeout(expired, Math.max(0, leftMs));
+    response.once('close', () => clearTimeout(timer));
   }
 
   #countStream(grant: string, response: ServerResponse): void {
@@ -334,58 +351,12 @@ function bearer({ headers }: IncomingMessage): string {
   });
 }
 
-function limitTime(response: ServerResponse, stream: boolean): void {
-  const timer = setTimeout(() => response.destroy(), stream ? limits.STREAM_MS_MAX : limits.REQUEST_ANSWER_MS_MAX);
-  response.once('close', () => clearTimeout(timer));
+function stopping(): SeedError {
+  return new SeedError('stopping', 'The seed is stopping; nothing was done.', { hint: 'Try again in a moment.' });
 }
 
 function tooMany(what: string): SeedError {
   return new SeedError('too_many', `Too many ${what} under this key.`, {
     hint: 'Wait for some to end, or close them.',
   });
-}
-
-/** An error as this door answers it; `/mcp` in the form of JSON-RPC. */
-async function refuse({ request, response }: Exchange, error: SeedError, options: HttpDoorOptions): Promise<void> {
-  if (response.headersSent || response.destroyed) {
-    response.destroy();
-    return;
-  }
-  const { status } = ERROR_CODES[error.code];
-  if (status === 401) response.setHeader('www-authenticate', await challenge(request, error, options));
-  if (status === 429 || status === 503) response.setHeader('retry-after', '5');
-  // What is still arriving is not worth waiting for.
-  if (!request.complete) response.setHeader('connection', 'close');
-  const { code, message, hint } = toWire(error, { outside: true });
-  if (request.url === '/mcp')
-    json(response, status, {
-      jsonrpc: '2.0',
-      id: null,
-      error: { code: rpcCode(error), message: `${message} ${hint}`, data: { code, hint } },
-    });
-  else json(response, status, { error: { code, message, hint } });
-}
-
-/** JSON-RPC 2.0 §5.1; -32001 and below are ours to define. */
-function rpcCode({ code, kind }: SeedError): number {
-  if (code === 'invalid_input') return -32_600;
-  return kind === 'refused' ? -32_001 : -32_603;
-}
-
-/** RFC 6750 §3, with RFC 9728 §5.1 where OAuth is on. */
-async function challenge(
-  { headers }: IncomingMessage,
-  { message }: SeedError,
-  options: HttpDoorOptions,
-): Promise<string> {
-  const parts =
-    headers.authorization === undefined
-      ? []
-      : ['error="invalid_token"', `error_description="${message.replace(/[^ !#-[\]-~]/g, '')}"`];
-  if (await options.oauth()) parts.push(`resource_metadata="${metadataUrl(options)}"`);
-  return parts.length === 0 ? 'Bearer' : `Bearer ${parts.join(', ')}`;
-}
-
-function metadataUrl({ port, publicUrl }: Reach): string {
-  return `${publicUrl?.origin ?? `http://127.0.0.1:${port}`}/.well-known/oauth-protected-resource/mcp`;
 }

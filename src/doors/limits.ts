@@ -5,6 +5,9 @@ export const HTTP_BODY_BYTES_MAX: number = 4 * 1024 * 1024;
 export const FORM_BYTES_MAX: number = 16 * 1024;
 /** Messages in one legacy batch. */
 export const BATCH_MAX = 50;
+/** Time for a request's headers to arrive, from its connection on; and between looks for who is late. */
+export const HEADERS_ARRIVE_MS_MAX = 5_000;
+export const LATE_LOOK_MS = 1_000;
 /** Time for a request to arrive, and for one that is no stream to be answered. */
 export const REQUEST_ARRIVE_MS_MAX = 30_000;
 export const REQUEST_ANSWER_MS_MAX = 120_000;

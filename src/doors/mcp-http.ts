@@ -96,7 +96,8 @@ class PlainCalls {
     return this.#serving.answer(sessionOf(admitted, call.era), call, controller.signal).then((text) => {
       this.#underWay.delete(controller);
       response.off('close', hungUp);
-      if (response.destroyed) return;
+      // Gone, or told already that its key has expired.
+      if (response.destroyed || response.headersSent) return;
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
       response.writeHead(200, headers).end(text);
     });

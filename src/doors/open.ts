@@ -102,6 +102,7 @@ async function openHttp(parts: HttpParts): Promise<{ door: HttpDoor } | { proble
   try {
     const door = await openHttpDoor({
       ...parts,
+      now: substrate.sources.now,
       token: createTokenEndpoint({ substrate, keys, issuerUrls, resources }),
       leaveRefusal,
       gateway: lazily(async () => {

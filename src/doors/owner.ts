@@ -55,12 +55,18 @@ export async function openOwnerDoor(options: OwnerDoorOptions): Promise<Door> {
   };
 }
 
-/** Closes a server: idle connections at once, busy ones when they are done or after `waitMs`. */
+/** Between looks for connections that have nothing under way any more, while a server closes. */
+const IDLE_LOOK_MS = 25;
+
+/** Closes a server: idle connections at once, busy ones as soon as they are answered, or after `waitMs`. */
 export function closeServer(server: Server, waitMs: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.closeAllConnections(), waitMs);
+    // A client that keeps its connection would be waited for until it has been idle for long.
+    const look = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
     server.close(() => {
       clearTimeout(timer);
+      clearInterval(look);
       resolve();
     });
     server.closeIdleConnections();

@@ -28,6 +28,8 @@ export interface ShownKey {
   /** The id of its grant. */
   readonly grant: string;
   readonly only: Only;
+  /** When the key itself expires, ms since the epoch; a token does long before its grant. */
+  readonly expiresAt: number;
 }
 
 /** An actor with the grant behind it, as far as the credential that it showed goes. */
@@ -35,6 +37,8 @@ export interface Admitted {
   readonly actor: Actor;
   readonly grant: Grant;
   readonly only: Only;
+  /** When what it came in by ends by itself, ms since the epoch; null for never. */
+  readonly endsAt: number | null;
   /** Cuts off what the actor came in by, where that was registered. */
   readonly own?: Cut;
 }
@@ -70,8 +74,8 @@ export class Membrane {
    * @throws SeedError `unauthenticated`, `key_expired`
    */
   openKey(token: string): ShownKey {
-    const { jti, scope, narrowed } = this.#open(token);
-    return { grant: jti, only: narrowed === true ? new Set(scope.split(' ')) : null };
+    const { jti, scope, narrowed, exp } = this.#open(token);
+    return { grant: jti, only: narrowed === true ? new Set(scope.split(' ')) : null, expiresAt: exp * 1_000 };
   }
 
   /**
@@ -79,10 +83,10 @@ export class Membrane {
    *
    * @throws SeedError `key_revoked`, `key_expired`, `halted`, or why the log is not trusted
    */
-  async admit({ grant, only }: ShownKey): Promise<Admitted> {
+  async admit({ grant, only, expiresAt }: ShownKey): Promise<Admitted> {
     const admitted = await this.#admit(grant, 'http', only);
     this.noteUse(admitted.grant);
-    return admitted;
+    return { ...admitted, endsAt: Math.min(expiresAt, admitted.endsAt ?? expiresAt) };
   }
 
   /** The actor of a grant that came in before, at this moment. Looking again is no use of it. */
@@ -97,9 +101,10 @@ export class Membrane {
     if (found === null || found.grant.door !== door) throw keyRevoked();
     if (!isInForce(found.grant, this.#substrate.sources.now())) throw keyExpired();
     if (found.halted) throw seedHalted();
-    if (only === null) return { grant: found.grant, actor: found.actor, only };
+    const { expiresAt: endsAt } = found.grant;
+    if (only === null) return { grant: found.grant, actor: found.actor, only, endsAt };
     const grant = { ...found.grant, scopes: found.grant.scopes.filter((scope) => only.has(scope)) };
-    return { grant, actor: actorOf(grant), only };
+    return { grant, actor: actorOf(grant), only, endsAt };
   }
 
   /** @throws SeedError `halted`, or why the log is not trusted: then nobody new is even looked at */
