@@ -65,7 +65,7 @@ interface Rule {
   readonly says: (organ: OrganFacts, facts: Facts) => string | null;
 }
 
-function stops(name: string, says: Rule['says']): Rule {
+function ends(name: string, says: Rule['says']): Rule {
   return { name, act: 'rest', stops: true, says };
 }
 
@@ -74,11 +74,11 @@ function rests(name: string, says: Rule['says']): Rule {
 }
 
 const RULES: readonly Rule[] = [
-  stops('distrusted', (_organ, { distrust }) => (distrust === null ? null : `the log is not trusted: ${distrust}`)),
-  stops('halted', (_organ, { halted }) => (halted ? 'the owner has halted the seed' : null)),
-  stops('off', ({ isOn }) => (isOn ? null : 'it is switched off')),
-  stops('orphaned', ({ isOrphan }) => (isOrphan ? 'its grant was removed; switching it on gives it another' : null)),
-  stops('paused', (_organ, { paused, once }) => (paused && !once ? 'the owner has paused the mind' : null)),
+  ends('distrusted', (_organ, { distrust }) => (distrust === null ? null : `the log is not trusted: ${distrust}`)),
+  ends('halted', (_organ, { halted }) => (halted ? 'the owner has halted the seed' : null)),
+  ends('off', ({ isOn }) => (isOn ? null : 'it is switched off')),
+  ends('orphaned', ({ isOrphan }) => (isOrphan ? 'its grant was removed; switching it on gives it another' : null)),
+  ends('paused', (_organ, { paused, once }) => (paused && !once ? 'the owner has paused the mind' : null)),
   rests('running', ({ isRunning }) => (isRunning ? 'it is at work' : null)),
   rests('backing off', ({ backOffMs, backOffWhy }) =>
     backOffMs > 0 ? `${backOffWhy ?? 'it failed'}; left alone for ${seconds(backOffMs)}` : null,
