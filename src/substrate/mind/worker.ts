@@ -268,7 +268,7 @@ export async function isWorkerOn(db: ReadHandle): Promise<boolean> {
 }
 
 /** Whether tasks of that subsystem are among those that it takes on. */
-export function servesSubsystem({ subsystems }: WorkerSettings, subsystem: string): boolean {
+function servesSubsystem({ subsystems }: WorkerSettings, subsystem: string): boolean {
   return subsystems === null || subsystems.includes(subsystem);
 }
 
