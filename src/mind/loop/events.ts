@@ -56,9 +56,9 @@ function traitsOf(action: string): EventTraits | undefined {
 
 /** Whether an operation of that action is worth a look: at once, or soon. */
 export function wakingOf(action: string): 'now' | 'soon' | null {
-  const wakes = traitsOf(action)?.wakes ?? false;
-  if (wakes === 'soon') return 'soon';
-  return wakes ? 'now' : null;
+  const traits = traitsOf(action);
+  if (traits === undefined || traits.wakes === false) return null;
+  return traits.wakes === 'soon' ? 'soon' : 'now';
 }
 
 /** Parts of the log that one look takes, so that a look stays short; what is left the next one takes. */
