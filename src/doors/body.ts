@@ -86,7 +86,8 @@ export interface JsonBodyOptions {
 export async function readJsonBody(
   request: IncomingMessage,
   bytesMax: number,
-  { valuesMax = bytesMax, onBytes = () => {} }: JsonBodyOptions = {},
+  // Each byte begins one value more, at most, beside the whole.
+  { valuesMax = bytesMax + 1, onBytes = () => {} }: JsonBodyOptions = {},
 ): Promise<unknown> {
   return parseJsonWithin(await readText(request, bytesMax, onBytes), { depthMax: JSON_DEPTH_MAX, valuesMax });
 }

@@ -44,14 +44,14 @@ export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessa
   };
 }
 
-/** Node takes the first of two and says nothing; a proxy before it may have looked at the second. */
+/** Node takes the first of two, or joins them, and says nothing; a proxy before it may have looked at the second. */
 const ONCE = new Set(['host', 'authorization', 'x-api-key', 'content-type', 'content-encoding', 'origin']);
 
 function assertSaidOnce(rawHeaders: readonly string[]): void {
   const seen = new Set<string>();
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]?.toLowerCase() ?? '';
-    if (!ONCE.has(name)) continue;
+    if (!ONCE.has(name) && !name.startsWith('x-seed-')) continue;
     if (seen.has(name)) {
       throw new SeedError('invalid_input', `The header ${name} comes twice.`, { hint: 'Send it once.' });
     }

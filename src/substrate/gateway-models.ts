@@ -1,4 +1,5 @@
 /** Names of models that clients may ask for, and the role of the policy that each means: the owner's to say. */
+import type { PolicySnapshot } from './policy/policy.ts';
 import type { ReadHandle, Row } from './store/store.ts';
 import type { Operation } from './writer.ts';
 
@@ -29,13 +30,18 @@ export async function listMappings(db: ReadHandle): Promise<ModelMapping[]> {
   return rows.map(({ mapped_at: mappedAt, ...rest }) => ({ ...rest, mappedAt }));
 }
 
-/** The role that a model's name is mapped to: by its whole name, else by the longest beginning; null without any. */
-export async function mappedRole(db: ReadHandle, model: string): Promise<string | null> {
+/** The roles that may be asked on demand at this moment; each is a name of a model by itself. */
+export function rolesOnDemand(policy: Pick<PolicySnapshot, 'roles' | 'resolve'>): string[] {
+  return policy.roles.filter((role) => policy.resolve(role, 'any').routing !== null);
+}
+
+/** What gives a model's name its role: the mapping of its whole name, else of its longest beginning; null without any. */
+export async function mappingOf(db: ReadHandle, model: string): Promise<ModelMapping | null> {
   const fitting = (await listMappings(db)).filter(({ pattern }) =>
     pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : model === pattern,
   );
   const whole = fitting.find(({ pattern }) => pattern === model);
-  return (whole ?? fitting.toSorted((a, b) => b.pattern.length - a.pattern.length)[0])?.role ?? null;
+  return whole ?? fitting.toSorted((a, b) => b.pattern.length - a.pattern.length)[0] ?? null;
 }
 
 /** Maps a name, or maps it anew. */

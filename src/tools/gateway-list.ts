@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { listMappings } from '../substrate/gateway-models.ts';
+import { listMappings, rolesOnDemand } from '../substrate/gateway-models.ts';
 import { readPolicy } from '../substrate/policy/policy.ts';
 import { isoTime } from '../substrate/sources.ts';
 import { defineTool } from './define.ts';
@@ -21,8 +21,7 @@ export const gatewayList = defineTool({
   }),
   handler: (_input, { substrate }) =>
     substrate.read(async (db) => {
-      const policy = await readPolicy(db);
-      const roles = policy.roles.filter((role) => policy.resolve(role, 'any').routing !== null);
+      const roles = rolesOnDemand(await readPolicy(db));
       const mapped = (await listMappings(db)).map(({ pattern, role, mappedAt }) => ({
         model: pattern,
         role,

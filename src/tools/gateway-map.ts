@@ -21,6 +21,7 @@ export const gatewayMap = defineTool({
       op.receipt({ detail: { model, role } });
       const { roles } = await readPolicy(op);
       if (!roles.includes(role)) throw noRole(role, roles);
+      if (roles.includes(model)) throw isRole(model);
       const mapped = await listMappings(op);
       if (mapped.length >= MAPPINGS_MAX && !mapped.some(({ pattern }) => pattern === model)) throw full();
       await mapModel(op, { pattern: model, role });
@@ -33,6 +34,13 @@ function noRole(role: string, roles: readonly string[]): SeedError {
   return new SeedError('not_found', `Policy has no role "${role}".`, {
     hint: roles.length === 0 ? 'Apply a policy first.' : `It has ${roles.slice(0, 10).join(', ')}.`,
     data: { argument: 'role' },
+  });
+}
+
+function isRole(model: string): SeedError {
+  return new SeedError('conflict', `"${model}" is a role of the policy: as a model’s name it means itself.`, {
+    hint: 'Map another name, or rename the role in the policy.',
+    data: { argument: 'model' },
   });
 }
 

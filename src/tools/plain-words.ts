@@ -14,18 +14,24 @@ export interface InputFault {
   readonly argument: string;
   /** A sentence. */
   readonly message: string;
+  /** The sentence without what it is about and without its full stop: `must be a text; it was 3`. */
+  readonly fault: string;
 }
 
 /** The first thing that is wrong, of an input that was refused. */
 export function explainIssues([first]: readonly Issue[], input: unknown): InputFault {
-  if (first === undefined) return { argument: '', message: 'The input is not acceptable.' };
+  if (first === undefined) return { argument: '', ...said('The input', 'is not acceptable') };
   const issue = nearest(first);
   const argument = issue.path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') return unknownNames(issue, argument);
   const what = argument === '' ? 'The input' : argument;
   const value = valueAt(input, issue.path);
   const was = value === undefined ? 'it is missing' : `it was ${describe(value, issue)}`;
-  return { argument, message: `${what} must be ${wanted(issue)}; ${was}.` };
+  return { argument, ...said(what, `must be ${wanted(issue)}; ${was}`) };
+}
+
+function said(what: string, fault: string): Pick<InputFault, 'message' | 'fault'> {
+  return { message: `${what} ${fault}.`, fault };
 }
 
 /** Of several forms that all do not fit, the fault of the one that came nearest: the deepest in. */
@@ -104,6 +110,7 @@ function unknownNames({ keys, path }: Issue & { code: 'unrecognized_keys' }, ins
   return {
     argument: first === undefined ? inside : [...path, first].map(String).join('.'),
     message: `There is no argument ${names.join(', ')}${where}.`,
+    fault: `has no argument ${names.join(', ')}`,
   };
 }
 

@@ -1,6 +1,8 @@
 /** What a client says in its headers: its key, labels, its session, a trace, a key for repeats. */
+import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import { SeedError } from '../../errors.ts';
+import { explainIssues } from '../../tools/plain-words.ts';
 import { Labels, LABELS_MAX } from '../../substrate/ledger/model.ts';
 
 /**
@@ -68,15 +70,21 @@ function idempotencyKeyOf(text: string | null): string | null {
   throw wrong('idempotency-key', 'has 1 to 200 printable characters');
 }
 
-/** Node lowers the names of headers, so labels by header have keys in lower case. */
+/** Node lowers the names of headers, so labels have keys in lower case at the gateway, whatever says them. */
 function headerLabels(headers: IncomingHttpHeaders): Record<string, string> {
   const labels: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith(LABEL_HEADER)) continue;
     if (typeof value !== 'string') throw wrong(name, 'comes once');
-    labels[name.slice(LABEL_HEADER.length)] = value;
+    labels[name.slice(LABEL_HEADER.length)] = textOf(value);
   }
   return labels;
+}
+
+/** Node reads a header's bytes as Latin-1 (RFC 9110, §5.5); nearly every client that has more to say sends UTF-8. */
+function textOf(value: string): string {
+  const bytes = Buffer.from(value, 'latin1');
+  return isUtf8(bytes) ? bytes.toString() : value;
 }
 
 /**
@@ -90,8 +98,8 @@ export function mergedLabels(
 ): Readonly<Record<string, string>> {
   const parsed = Labels.safeParse({ ...body, ...header });
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new SeedError('invalid_input', `The labels are not acceptable: ${issue?.message ?? 'wrong form'}.`, {
+  const { argument, fault } = explainIssues(parsed.error.issues, { ...body, ...header });
+  throw new SeedError('invalid_input', `${argument === '' ? 'The labels' : `The label ${argument}`} ${fault}.`, {
     hint: `At most ${LABELS_MAX}, by headers such as "X-Seed-Label-customer: acme" and by the body’s metadata.`,
     data: { argument: 'labels' },
   });

@@ -13,8 +13,6 @@ export interface EventStreamOptions {
   readonly response: ServerResponse;
   readonly encoder: StreamEncoder;
   readonly headers: Readonly<Record<string, string>>;
-  /** The client does not read what it is sent. */
-  readonly onUnread: () => void;
   /** The first words are on their way. */
   readonly onBegun: () => void;
 }
@@ -68,13 +66,14 @@ export class EventStream {
   }
 
   #flush(): void {
-    const { response, onUnread } = this.#options;
+    const { response } = this.#options;
     this.#flushing = null;
     const text = this.#waiting;
     this.#waiting = '';
     if (text === '' || response.destroyed || response.writableEnded) return;
     response.write(text);
-    if (response.writableLength > limits.STREAM_UNREAD_BYTES_MAX) onUnread();
+    // The client does not read what it is sent.
+    if (response.writableLength > limits.STREAM_UNREAD_BYTES_MAX) response.destroy();
   }
 
   #finish(text: string): void {

@@ -17,6 +17,7 @@ import type { Actor } from '../../substrate/actor.ts';
 import { findCallByKey } from '../../substrate/calls.ts';
 import { newId } from '../../substrate/sources.ts';
 import type { Substrate } from '../../substrate/substrate.ts';
+import { admitExchange } from '../admit.ts';
 import { assertBodyType, readJsonBody } from '../body.ts';
 import * as limits from '../limits.ts';
 import { anthropic } from './anthropic/wire.ts';
@@ -27,13 +28,14 @@ import { planTurn, turnOf } from './conversation.ts';
 import { EVENTS, EventStream } from './event-stream.ts';
 import type { Metrics } from './metrics.ts';
 import { renderMetrics } from './metrics.ts';
-import { listModels, roleOf } from './models.ts';
+import { findModel, listModels, roleOf } from './models.ts';
 import { responses } from './openai/responses.ts';
 import { openai } from './openai/wire.ts';
 import type { GatewayRoute } from './paths.ts';
 import { apiOf, methodOf, routeOf } from './paths.ts';
 import { bodyBytesMax, inTime, Room } from './room.ts';
 import type { AnswerFacts, GatewayRequest, Reply, Wire } from './wire.ts';
+import { wireOf } from './wires.ts';
 
 export interface GatewayOptions {
   readonly substrate: Substrate;
@@ -81,7 +83,7 @@ export class Gateway {
   /** Answers a request to one of the gateway's addresses; what goes wrong is told in the API's own terms. */
   async serve(exchange: Exchange): Promise<void> {
     try {
-      const admitted = await this.#admitCounted(exchange);
+      const admitted = await this.#admit(exchange);
       if (admitted !== null) await this.#serveAdmitted(exchange, admitted);
     } catch (thrown) {
       this.refuse(exchange, toSeedError(thrown));
@@ -98,7 +100,7 @@ export class Gateway {
       return;
     }
     const url = request.url ?? '';
-    const api = apiOf(url, request.headers) === 'anthropic' ? anthropic : openai;
+    const api = wireOf(apiOf(url, request.headers));
     const { status, headers, body } = url === '/metrics' ? plainError(error) : api.error(error);
     const allow = methodOf(url);
     const isWrongMethod = allow !== null && request.method !== allow;
@@ -113,36 +115,13 @@ export class Gateway {
   }
 
   /** Strangers that are turned away are counted; whoever was let in has a receipt of it. */
-  async #admitCounted(exchange: Exchange): Promise<Admitted | null> {
+  async #admit({ request, response }: Exchange): Promise<Admitted | null> {
     try {
-      return await this.#admit(exchange);
+      return await admitExchange(this.#options.membrane, shownKey(request.headers), response);
     } catch (thrown) {
       const error = toSeedError(thrown);
       if (error.kind === 'refused') this.#options.refusals.count('gateway', error.code);
       throw error;
-    }
-  }
-
-  /**
-   * Registers the request under the grant that its key names, then looks at the grant: a removal in between is
-   * seen by one of the two. Null where the client has gone.
-   */
-  async #admit({ request, response }: Exchange): Promise<Admitted | null> {
-    const { membrane } = this.#options;
-    const shown = membrane.openKey(shownKey(request.headers));
-    const own = (): void => {
-      response.destroy();
-    };
-    const release = membrane.work.register(shown.grant, own);
-    response.once('close', release);
-    if (response.destroyed) release();
-    try {
-      const admitted = await membrane.admit(shown);
-      return response.destroyed ? null : { ...admitted, own };
-    } catch (thrown) {
-      // A stranger holds nothing open.
-      release();
-      throw thrown;
     }
   }
 
@@ -181,15 +160,20 @@ export class Gateway {
 
   async #tellModels({ request, response }: Exchange, { actor }: Admitted, route: GatewayRoute): Promise<void> {
     assertScope(actor, 'route.complete');
-    const wire = apiOf(request.url ?? '', request.headers) === 'anthropic' ? anthropic : openai;
-    const models = await this.#options.substrate.read(listModels);
+    const wire = wireOf(apiOf(request.url ?? '', request.headers));
+    const { substrate, refusals } = this.#options;
     if (route.to !== 'model') {
-      answer(response, wire.models(models));
+      answer(response, wire.models(await substrate.read(listModels)));
       return;
     }
-    const model = models.find(({ id }) => id === route.id);
-    if (model === undefined) throw noModel(route.id);
-    answer(response, wire.model(model));
+    const model = await substrate.read((db) => findModel(db, route.id));
+    if (model !== null) {
+      answer(response, wire.model(model));
+      return;
+    }
+    // Whoever looks for a name asks for nothing: counted, since a receipt each would fill the log.
+    refusals.count('gateway', 'no_route');
+    this.refuse({ request, response }, noModel(route.id));
   }
 
   async #serveBody(exchange: Exchange, admitted: Admitted, { to }: GatewayRoute): Promise<void> {
@@ -243,7 +227,6 @@ export class Gateway {
       response,
       encoder: wire.stream(facts),
       headers,
-      onUnread: () => response.destroy(),
       onBegun: () => metrics.firstWords(performance.now() - began),
     });
     const forget = call.listen((event) => stream.on(event));

@@ -5,10 +5,11 @@
  * held, receipts) is read from the database at that moment. Labels have few values: roles and targets are policy's.
  */
 import type { ErrorCode } from '../../errors.ts';
+import { ERROR_CODES } from '../../errors.ts';
 import { openCheckpoint, originOf } from '../../formats/checkpoint.ts';
 import type { CallEnd } from '../../mind/router/call.ts';
 import { homePath } from '../../substrate/home/layout.ts';
-import { headroom } from '../../substrate/ledger/ledger.ts';
+import { heldMicroUsd } from '../../substrate/ledger/sums.ts';
 import { readHeld } from '../../substrate/receipts/held.ts';
 import { fastSha256 } from '../../substrate/receipts/sha256.ts';
 import type { Substrate } from '../../substrate/substrate.ts';
@@ -91,7 +92,8 @@ export class Metrics {
     const of = { role: code === 'no_route' ? '' : role, target: target ?? '' };
     this.#calls.add({ ...of, outcome: status });
     this.#took.observe(tookMs / 1_000);
-    if (status === 'refused' && code !== null) this.#refusals.add({ code });
+    // One that had begun and was refused its next model is incomplete, and a refusal as well.
+    if (code !== null && (status === 'refused' || isRefusal(code))) this.#refusals.add({ code });
     const made = attempts.filter((attempt) => attempt.outcome !== 'skipped');
     for (const attempt of made) {
       if (attempt.cost_micro_usd > 0)
@@ -121,10 +123,6 @@ export class Metrics {
     };
   }
 
-  get openStreams(): number {
-    return this.#streams;
-  }
-
   lines(): string[] {
     const since = 'since this process began';
     return [
@@ -138,6 +136,10 @@ export class Metrics {
       ...gauge('seed_open_streams', 'Streams of the gateway that are open.', this.#streams),
     ];
   }
+}
+
+function isRefusal(code: string): boolean {
+  return Object.hasOwn(ERROR_CODES, code) && ERROR_CODES[code as ErrorCode].kind === 'refused';
 }
 
 function gauge(name: string, help: string, value: number): string[] {
@@ -162,7 +164,7 @@ export async function renderMetrics({
     ...gauge(
       'seed_held_micro_usd',
       'Money held for calls under way, in micro-dollars (durable).',
-      await heldMicroUsd(substrate),
+      await substrate.read(heldMicroUsd),
     ),
     ...gauge('seed_gateway_request_bytes', 'Bytes of requests that the gateway holds in memory.', requestBytes),
     ...gauge('seed_receipts', 'Receipts in the log (durable).', size),
@@ -175,14 +177,6 @@ export async function renderMetrics({
     ...gauge('nodejs_heap_used_bytes', 'Heap in use.', memory.heapUsed),
   ];
   return `${lines.join('\n')}\n`;
-}
-
-async function heldMicroUsd(substrate: Substrate): Promise<number> {
-  const whole = { name: 'seed', scope: 'seed', window: 'life', limitMicroUsd: Number.MAX_SAFE_INTEGER } as const;
-  const spender = { role: '', agent: '', session: null, labels: {} };
-  const now = substrate.sources.now();
-  const { tightest } = await substrate.read((db) => headroom(db, { spender, ceilings: [whole], timezone: 'UTC', now }));
-  return tightest?.heldMicroUsd ?? 0;
 }
 
 /** How many receipts the checkpoint outside covers. */

@@ -1,5 +1,5 @@
 /** The names that clients may ask by: roles of the policy, and models that the owner mapped to one. */
-import { listMappings, mappedRole } from '../../substrate/gateway-models.ts';
+import { listMappings, mappingOf, rolesOnDemand } from '../../substrate/gateway-models.ts';
 import { readPolicy } from '../../substrate/policy/policy.ts';
 import type { ReadHandle } from '../../substrate/substrate.ts';
 import type { ListedModel } from './wire.ts';
@@ -8,13 +8,12 @@ import type { ListedModel } from './wire.ts';
 export async function roleOf(db: ReadHandle, model: string): Promise<string | null> {
   const { roles } = await readPolicy(db);
   if (roles.includes(model)) return model;
-  return mappedRole(db, model);
+  return (await mappingOf(db, model))?.role ?? null;
 }
 
 /** What may be asked for on demand at this moment, roles first. A pattern with `*` is a name for nothing by itself. */
 export async function listModels(db: ReadHandle): Promise<ListedModel[]> {
-  const policy = await readPolicy(db);
-  const usable = new Set(policy.roles.filter((role) => policy.resolve(role, 'any').routing !== null));
+  const usable = new Set(rolesOnDemand(await readPolicy(db)));
   const mapped = (await listMappings(db)).filter(({ pattern, role }) => usable.has(role) && !pattern.endsWith('*'));
   return [
     ...[...usable].map((id) => ({ id, createdAt: 0 })),
@@ -22,4 +21,14 @@ export async function listModels(db: ReadHandle): Promise<ListedModel[]> {
       .filter(({ pattern }) => !usable.has(pattern))
       .map(({ pattern, mappedAt }) => ({ id: pattern, createdAt: mappedAt })),
   ];
+}
+
+/** Any name that a request may ask by at this moment, one that a pattern fits among them; null for any other. */
+export async function findModel(db: ReadHandle, id: string): Promise<ListedModel | null> {
+  const policy = await readPolicy(db);
+  const usable = rolesOnDemand(policy);
+  // A role of the policy is never looked for among the mapped names, whether it may be asked or not.
+  if (policy.roles.includes(id)) return usable.includes(id) ? { id, createdAt: 0 } : null;
+  const mapping = await mappingOf(db, id);
+  return mapping !== null && usable.includes(mapping.role) ? { id, createdAt: mapping.mappedAt } : null;
 }

@@ -200,7 +200,9 @@ const LABEL_UNITS_MAX = 128;
  */
 export function labelsOf(entries: readonly { key: string; value: unknown; path: string }[]): Record<string, string> {
   const labels = new Map<string, string>();
-  for (const { key, value, path } of entries) {
+  for (const { key: given, value, path } of entries) {
+    // As in headers, whose names have no case: a ceiling means the same customer, whichever way it was said.
+    const key = given.toLowerCase();
     if (typeof value !== 'string' || !value.isWellFormed()) throw refusal(path, 'must be text');
     if (!LABEL_KEY.test(key)) {
       throw refusal(path, 'cannot be a label: its name must be 1 to 64 letters, digits, dots, dashes or underscores');

@@ -1,6 +1,7 @@
 /** Looks at what a client sent: reads it by schema, goes by the table of fields, and remembers what is not carried. */
 import type * as z from 'zod';
 import { SeedError } from '../../errors.ts';
+import { explainIssues } from '../../tools/plain-words.ts';
 import type { FieldTable } from './fields.ts';
 import type { ClientTool } from './wire.ts';
 
@@ -13,6 +14,7 @@ const REST = 'and-more';
 export class Sifting {
   /** Tools that have another name here than their client's, by that. */
   readonly toolNames = new Map<string, ClientTool>();
+  readonly calls: OpenCalls = new OpenCalls();
   readonly #listed = new Set<string>();
 
   /** What is not carried, by name. */
@@ -44,6 +46,47 @@ export class Sifting {
   }
 }
 
+/**
+ * Whether each tool call of a conversation has its one result, as the APIs want it of their clients. The formats of
+ * providers could make up for it (`transcript/prepare.ts`), but then what a client mixed up would be left out or made
+ * up without a word to it. Ids are as the client writes them.
+ */
+class OpenCalls {
+  /** Where the calls without a result so far have their ids, by id. */
+  readonly #open = new Map<string, string>();
+  #fault: SeedError | null = null;
+
+  /** A call was made; `path` is the field with its id. */
+  made(id: string, path: string): void {
+    if (this.#open.has(id)) this.#complain(path, 'is the id of another call that waits for its result');
+    this.#open.set(id, path);
+  }
+
+  /** A result came; `path` is the field with the id of its call. */
+  answered(id: string, path: string): void {
+    if (this.#open.delete(id)) return;
+    this.#complain(path, 'is the id of no call right before it that waits for a result');
+  }
+
+  /** The conversation goes on: results that are missing will not come any more. */
+  goOn(): void {
+    for (const path of this.#open.values()) {
+      this.#complain(path, 'is of a call without a result; each has one before the conversation goes on');
+    }
+    this.#open.clear();
+  }
+
+  /** At the end of what is to be answered. @throws SeedError `invalid_input` for what was wrong first */
+  assertPaired(): void {
+    this.goOn();
+    if (this.#fault !== null) throw this.#fault;
+  }
+
+  #complain(path: string, what: string): void {
+    this.#fault ??= refusal(path, what);
+  }
+}
+
 function at(path: string, name: string): string {
   return path === '' ? name : `${path}.${name}`;
 }
@@ -56,9 +99,9 @@ function isIdle(value: unknown, idle: readonly string[] = []): boolean {
 export function read<T extends z.ZodType>(schema: T, value: unknown, path: string): z.infer<T> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = [path, ...(issue?.path ?? [])].filter((step) => step !== '').join('.');
-  throw refusal(where === '' ? 'body' : where, `is not acceptable: ${issue?.message ?? 'it has the wrong form'}`);
+  const { argument, fault } = explainIssues(parsed.error.issues, value);
+  const where = [path, argument].filter((step) => step !== '').join('.');
+  throw refusal(where === '' ? 'body' : where, fault);
 }
 
 const HINT = 'docs/reference/gateway.md says what becomes of each field.';

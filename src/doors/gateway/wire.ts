@@ -90,7 +90,6 @@ export interface ListedModel {
 }
 
 export interface Wire {
-  readonly name: 'openai' | 'anthropic';
   /** @throws SeedError `invalid_input` or `too_large`, with the field in `data.argument` */
   parse(body: unknown, headers: IncomingHttpHeaders): GatewayRequest;
   /** The answer of a call that has ended, where no stream was asked for; an error where it is not complete. */

@@ -5,7 +5,7 @@ import { SEED } from '../actor.ts';
 import { OPEN_INTENTS } from '../receipts/open-intents.ts';
 import type { Row, Substrate } from '../substrate.ts';
 import { settle } from './ledger.ts';
-import { SEED_SCOPE } from './scope.ts';
+import { heldMicroUsd } from './sums.ts';
 
 interface LeftoverRow extends Row {
   readonly id: string;
@@ -41,10 +41,8 @@ const ANYWHERE = `SELECT ${COLUMNS} FROM substrate_ledger l JOIN substrate_recei
 export async function settleLeftovers(substrate: Substrate): Promise<number> {
   const settled = await settleAllOf(substrate, OF_OPEN_INTENTS);
   // The sums know whether that was all, and are a row a day: money outlives its intent where that was settled alone.
-  const isMore = await substrate.read((db) =>
-    db.get('SELECT 1 FROM substrate_spending WHERE scope = ? AND held_micro_usd > 0 LIMIT 1', SEED_SCOPE),
-  );
-  return isMore === undefined ? settled : settled + (await settleAllOf(substrate, ANYWHERE));
+  const held = await substrate.read(heldMicroUsd);
+  return held === 0 ? settled : settled + (await settleAllOf(substrate, ANYWHERE));
 }
 
 async function settleAllOf(substrate: Substrate, left: string): Promise<number> {

@@ -4,6 +4,7 @@ import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import type { Days, LedgerDay } from './calendar.ts';
 import { remember } from './remember.ts';
 import type { Counted } from './scope.ts';
+import { SEED_SCOPE } from './scope.ts';
 
 export interface Sum {
   readonly spentMicroUsd: number;
@@ -68,6 +69,15 @@ export async function readSums(db: ReadHandle, questions: readonly Question[]): 
     }
   }
   return sums;
+}
+
+/** All money that is held for calls under way, in micro-dollars. */
+export async function heldMicroUsd(db: ReadHandle): Promise<number> {
+  const row = await db.get<{ held: number }>(
+    'SELECT coalesce(sum(held_micro_usd), 0) AS held FROM substrate_spending WHERE scope = ?',
+    SEED_SCOPE,
+  );
+  return row?.held ?? 0;
 }
 
 /** Holds money under every scope. */

@@ -57,7 +57,7 @@ test('nothing is sent before something is said, and all that is said comes in or
   const { response, read, close } = await exchange();
   let begun = 0;
   const options = { response, encoder: plainEncoder(), headers: { 'x-seed-call': 'c' } };
-  const stream = new EventStream({ ...options, onUnread: () => {}, onBegun: () => begun++ });
+  const stream = new EventStream({ ...options, onBegun: () => begun++ });
   stream.on({ type: 'accepted' });
   expect([response.headersSent, begun]).toEqual([false, 0]);
   for (const text of ['a', 'b', 'c']) stream.on({ type: 'text', text });
@@ -71,7 +71,7 @@ test('a stream that has nothing to say gives signs of life, until it has ended',
   const { response, read, close } = await exchange();
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   try {
-    const options = { response, encoder: plainEncoder(), headers: {}, onUnread: () => {}, onBegun: () => {} };
+    const options = { response, encoder: plainEncoder(), headers: {}, onBegun: () => {} };
     const stream = new EventStream(options);
     vi.advanceTimersByTime(limits.PING_MS - 1);
     expect(response.headersSent).toBe(false);
@@ -89,10 +89,7 @@ test('a client that does not read is given up, and one that reads is not', async
   const piece = 'x'.repeat(1024 * 1024);
   for (const reads of [false, true]) {
     const { response, read, close } = await exchange();
-    const onUnread = (): void => {
-      response.destroy();
-    };
-    const stream = new EventStream({ response, encoder: plainEncoder(), headers: {}, onUnread, onBegun: () => {} });
+    const stream = new EventStream({ response, encoder: plainEncoder(), headers: {}, onBegun: () => {} });
     const reading = reads ? read() : null;
     for (let sent = 0; sent < 40 && !response.destroyed; sent++) {
       stream.on({ type: 'text', text: piece });

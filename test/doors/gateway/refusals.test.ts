@@ -13,6 +13,7 @@ import { startProviderStub } from '../../support/provider-stub.ts';
 import type { Scratch } from '../../support/scratch.ts';
 import { scratch } from '../../support/scratch.ts';
 import type { Answer, Ask } from '../rig.ts';
+import { raw } from '../raw.ts';
 import { ask, asOwner, askOwner, issue, receipts } from '../rig.ts';
 import type { GatewayRig } from './rig.ts';
 import { anthropicOf, figure, openaiOf, openGateway, policyOver } from './rig.ts';
@@ -50,6 +51,20 @@ function post(path: keyof typeof GOOD, { headers = {}, ...more }: Ask = {}): Pro
     headers: { 'content-type': 'application/json', authorization: `Bearer ${rig.client.key}`, ...headers },
     ...more,
   });
+}
+
+/** One whose headers are written as they are given. */
+function rawPost(headers: readonly string[], body: string): Promise<string> {
+  const head = [
+    `POST ${CHAT} HTTP/1.1`,
+    `host: 127.0.0.1:${rig.port}`,
+    `authorization: Bearer ${rig.client.key}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+    ...headers,
+  ];
+  return raw(rig.port, `${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 /** Whether a body is an error as that API has it. */
@@ -153,6 +168,9 @@ describe('[LOCK-RUNTIME-2] which model', () => {
     await asOwner(rig, 'gateway_map', { model: 'claude-*', role: 'worker' });
     const mapped = await openaiOf(rig).chat.completions.create(chat('claude-sonnet-5'));
     expect(mapped.model).toBe('claude-sonnet-5');
+    // What a request may ask by can be looked up by that name, too.
+    expect(await openaiOf(rig).models.retrieve('claude-sonnet-5')).toMatchObject({ id: 'claude-sonnet-5' });
+    expect(await anthropicOf(rig).models.retrieve('claude-sonnet-5')).toMatchObject({ id: 'claude-sonnet-5' });
     expect(await asOwner(rig, 'gateway_list')).toMatchObject({
       mapped: [{ model: 'claude-*', role: 'worker', usable: true }],
     });
@@ -186,7 +204,19 @@ describe('[LOCK-RUNTIME-2] which model', () => {
         await expect(openaiOf(rig).chat.completions.create(chat(model))).rejects.toMatchObject({ status: 404 });
       }
     });
+    await expect(openaiOf(rig).models.retrieve('big')).rejects.toMatchObject({ status: 404 });
     await asOwner(rig, 'gateway_unmap', { model: 'big' });
+  });
+
+  test('looking for a name that means nothing is counted, and leaves no receipt of its own', async () => {
+    const before = (await receipts(rig)).length;
+    await expect(openaiOf(rig).models.retrieve('nothing')).rejects.toMatchObject({ status: 404 });
+    expect((await receipts(rig)).length).toBe(before);
+  });
+
+  test('a role is no name of another', async () => {
+    const refused = await askOwner(rig, 'gateway_map', { model: 'worker', role: 'thinker' });
+    expect(refused.error).toMatchObject({ code: 'conflict', data: { argument: 'model' } });
   });
 
   test('only a role that there is can be meant', async () => {
@@ -326,6 +356,28 @@ describe('labels, traces and repeats', () => {
     const [intent] = (await receipts(rig)).slice(before);
     expect(intent?.detail).toMatchObject({ traceparent });
     expect(new Set(intent?.detail?.['labels'] as string[])).toEqual(new Set(['customer=acme', 'team=red', 'user=ada']));
+  });
+
+  test('are the same by every way: in lower case, and in UTF-8', async () => {
+    const before = (await receipts(rig)).length;
+    const body = JSON.stringify({ ...chat(), metadata: { Team: 'red', Ort: 'Zürich' } });
+    expect(await rawPost(['X-Seed-Label-Ort: Zürich'], body)).toMatch(/^HTTP\/1\.1 200 /);
+    const [intent] = (await receipts(rig)).slice(before);
+    expect(new Set(intent?.detail?.['labels'] as string[])).toEqual(new Set(['team=red', 'ort=Zürich']));
+  });
+
+  test('one that comes twice is refused, and so are two that only differ in case', async () => {
+    const twice = await rawPost(['X-Seed-Label-A: poor', 'x-seed-label-a: poor'], '{}');
+    expect(twice).toMatch(/^HTTP\/1\.1 400 /);
+    expect(twice).toContain('x-seed-label-a comes twice');
+    const body = JSON.stringify({ ...chat(), metadata: { a: '1', A: '2' } });
+    expect((await post(CHAT, { body })).status).toBe(400);
+  });
+
+  test('what is wrong is said in words', async () => {
+    const { text } = await post(CHAT, { body: JSON.stringify({ model: 'worker', messages: [] }) });
+    expect(JSON.parse(text)).toMatchObject({ error: { param: 'messages' } });
+    expect(text).toContain('messages must be at least 1 entry long; it was an empty list.');
   });
 
   test('too many labels are refused', async () => {

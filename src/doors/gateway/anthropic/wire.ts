@@ -18,7 +18,6 @@ export interface AnthropicWire extends Wire {
 }
 
 export const anthropic: AnthropicWire = {
-  name: 'anthropic',
   parse: parseRequest,
   answer: (end, facts) => (end.outcome.status === 'complete' ? reply(200, message(end, facts)) : failure(errorOf(end))),
   error: failure,

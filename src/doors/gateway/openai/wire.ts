@@ -6,7 +6,6 @@ import { completionOf, errorBody, framing } from './answer.ts';
 import { parseRequest } from './request.ts';
 
 export const openai: Wire = {
-  name: 'openai',
   parse: (body) => parseRequest(body),
   answer: (end, facts) =>
     end.outcome.status === 'complete' ? reply(200, completionOf(end, facts)) : failure(errorOf(end)),
