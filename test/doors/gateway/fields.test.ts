@@ -37,7 +37,8 @@ function saying(message: object): GatewayRequest {
 
 function calling(call: object, named: object): GatewayRequest {
   const spoken = { id: 'a', type: 'function', function: { name: 'run', arguments: '{}', ...named }, ...call };
-  return askOpenAi({ messages: [{ role: 'assistant', content: null, tool_calls: [spoken] }] });
+  const result = { role: 'tool', tool_call_id: 'a', content: 'x' };
+  return askOpenAi({ messages: [{ role: 'assistant', content: null, tool_calls: [spoken] }, result] });
 }
 
 const IN_OPENAI: Readonly<Record<keyof typeof OPENAI, Asking>> = {

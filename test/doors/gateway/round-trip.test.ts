@@ -76,7 +76,9 @@ test('any answer arrives the same, whole or streamed, and is recognised when Ope
       const whole = await client.chat.completions.create(body);
       const streamed = await client.chat.completions.stream(body).finalChatCompletion();
       for (const { choices } of [whole, streamed]) {
-        const messages = [...body.messages, choices[0]!.message];
+        const { message } = choices[0]!;
+        const results = (message.tool_calls ?? []).map(({ id }) => ({ role: 'tool', tool_call_id: id, content: 'x' }));
+        const messages = [...body.messages, message, ...results];
         const { request } = openai.parse({ ...body, messages }, {});
         expect(recognisable(request.messages[1]!)).toEqual(recognisable({ role: 'assistant', parts }));
       }
@@ -95,7 +97,11 @@ test('any answer arrives the same, whole or streamed, and is recognised when Ant
       const whole = await client.messages.create(body);
       const streamed = await client.messages.stream(body).finalMessage();
       for (const { content } of [whole, streamed]) {
-        const messages = [first, { role: 'assistant', content }, first];
+        const results = content.flatMap((block) =>
+          block.type === 'tool_use' ? [{ type: 'tool_result', tool_use_id: block.id }] : [],
+        );
+        const next = results.length === 0 ? first : { role: 'user', content: results };
+        const messages = [first, { role: 'assistant', content }, next];
         const { request } = anthropic.parse({ ...body, messages }, {});
         expect(recognisable(request.messages[1]!)).toEqual(recognisable({ role: 'assistant', parts }));
       }
@@ -113,8 +119,11 @@ test('any answer arrives the same, whole or streamed, and is recognised when its
       const whole = await client.responses.create({ model: ROLE, input: [first] });
       const streamed = await client.responses.stream({ model: ROLE, input: [first] }).finalResponse();
       for (const { output } of [whole, streamed]) {
-        const { request } = responses.parse({ model: ROLE, input: [first, ...output] }, {});
-        expect(request.messages).toHaveLength(2);
+        const results = output.flatMap((item) =>
+          item.type === 'function_call' ? [{ type: 'function_call_output', call_id: item.call_id, output: 'x' }] : [],
+        );
+        const { request } = responses.parse({ model: ROLE, input: [first, ...output, ...results] }, {});
+        expect(request.messages).toHaveLength(2 + results.length);
         expect(recognisable(request.messages[1]!)).toEqual(recognisable({ role: 'assistant', parts }));
       }
     }),

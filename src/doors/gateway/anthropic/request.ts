@@ -39,6 +39,7 @@ export function parseRequest(given: unknown, headers: IncomingHttpHeaders): Gate
   const sifting = new Sifting();
   sifting.fields(headed(headers), ANTHROPIC.headers, { place: '', path: '' });
   const shown = toShown(body, sifting);
+  sifting.calls.assertPaired();
   const last = body.messages.length - 1;
   if (body.messages[last]?.role === 'assistant') {
     throw refusal(
@@ -79,8 +80,12 @@ function toShown(body: Countable, sifting: Sifting): Shown {
   }
   const { system } = body;
   const instructions = system === null || system === undefined ? [] : texts(system, 'system', sifting);
+  let turn = '';
   const said = body.messages.flatMap((message, index) => {
     const path = `messages.${index}`;
+    // Neighbours of one role are one turn; results come in the user's right after the calls.
+    if (message.role === 'assistant' && turn === 'user') sifting.calls.goOn();
+    if (message.role !== 'system') turn = message.role;
     const neutral = toMessages(message, { body, path, sifting });
     for (const each of neutral) parts.assertFits(each, path);
     return neutral;
@@ -211,6 +216,7 @@ const Result = z.looseObject({
 
 function resultOf({ block, path }: Placed, sifting: Sifting): ToolResult {
   const { tool_use_id: id, is_error: isError, content } = read(Result, block, path);
+  sifting.calls.answered(id, `${path}.tool_use_id`);
   const blocks = content === null || content === undefined ? [] : blocksOf(content, `${path}.content`, sifting);
   return {
     type: 'tool_result',
@@ -232,6 +238,7 @@ function answerParts({ block, path }: Placed, { body, sifting }: Omit<Reading, '
     case 'tool_use': {
       const { id, name, input } = read(Use, block, path);
       if (!parts.isObject(input)) throw refusal(`${path}.input`, 'must be an object');
+      sifting.calls.made(id, `${path}.id`);
       return [parts.toolCall({ id, name, arguments: JSON.stringify(input) }, path, sifting)];
     }
     default:

@@ -35,6 +35,7 @@ export function parseRequest(given: unknown): GatewayRequest {
     sifting.fields(options, OPENAI.stream_options, { place: 'stream_options', path: 'stream_options' });
   }
   const messages = body.messages.map((message, index) => toMessage(message, `messages.${index}`, sifting));
+  sifting.calls.assertPaired();
   const tools = toTools(body, sifting);
   return {
     model: body.model,
@@ -104,6 +105,7 @@ function toMessage(given: Given, path: string, sifting: Sifting): Message {
 
 function messageOf(given: Given, path: string, sifting: Sifting): Message {
   const content = contentOf(given, path, sifting);
+  if (given.role === 'user' || given.role === 'assistant') sifting.calls.goOn();
   switch (given.role) {
     case 'system':
     case 'developer':
@@ -114,6 +116,7 @@ function messageOf(given: Given, path: string, sifting: Sifting): Message {
       return { role: 'assistant', parts: [...content('text', 'refusal'), ...spoken(given, path, sifting)] };
     case 'tool': {
       const call = read(parts.CallId, given['tool_call_id'], `${path}.tool_call_id`);
+      sifting.calls.answered(call, `${path}.tool_call_id`);
       const result = content('text', 'image_url');
       return {
         role: 'tool',
@@ -184,6 +187,7 @@ function spoken({ refusal: refused, tool_calls: called }: Given, path: string, s
       sifting.fields(call.function, OPENAI[place], { place, path: `${at}.function` });
       const { name, arguments: given } = call.function;
       const text = parts.argumentsText(given, `${at}.function.arguments`);
+      sifting.calls.made(call.id, `${at}.id`);
       return parts.toolCall({ id: call.id, name, arguments: text }, `${at}.function`, sifting);
     }),
   ];

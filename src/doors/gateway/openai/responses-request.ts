@@ -34,11 +34,13 @@ export function parseResponseRequest(given: unknown): GatewayRequest {
     sifting.fields(body.text, RESPONSES.text, { place: 'text', path: 'text' });
   }
   const tools = toTools(body, sifting);
+  const messages = toMessages(body, sifting);
+  sifting.calls.assertPaired();
   return {
     model: body.model,
     stream: body.stream ?? false,
     includeUsage: true,
-    request: { messages: toMessages(body, sifting), tools, maxOutputTokens: body.max_output_tokens ?? null, stop: [] },
+    request: { messages, tools, maxOutputTokens: body.max_output_tokens ?? null, stop: [] },
     labels: toLabels(body),
     notCarried: sifting.notCarried,
     toolNames: sifting.toolNames,
@@ -98,15 +100,24 @@ function toMessages({ input, instructions }: Body, sifting: Sifting): Message[] 
   const items = typeof input === 'string' ? [{ role: 'user', content: input }] : input;
   for (const [index, item] of items.entries()) {
     const path = typeof input === 'string' ? 'input' : `input.${index}`;
-    const message = toMessage(item, path, sifting);
     const last = messages.at(-1);
+    // Within one answer calls stand side by side; another one begins once they have their results.
+    if (isAnswer(item) && last?.role !== 'assistant') sifting.calls.goOn();
+    const message = toMessage(item, path, sifting);
     if (message === null) continue;
+    // Its place is right behind the call, wherever it stood.
+    if (message.role === 'tool' && last?.role === 'user') sifting.list('input.order');
     if (message.role === 'assistant' && last?.role === 'assistant') last.parts.push(...message.parts);
     else messages.push(message);
     parts.assertFits(messages.at(-1) ?? message, path);
   }
   if (messages.length === 0) throw refusal('input', 'has nothing in it that a model could answer');
   return messages;
+}
+
+/** Whether an item is the assistant's. */
+function isAnswer({ type, role }: Item): boolean {
+  return type === 'function_call' || ((type ?? 'message') === 'message' && role === 'assistant');
 }
 
 const Call = z.looseObject({
@@ -131,12 +142,14 @@ function toMessage(item: Item, path: string, sifting: Sifting): Message | null {
     case 'function_call': {
       const call = read(Call, item, path);
       const text = parts.argumentsText(call.arguments, `${path}.arguments`);
+      sifting.calls.made(call.call_id, `${path}.call_id`);
       const { call_id: id, name, namespace } = call;
       const part = parts.toolCall({ id, name, namespace, arguments: text }, path, sifting);
       return { role: 'assistant', parts: [part] };
     }
     case 'function_call_output': {
       const { call_id: id, output } = read(Output, item, path);
+      sifting.calls.answered(id, `${path}.call_id`);
       const content = contentOf(output, { path: `${path}.output`, kinds: ['input_text', 'input_image'], sifting });
       const part: Part = { type: 'tool_result', call: parts.callId(id), content, status: 'ok' };
       return { role: 'tool', parts: [part] };
