@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { SeedError } from '../errors.ts';
-import { CRON_CHARS_MAX, readCron } from '../mind/schedule/cron.ts';
+import { assertMinutely, CRON_CHARS_MAX, readCron } from '../mind/schedule/cron.ts';
 import { nextDue } from '../mind/schedule/due.ts';
 import { OWNER } from '../substrate/actor.ts';
 import { Timezone } from '../substrate/policy/fields.ts';
@@ -39,6 +39,7 @@ export const scheduleAdd = defineTool({
     assertFits(job, task);
     if (task?.check !== undefined) await assertStatable(task.check, OWNER);
     const cron = await readCron(text);
+    assertMinutely(text, cron);
     const place = zone ?? (await substrate.read(readTimezone));
     const due = nextDue(cron, place, substrate.sources.now());
     const { seq } = await substrate.operate({ action: 'schedule.add', actor }, async (op) => {

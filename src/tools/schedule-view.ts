@@ -12,6 +12,7 @@ const LOOKED_AT_MAX = 200;
 
 const OccurrenceView = z.object({
   due: z.string(),
+  due_local: z.string(),
   state: z.enum(OCCURRENCE_STATES),
   says: z.string().nullable(),
   result: z.string().nullable(),
@@ -36,6 +37,7 @@ export async function viewSchedule(db: ReadHandle, schedule: Schedule): Promise<
   const { name, cron, zone, job, draft, catch_up, next_due: next, next_zone: nextZone } = schedule;
   const newest = await listOccurrences(db, { schedule: schedule.id, limit: LOOKED_AT_MAX });
   const [last] = newest;
+  const place = nextZone ?? zone ?? 'UTC';
   return {
     name,
     cron,
@@ -44,12 +46,19 @@ export async function viewSchedule(db: ReadHandle, schedule: Schedule): Promise<
     catch_up,
     task: draft === null ? null : ScheduledTask.parse(JSON.parse(draft)).title,
     next: next === null ? null : isoTime(next),
-    next_local: next === null ? null : inWords(next, nextZone ?? 'UTC'),
+    next_local: next === null ? null : inWords(next, place),
     waiting: newest.filter(({ state }) => state === 'due' || state === 'running').length,
     last:
       last === undefined
         ? null
-        : { due: isoTime(last.due), state: last.state, says: last.says, result: last.result, receipt: last.receipt },
+        : {
+            due: isoTime(last.due),
+            due_local: inWords(last.due, place),
+            state: last.state,
+            says: last.says,
+            result: last.result,
+            receipt: last.receipt,
+          },
   };
 }
 

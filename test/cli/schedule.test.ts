@@ -1,5 +1,6 @@
 /** `seed schedule` and `seed probe` as the owner uses them, up to the first cycle that finds what stopped. */
 import { expect, test } from 'vitest';
+import { taskOf } from '../../src/cli/commands/schedule.ts';
 import { makeRepository } from '../support/repository.ts';
 import { scratch } from '../support/scratch.ts';
 import type { ErrorAnswer } from './seed.ts';
@@ -25,6 +26,21 @@ test('schedule: a new home has its nightly drain; add, look ahead, remove', asyn
   const { code, answer: refused } = await seedJson<ErrorAnswer>(['schedule', 'add', 'x', '0 25 * * *'], options);
   expect([code, refused.error.message]).toEqual([2, expect.stringContaining('job')]);
   expect((await seed(['schedule', 'remove', 'plants'], options)).stdout).toMatch(/^plants is not scheduled any more/);
+});
+
+test('schedule: what says which task is added fits together, or is refused by its name', () => {
+  const options = { catchUp: 'once' } as const;
+  for (const [wrong, message] of [
+    [{ job: 'synthesizer', subsystem: 'foo' }, '--subsystem does not belong to the job synthesizer.'],
+    [{ job: 'drain', task: { title: 'x' } }, '--task does not belong to the job drain.'],
+    [{ task: { title: 'x' }, title: 'y' }, '--title and --task do not go together.'],
+    [{ subsystem: 'foo' }, '--title is missing.'],
+  ] as const) {
+    expect(() => taskOf({ ...options, ...wrong })).toThrow(message);
+  }
+  expect(taskOf({ ...options, job: 'drain' })).toBeNull();
+  expect(taskOf({ ...options, title: 'x', subsystem: 'foo' })).toEqual({ title: 'x', subsystem: 'foo' });
+  expect(taskOf({ ...options, task: { title: 'x' } })).toEqual({ title: 'x' });
 });
 
 interface Pulse {

@@ -46,6 +46,8 @@ test('a schedule is added as it was said, is seen and is due when it says', asyn
 /** What is wrong with a schedule, and what is said of it. */
 const WRONG_SCHEDULES = [
   [{ cron: '0 25 * * *' }, 'invalid_input: The schedule "0 25 * * *" cannot be read: the hour cannot be "25".'],
+  [{ cron: '* * * * * *' }, 'invalid_input: The schedule "* * * * * *" is due more than once a minute.'],
+  [{ cron: '1,31 * * * * *' }, 'invalid_input: The schedule "1,31 * * * * *" is due more than once a minute.'],
   [{ zone: 'Berlin' }, 'invalid_input: zone must be an IANA time zone, such as Europe/Berlin; it was "Berlin".'],
   [{ job: 'task' }, 'invalid_input: task is missing.'],
   [{ task: { title: 'x' } }, 'invalid_input: task does not belong to "drain".'],
@@ -57,6 +59,12 @@ test('a schedule that cannot be is refused in words', async () => {
   for (const [wrong, message] of WRONG_SCHEDULES) {
     const said = await refusal('schedule_add', { name: 'x', cron: '0 3 * * *', job: 'drain', ...wrong });
     expect(said).toEqual(typeof message === 'string' ? message : expect.stringMatching(message));
+  }
+});
+
+test('once a minute is not too often, whatever second that is', async () => {
+  for (const [index, cron] of ['* * * * *', '30 * * * * *'].entries()) {
+    expect(await refusal('schedule_add', { name: `s${index}`, cron, job: 'drain' })).toBe('done');
   }
 });
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
+import { SeedError } from '../../errors.ts';
 import type { ScheduleView } from '../../tools/schedule-view.ts';
 import { ask } from '../ask.ts';
 import { printable, printJson, printLine, table } from '../output.ts';
@@ -38,7 +39,7 @@ function addList(schedule: Command): void {
 
 function row({ name, cron, job, task, catch_up: catchUp, next_local: next, waiting, last }: ScheduleView): string[] {
   const ended = last?.says === null || last === null ? '' : `: ${last.says}`;
-  const lastTime = last === null ? 'not yet' : `${last.due.slice(0, 16)}Z ${last.state}${ended}`;
+  const lastTime = last === null ? 'not yet' : `${last.due_local}, ${last.state}${ended}`;
   return [
     name,
     cron,
@@ -124,10 +125,9 @@ function addAdd(schedule: Command): void {
       'seed schedule add plants "0 9 * * sat" --zone Europe/Berlin --title "water the plants" --subsystem home',
     ],
   }).action(async (name: string, cron: string, options: AddOptions) => {
-    const { home: _home, json, catchUp: catch_up, title, subsystem, task, ...rest } = options;
-    const parts = { ...(title === undefined ? {} : { title }), ...(subsystem === undefined ? {} : { subsystem }) };
-    const whole = task === undefined && Object.keys(parts).length === 0 ? {} : { task: { ...task, ...parts } };
-    const input = { ...('task' in whole ? { job: 'task' } : {}), ...rest, name, cron, catch_up, ...whole };
+    const { json, zone, job, catchUp: catch_up } = options;
+    const task = taskOf(options);
+    const input = { name, cron, zone, catch_up, ...(task === null ? { job } : { job: 'task', task }) };
     const added = await ask<{ name: string; next: string; next_local: string; receipt: number }>(configOf(options), {
       tool: 'schedule_add',
       input,
@@ -137,6 +137,31 @@ function addAdd(schedule: Command): void {
     if (json === true) printJson(added);
     else printLine(`${name} is due next ${added.next_local}. Receipt ${added.receipt}.`);
   });
+}
+
+/**
+ * The task that is to be added each time; null where another job is to be done, or none is named.
+ * @throws SeedError `invalid_input` for options that do not go together
+ */
+export function taskOf({ job = 'task', title, subsystem, task }: AddOptions): object | null {
+  const parts = { ...(title === undefined ? {} : { title }), ...(subsystem === undefined ? {} : { subsystem }) };
+  const [part] = Object.keys(parts);
+  const given = task === undefined ? part : 'task';
+  if (given === undefined) return null;
+  if (job !== 'task') {
+    throw wrongOption(`--${given} does not belong to the job ${job}.`, 'It says what task is added: leave it out.');
+  }
+  if (task !== undefined && part !== undefined) {
+    throw wrongOption(`--${part} and --task do not go together.`, `--task is the whole task: say its ${part} there.`);
+  }
+  if (task === undefined && title === undefined) {
+    throw wrongOption('--title is missing.', 'Say what the task is that is added each time.');
+  }
+  return task ?? parts;
+}
+
+function wrongOption(message: string, hint: string): SeedError {
+  return new SeedError('invalid_input', message, { hint });
 }
 
 function parseTask(text: string): object {

@@ -102,6 +102,19 @@ function unreadable(text: string, why: string): SeedError {
   });
 }
 
+/**
+ * What is due each second would leave its receipts each second, for ever, also where there is nothing to do.
+ *
+ * @throws SeedError `invalid_input` for a schedule that names more than one second of a minute
+ */
+export function assertMinutely(text: string, { seconds }: Cron): void {
+  if (seconds.length === 1) return;
+  throw new SeedError('invalid_input', `The schedule "${text}" is due more than once a minute.`, {
+    hint: 'Once a minute is the most: leave the seconds out ("* * * * *"), or name one of them in front.',
+    data: { argument: 'cron' },
+  });
+}
+
 /** The first local time from `from` on that the schedule names. */
 export function nextLocal(cron: Cron, from: LocalMs): LocalMs {
   const found = findLocal(cron, from);
