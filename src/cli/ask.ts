@@ -2,11 +2,13 @@
  * Runs tools for a command: through the daemon where one serves, otherwise in this process, which
  * takes the home for a moment.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import { SeedError } from '../errors.ts';
 import type { LocalSeed } from '../main.ts';
 import { OWNER } from '../substrate/actor.ts';
 import { EXIT, progressLine } from './output.ts';
+import type { OnProgress, OwnerCall } from './owner-client.ts';
 import { callOwnerDoor } from './owner-client.ts';
 import { askHidden, hasTerminal } from './terminal.ts';
 
@@ -43,6 +45,17 @@ export async function withSeed<T>(config: Config, options: AskOptions, use: (ask
   }
 }
 
+/** How long a command waits for a daemon that starts or stops, and between looks. */
+const DAEMON_WAIT_MS = 5_000;
+const DAEMON_LOOK_MS = 50;
+
+function noDoor({ message, data }: SeedError): SeedError {
+  return new SeedError('home_locked', `${message} It does not answer at the owner’s door.`, {
+    hint: 'It may still be starting, or stopping: try again in a moment; `seed down` ends it if it hangs.',
+    data,
+  });
+}
+
 class Session {
   readonly #config: Config;
   readonly #access: AskOptions['access'];
@@ -57,18 +70,10 @@ class Session {
 
   async ask({ tool, input = {} }: Question, passphrase: string | undefined): Promise<unknown> {
     const progress = progressLine();
-    const { ownerSocketOf, openLocally, openReading } = await import('../main.ts');
     try {
-      if (this.#local === null) {
-        try {
-          const options = { home: this.#config.home, ...(this.#waitMs === undefined ? {} : { waitMs: this.#waitMs }) };
-          return await callOwnerDoor(ownerSocketOf(this.#config), { tool, input, passphrase }, progress.show, options);
-        } catch (error) {
-          if (!(error instanceof SeedError) || error.code !== 'daemon_absent') throw error;
-        }
-        this.#local = this.#access === 'read' ? openReading(this.#config) : await openLocally(this.#config);
-      }
-      const { call } = this.#local;
+      const answered = await this.#askDaemon({ tool, input, passphrase }, progress.show);
+      if (answered !== null) return answered.result;
+      const { call } = this.#opened();
       return await interruptible((signal) =>
         call({
           tool,
@@ -82,6 +87,37 @@ class Session {
     } finally {
       progress.end();
     }
+  }
+
+  /** What the daemon answers; null where there is none, and the home was opened here instead. */
+  async #askDaemon(question: OwnerCall, onProgress: OnProgress): Promise<{ readonly result: unknown } | null> {
+    if (this.#local !== null) return null;
+    const { ownerSocketOf, openLocally, openReading } = await import('../main.ts');
+    const { home } = this.#config;
+    const options = { home, ...(this.#waitMs === undefined ? {} : { waitMs: this.#waitMs }) };
+    const deadline = performance.now() + DAEMON_WAIT_MS;
+    for (;;) {
+      try {
+        return { result: await callOwnerDoor(ownerSocketOf(this.#config), question, onProgress, options) };
+      } catch (error) {
+        if (!(error instanceof SeedError) || error.code !== 'daemon_absent') throw error;
+      }
+      try {
+        this.#local = this.#access === 'read' ? openReading(this.#config) : await openLocally(this.#config);
+        return null;
+      } catch (error) {
+        // A daemon has the home before its door is open, and a little longer than that: on its way, either way.
+        if (!(error instanceof SeedError) || error.code !== 'home_locked' || error.data['role'] === 'command')
+          throw error;
+        if (performance.now() >= deadline) throw noDoor(error);
+      }
+      await delay(DAEMON_LOOK_MS);
+    }
+  }
+
+  #opened(): LocalSeed {
+    if (this.#local === null) throw new Error('The home was not opened.');
+    return this.#local;
   }
 
   async close(): Promise<void> {

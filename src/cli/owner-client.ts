@@ -12,7 +12,7 @@ export interface OwnerCall {
   readonly passphrase?: string | undefined;
 }
 
-type OnProgress = (done: number, total: number, what: string) => void;
+export type OnProgress = (done: number, total: number, what: string) => void;
 
 /** Codes of a connection that nobody answers: no socket or no folder, or one left by a killed daemon. */
 const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED']);

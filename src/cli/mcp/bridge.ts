@@ -12,7 +12,7 @@ import { SeedError } from '../../errors.ts';
 import { isReadableByOthers, readKeyFile } from './key-file.ts';
 import { LINE_BYTES_MAX, splitLines } from './lines.ts';
 import type { Id, Message } from './message.ts';
-import { errorLine, garbageLine, idAtEnds, jsonLine, member, readMessage, tooLongLine } from './message.ts';
+import { errorLine, faultLine, idAtEnds, jsonLine, member, readMessage, tooLongLine } from './message.ts';
 
 const IN_FLIGHT_MAX = 1_000;
 const LAST_ANSWERS_MS_MAX = 5_000;
@@ -183,7 +183,8 @@ function createBridge(url: URL, { keyFile, stdout, say }: BridgeOptions, end: ()
   const fromClient = (line: Buffer): void => {
     const message = readMessage(line);
     if (message.kind === 'garbage') {
-      if (line.toString('utf8').trim() !== '') toClient(garbageLine(message.code, message.why));
+      if (line.toString('utf8').trim() === '') return;
+      for (const fault of message.faults) toClient(faultLine(fault));
       return;
     }
     if (message.kind === 'request') {

@@ -49,7 +49,8 @@ export interface Conversation {
 
 /** What the client's call gets whose daemon went away under it. */
 function restarted(): SeedError {
-  return new SeedError('daemon_failed', 'The seed restarted before it answered; nothing is sent twice by itself.', {
+  const what = 'The connection to the seed ended before it answered: it restarted, or its owner removed this agent.';
+  return new SeedError('daemon_failed', `${what} Nothing is sent twice by itself.`, {
     hint: 'Call again; if the call changes something, look first whether it was carried out.',
   });
 }

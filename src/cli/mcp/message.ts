@@ -1,21 +1,21 @@
 /** JSON-RPC lines as far as a pipe must understand them, and the few that it writes itself. */
 import { isUtf8 } from 'node:buffer';
+import type { RpcFault, RpcId } from '../../doors/rpc.ts';
+import { faultsOfLine, INVALID_REQUEST, PARSE_ERROR } from '../../doors/rpc.ts';
 import type { SeedError } from '../../errors.ts';
 import { toWire } from '../../errors.ts';
 
-export type Id = string | number;
+export type Id = RpcId;
 
 export type Message =
   | { readonly kind: 'request'; readonly id: Id; readonly method: string; readonly params: Params }
   | { readonly kind: 'notification'; readonly method: string; readonly params: Params }
   | { readonly kind: 'response'; readonly id: Id; readonly result: Params | null }
-  | { readonly kind: 'garbage'; readonly code: number; readonly why: string };
+  /** No message, or one that cannot be served; the faults are what is answered to it. */
+  | { readonly kind: 'garbage'; readonly faults: readonly RpcFault[] };
 
 export type Params = Readonly<Record<string, unknown>>;
 
-/** JSON-RPC 2.0, section 5.1. */
-const PARSE_ERROR = -32_700;
-const INVALID_REQUEST = -32_600;
 /** What the MCP SDKs call "connection closed"; of the range that JSON-RPC leaves to servers. */
 const SERVER_ERROR = -32_000;
 
@@ -30,15 +30,15 @@ function isId(value: unknown): value is Id {
 export function readMessage(line: Buffer): Message {
   let value: unknown;
   // Decoded all the same, each bad byte would become a character that nobody sent.
-  if (!isUtf8(line)) return { kind: 'garbage', code: PARSE_ERROR, why: 'A line is not UTF-8.' };
+  if (!isUtf8(line)) return garbage(PARSE_ERROR, 'A line is not UTF-8.');
   try {
     value = JSON.parse(line.toString('utf8'));
   } catch {
-    return { kind: 'garbage', code: PARSE_ERROR, why: 'A line is not JSON.' };
+    return garbage(PARSE_ERROR, 'A line is not JSON.');
   }
-  if (!isObject(value) || value['jsonrpc'] !== '2.0') {
-    return { kind: 'garbage', code: INVALID_REQUEST, why: 'A line is not one JSON-RPC 2.0 message.' };
-  }
+  const faults = faultsOfLine(value);
+  if (faults.length > 0) return { kind: 'garbage', faults };
+  if (!isObject(value)) return garbage(INVALID_REQUEST, 'A line is not one JSON-RPC 2.0 message.');
   const { id, method, params, result } = value;
   if (typeof method === 'string') {
     const given = isObject(params) ? params : {};
@@ -46,7 +46,11 @@ export function readMessage(line: Buffer): Message {
   }
   // An error without an id answers a line that could not be read; nobody waits for it.
   if (isId(id)) return { kind: 'response', id, result: 'error' in value ? null : isObject(result) ? result : {} };
-  return { kind: 'garbage', code: INVALID_REQUEST, why: 'A message has neither a method nor an id.' };
+  return garbage(INVALID_REQUEST, 'A message has neither a method nor an id.');
+}
+
+function garbage(code: number, message: string): Message {
+  return { kind: 'garbage', faults: [{ id: null, code, message }] };
 }
 
 /** A member that is an object, else an empty one. */
@@ -75,13 +79,14 @@ export function errorLine(id: Id | null, error: SeedError): Buffer {
   return jsonLine({ id, error: { code: SERVER_ERROR, message: `${message} ${hint}`, data: { code, hint } } });
 }
 
-/** An answer to a line that is no message. */
-export function garbageLine(code: number, why: string, id: Id | null = null): Buffer {
-  return jsonLine({ id, error: { code, message: why } });
+/** An answer to a line that is no message, or to a message of it. */
+export function faultLine({ id, code, message }: RpcFault): Buffer {
+  return jsonLine({ id, error: { code, message } });
 }
 
 export function tooLongLine(id: Id | null, bytesMax: number): Buffer {
-  return garbageLine(INVALID_REQUEST, `A message may have ${bytesMax} bytes at most; this one was not passed on.`, id);
+  const message = `A message may have ${bytesMax} bytes at most; this one was not passed on.`;
+  return faultLine({ id, code: INVALID_REQUEST, message });
 }
 
 /** Where revision 2026-07-28 says in every request who sent it. */

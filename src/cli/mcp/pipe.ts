@@ -15,7 +15,7 @@ import { createDaemonFinder } from './daemon.ts';
 import type { DaemonConnection } from './hello.ts';
 import { LINE_BYTES_MAX, splitLines } from './lines.ts';
 import type { Message } from './message.ts';
-import { clientInfoOf, errorLine, garbageLine, idAtEnds, readMessage, tooLongLine } from './message.ts';
+import { clientInfoOf, errorLine, faultLine, idAtEnds, readMessage, tooLongLine } from './message.ts';
 
 const WAITING_MAX = 1_000;
 const WAITING_BYTES_MAX = 32 * 1024 * 1024;
@@ -203,8 +203,8 @@ class Pipe {
     const message = readMessage(line);
     if (message.kind === 'garbage') {
       if (line.toString('utf8').trim() === '') return;
-      this.#options.say(`the client sent something else than MCP: ${message.why}`);
-      this.#toClient(garbageLine(message.code, message.why));
+      this.#options.say(`the client sent something else than MCP: ${whyNot(message)}`);
+      for (const fault of message.faults) this.#toClient(faultLine(fault));
     } else if (this.#open !== null) this.#forward(message, line);
     else this.#wait(message, line);
   }
@@ -251,7 +251,7 @@ class Pipe {
   #fromDaemon(line: Buffer, connection: DaemonConnection): void {
     const message = readMessage(line);
     if (message.kind === 'garbage') {
-      if (!this.#saidGarbage) this.#options.say(`the seed sent something else than MCP: ${message.why}`);
+      if (!this.#saidGarbage) this.#options.say(`the seed sent something else than MCP: ${whyNot(message)}`);
       this.#saidGarbage = true;
       return;
     }
@@ -283,6 +283,10 @@ class Pipe {
 
 function withNewline(line: Buffer): Buffer {
   return Buffer.concat([line, NEWLINE]);
+}
+
+function whyNot({ faults }: Message & { kind: 'garbage' }): string {
+  return faults[0]?.message ?? '';
 }
 
 function backOff(failures: number, maxMs: number): number {

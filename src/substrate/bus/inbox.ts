@@ -62,15 +62,15 @@ export async function resolveAddress(
 
 async function holderNamed(db: ReadHandle, name: string, now: number): Promise<string> {
   // Organs read no inbox of their own: what they are to know is told to the seed.
-  if (isServiceName(name)) throw nobody(name, 'There is nobody to write to');
+  if (isServiceName(name)) throw nobody(name, `There is nobody to write to named "${name}"`);
   const row = (await db.get<GrantRow>(GRANT, 'agent', name)) ?? (await db.get<GrantRow>(GRANT, 'http', name));
-  if (row === undefined) throw nobody(name, 'There is nobody');
-  if (row.expires_at !== null && row.expires_at <= now) throw nobody(name, 'The key has expired of');
+  if (row === undefined) throw nobody(name, `There is nobody named "${name}"`);
+  if (row.expires_at !== null && row.expires_at <= now) throw nobody(name, `The key of "${name}" has expired`);
   return row.id;
 }
 
 function nobody(address: string, what: string): SeedError {
-  return new SeedError('not_found', `to: ${what} named "${address}"; nothing was sent.`, {
+  return new SeedError('not_found', `to: ${what}; nothing was sent.`, {
     hint: 'bus_peers lists the names; topic:NAME is a topic.',
     data: { argument: 'to', recipient: address },
   });

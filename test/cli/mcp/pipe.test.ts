@@ -280,23 +280,36 @@ describe('lines that are no messages', () => {
       '',
       '  ',
       '[1]',
-      '{"jsonrpc":"1.0","id":1,"method":"x"}',
+      '{"jsonrpc":"1.0","id":"old","method":"x"}',
       '{"jsonrpc":"2.0"}',
       '\u0000',
+      '{"jsonrpc":"2.0","id":"extra","method":"x","more":1}',
+      '{"jsonrpc":"2.0","id":9007199254740993,"method":"x"}',
+      '{"jsonrpc":"2.0","id":1.5,"method":"x"}',
+      '{"jsonrpc":"2.0","id":null,"method":"x"}',
+      '{"jsonrpc":"2.0","id":"params","method":"x","params":5}',
+      '[{"jsonrpc":"2.0","id":"a","method":"x"},{"jsonrpc":"2.0","method":"y"},{"jsonrpc":"2.0","id":"b","method":"z"}]',
     ])
       pipe.send(line);
     pipe.send(request(1, 'ping'));
     await pipe.answer(1);
     expect(daemon.newest.lines).toHaveLength(1);
-    expect(pipe.messages.map(({ error }) => (error as Wire | undefined)?.['code'])).toEqual([
-      -32_700,
-      -32_600,
-      -32_600,
-      -32_600,
-      -32_700,
-      undefined,
+    expect(pipe.messages.map(({ id, error }) => [id, (error as Wire | undefined)?.['code']])).toEqual([
+      [null, -32_700],
+      [null, -32_600],
+      ['old', -32_600],
+      [null, -32_600],
+      [null, -32_700],
+      ['extra', -32_600],
+      [null, -32_600],
+      [1.5, -32_600],
+      [null, -32_600],
+      ['params', -32_602],
+      ['a', -32_600],
+      ['b', -32_600],
+      [1, undefined],
     ]);
-    expect(pipe.said).toHaveLength(5);
+    expect(pipe.said).toHaveLength(11);
   });
 
   test('of the daemon: said once, and not passed on', async () => {
