@@ -21,7 +21,7 @@ import { lazily } from './lazy.ts';
 import type { Door } from './owner.ts';
 import { openOwnerDoor } from './owner.ts';
 import { RefusalReceipts } from './refusal-receipts.ts';
-import { INBOX_URI, PULSE_URI, sessionUri } from './resources.ts';
+import { INBOX_URI, COHERENCE_URI, sessionUri } from './resources.ts';
 
 /** Changes of one resource are told at most this often. */
 const NOTIFY_MS = 250;
@@ -135,12 +135,12 @@ function tellChanges(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor
   });
   const stopArrivals = tellArrivals(substrate, doors);
   const stopSessions = tellSessions(substrate, doors);
-  const stopPulse = tellPulse(substrate, doors);
+  const stopCoherence = tellCoherence(substrate, doors);
   return () => {
     unsubscribe();
     stopArrivals();
     stopSessions();
-    stopPulse();
+    stopCoherence();
     if (timer !== null) clearTimeout(timer);
   };
 }
@@ -186,8 +186,8 @@ function tellSessions(substrate: Substrate, doors: readonly (AgentDoor | HttpDoo
 }
 
 /** What coherence finds together, in one look at all subsystems, it tells together. */
-function tellPulse(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor)[]): () => void {
-  return substrate.pulse.onChange(() => {
-    for (const door of doors) door.notify(PULSE_URI);
+function tellCoherence(substrate: Substrate, doors: readonly (AgentDoor | HttpDoor)[]): () => void {
+  return substrate.coherence.onChange(() => {
+    for (const door of doors) door.notify(COHERENCE_URI);
   });
 }

@@ -19,7 +19,7 @@ const asJson = (answer: unknown): string => JSON.stringify(answer, null, 2);
 
 /** Everybody's own under one address: who is told of a change depends on whose inbox it is. */
 export const INBOX_URI = 'seed://bus/inbox';
-export const PULSE_URI = 'seed://coherence';
+export const COHERENCE_URI = 'seed://coherence';
 
 export const RESOURCES: readonly Resource[] = [
   {
@@ -54,7 +54,7 @@ export const RESOURCES: readonly Resource[] = [
     write: asJson,
   },
   {
-    uri: PULSE_URI,
+    uri: COHERENCE_URI,
     name: 'coherence',
     title: 'How the work goes',
     description: 'The state of each subsystem; listen to it to be told when one changes.',

@@ -21,7 +21,7 @@ import { HeldCheckpoint } from './receipts/held.ts';
 import type { LogState } from './receipts/log.ts';
 import { logSigner } from './receipts/log.ts';
 import { rangeHash } from './receipts/tree.ts';
-import { PulseSignals } from './coherence/signals.ts';
+import { CoherenceSignals } from './coherence/signals.ts';
 import { SessionSignals } from './sessions/signals.ts';
 import type { Sources } from './sources.ts';
 import type { SqliteDriver } from './store/connection.ts';
@@ -50,7 +50,7 @@ export interface SubstrateReader {
   /** Tells those in this process who listen that a session changed or was handed over. */
   readonly sessions: SessionSignals;
   /** Tells those in this process who listen that the state of some subsystem's work changed. */
-  readonly pulse: PulseSignals;
+  readonly coherence: CoherenceSignals;
   /** The log as last committed. */
   log(): Promise<LogState>;
   read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T>;
@@ -118,7 +118,7 @@ class LiveSubstrate implements Substrate {
   readonly driver: SqliteDriver;
   readonly mail: MailSignals = new MailSignals();
   readonly sessions: SessionSignals = new SessionSignals();
-  readonly pulse: PulseSignals = new PulseSignals();
+  readonly coherence: CoherenceSignals = new CoherenceSignals();
   readonly #store: Store;
   readonly #writer: Writer;
   readonly #held: HeldCheckpoint;
@@ -305,7 +305,7 @@ export function openSubstrateReader({ home, driver, sources }: SubstrateOptions)
     driver,
     mail: new MailSignals(),
     sessions: new SessionSignals(),
-    pulse: new PulseSignals(),
+    coherence: new CoherenceSignals(),
     log: () => store.read((db) => readHead(db, chain.seed)),
     read: (fn) => store.read(fn),
     close: () => store.close(),

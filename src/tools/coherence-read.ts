@@ -1,10 +1,10 @@
 import * as z from 'zod';
-import { readPulse, readPulseOf } from '../mind/coherence/pulse.ts';
+import { readCoherence, readCoherenceOf } from '../mind/coherence/state.ts';
 import { listAlarms } from '../substrate/coherence/alarms.ts';
 import { listHistory } from '../substrate/coherence/history.ts';
 import type { SubstrateReader } from '../substrate/substrate.ts';
 import { SubsystemName } from '../substrate/tasks/model.ts';
-import { PulseView, pulseText, viewAlarm, viewEntry, viewSubsystem } from './coherence-view.ts';
+import { CoherenceView, coherenceText, viewAlarm, viewEntry, viewSubsystem } from './coherence-view.ts';
 import { defineTool } from './define.ts';
 
 /** The worst are shown; each can be asked for by its name. */
@@ -20,15 +20,17 @@ export const coherenceRead = defineTool({
   access: 'read',
   subject: ({ subsystem }) => ({ type: 'subsystem', id: subsystem ?? '*' }),
   input: z.strictObject({ subsystem: SubsystemName.optional(), history: z.boolean().optional() }),
-  output: PulseView,
-  text: pulseText,
-  handler: async ({ subsystem, history = false }, { substrate }): Promise<PulseView> => {
-    const pulse = await (subsystem === undefined ? readPulse(substrate) : readPulseOf(substrate, subsystem));
-    const shown = pulse.subsystems.slice(0, SUBSYSTEMS_SHOWN);
+  output: CoherenceView,
+  text: coherenceText,
+  handler: async ({ subsystem, history = false }, { substrate }): Promise<CoherenceView> => {
+    const coherence = await (subsystem === undefined
+      ? readCoherence(substrate)
+      : readCoherenceOf(substrate, subsystem));
+    const shown = coherence.subsystems.slice(0, SUBSYSTEMS_SHOWN);
     return {
-      overall: pulse.overall,
+      overall: coherence.overall,
       subsystems: shown.map(viewSubsystem),
-      not_shown: pulse.subsystems.length - shown.length,
+      not_shown: coherence.subsystems.length - shown.length,
       ...(history ? await readPast(substrate, subsystem) : { history: null, alarms: null }),
     };
   },
@@ -38,7 +40,7 @@ export const coherenceRead = defineTool({
 async function readPast(
   substrate: SubstrateReader,
   subsystem: string | undefined,
-): Promise<Pick<PulseView, 'history' | 'alarms'>> {
+): Promise<Pick<CoherenceView, 'history' | 'alarms'>> {
   return substrate.read(async (db) => {
     const only = subsystem === undefined ? {} : { subsystem };
     const alarms = await listAlarms(db, { ...only, limit: PAST_SHOWN });

@@ -1,11 +1,11 @@
-/** How a subsystem's pulse is shown: as data, and in lines. */
+/** How a subsystem's state is shown: as data, and in lines. */
 import * as z from 'zod';
 import type { Alarm } from '../substrate/coherence/alarms.ts';
 import { alarmId } from '../substrate/coherence/alarms.ts';
 import type { Entry } from '../substrate/coherence/history.ts';
 import { STATUSES } from '../substrate/coherence/history.ts';
 import { STAGES } from '../substrate/coherence/subsystems.ts';
-import type { SubsystemPulse } from '../mind/coherence/pulse.ts';
+import type { SubsystemState } from '../mind/coherence/state.ts';
 import { isoTime } from '../substrate/sources.ts';
 import { lines } from './text.ts';
 
@@ -63,7 +63,7 @@ const EntryView = z.object({
 });
 export type EntryView = z.infer<typeof EntryView>;
 
-export const PulseView = z.object({
+export const CoherenceView = z.object({
   overall: z.enum(STATUSES),
   subsystems: z.array(SubsystemView),
   not_shown: z.int(),
@@ -71,7 +71,7 @@ export const PulseView = z.object({
   history: z.array(EntryView).nullable(),
   alarms: z.array(AlarmView).nullable(),
 });
-export type PulseView = z.infer<typeof PulseView>;
+export type CoherenceView = z.infer<typeof CoherenceView>;
 
 export function viewAlarm(alarm: Alarm): AlarmView {
   const { subsystem, kind, stage, provisional, since, raisedAt, clearedAt, reason, act, label } = alarm;
@@ -94,8 +94,8 @@ export function viewEntry({ at, kind, status, provisional, reason, scores }: Ent
   return { at: isoTime(at), kind, status, provisional, says: reason, scores: { ...scores } };
 }
 
-export function viewSubsystem(pulse: SubsystemPulse): SubsystemView {
-  const { subsystem, status, provisional, lastDone, expectedWithinMs, since, unseenSince, owed, oldestOwed } = pulse;
+export function viewSubsystem(state: SubsystemState): SubsystemView {
+  const { subsystem, status, provisional, lastDone, expectedWithinMs, since, unseenSince, owed, oldestOwed } = state;
   return {
     name: subsystem.name,
     status,
@@ -108,16 +108,16 @@ export function viewSubsystem(pulse: SubsystemPulse): SubsystemView {
     oldest_owed: [...oldestOwed],
     stage: subsystem.stage,
     finished: subsystem.finished,
-    says: pulse.reason,
-    measures: pulse.components.map(({ name, value, score, provisional: isEarly, says }) => ({
+    says: state.reason,
+    measures: state.components.map(({ name, value, score, provisional: isEarly, says }) => ({
       name,
       value,
       score,
       provisional: isEarly,
       says,
     })),
-    alarms: pulse.alarms.map(viewAlarm),
-    daily: [...pulse.daily],
+    alarms: state.alarms.map(viewAlarm),
+    daily: [...state.daily],
   };
 }
 
@@ -131,7 +131,7 @@ function alarmLine({ id, subsystem, raised, cleared, says, label }: AlarmView): 
   return `alarm ${id} of ${subsystem}, ${raised} (${state}): ${says}`;
 }
 
-export function pulseText({ overall, subsystems, not_shown: more, history, alarms }: PulseView): string {
+export function coherenceText({ overall, subsystems, not_shown: more, history, alarms }: CoherenceView): string {
   const [first] = subsystems;
   const measures = subsystems.length === 1 && first !== undefined ? first.measures : [];
   return lines(

@@ -1,7 +1,7 @@
 /** What the doctor finds of what the seed does by itself, and of whether the work gets done. */
 import { toSeedError } from '../errors.ts';
-import { readPulse } from '../mind/coherence/pulse.ts';
-import type { SubsystemPulse } from '../mind/coherence/pulse.ts';
+import { readCoherence } from '../mind/coherence/state.ts';
+import type { SubsystemState } from '../mind/coherence/state.ts';
 import type { PulseState } from '../mind/loop/pulse.ts';
 import type { Mind } from '../mind/mind.ts';
 import type { Decision } from '../mind/rules.ts';
@@ -34,7 +34,7 @@ export async function examineMind(substrate: SubstrateReader, mind: Pick<Mind, '
 /** Every subsystem whose work does not get done as it did, and every probe that sees nothing. */
 export async function examineCoherence(substrate: SubstrateReader): Promise<Finding[]> {
   return examineMany('coherence', async () => {
-    const { overall, subsystems } = await readPulse(substrate);
+    const { overall, subsystems } = await readCoherence(substrate);
     const trouble = subsystems.filter(({ status }) => status === 'stalled' || status === 'drifting');
     const says =
       subsystems.length === 0
@@ -121,7 +121,7 @@ async function examineTasks(substrate: SubstrateReader, { organs }: MindView): P
   ];
 }
 
-function saySubsystem({ subsystem: { name }, status, since, reason }: SubsystemPulse): Finding {
+function saySubsystem({ subsystem: { name }, status, since, reason }: SubsystemState): Finding {
   const when = since === null ? '' : ` since ${isoTime(since).slice(0, 10)}`;
   return warning(
     'coherence',

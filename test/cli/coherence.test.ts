@@ -1,9 +1,9 @@
-/** `seed coherence` as the owner uses it: the pulse, in words, as JSON and as it changes; labels and stages. */
+/** `seed coherence` as the owner uses it: how the work goes, in words, as JSON and as it changes; labels and stages. */
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { startNode, until } from '../support/child.ts';
 import { newsOf } from '../../src/cli/commands/coherence.ts';
-import type { PulseView, SubsystemView } from '../../src/tools/coherence-view.ts';
+import type { CoherenceView, SubsystemView } from '../../src/tools/coherence-view.ts';
 import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';
 import type { ErrorAnswer } from './seed.ts';
@@ -25,12 +25,12 @@ function writeWork(
   return path;
 }
 
-interface Pulse {
+interface Coherence {
   readonly overall: string;
   readonly subsystems: readonly Readonly<Record<string, unknown>>[];
 }
 
-test('the pulse in words and as JSON: what stalled since when and what was owed; labels, and stages to be earned', async () => {
+test('how the work goes in words and as JSON: what stalled since when and what was owed; labels, and stages to be earned', async () => {
   using dir = scratch();
   const options = { env: { SEED_HOME: dir.at('home') } };
   await initHome(dir.at('home'));
@@ -53,7 +53,7 @@ test('the pulse in words and as JSON: what stalled since when and what was owed;
   );
   expect(screen).toMatch(/^ {2}Alarm a1: was it right\? `.*coherence label a1 right`, or wrong\.$/m);
 
-  const { answer } = await seedJson<Pulse>(['coherence'], options);
+  const { answer } = await seedJson<Coherence>(['coherence'], options);
   expect(answer.overall).toBe('stalled');
   expect(answer.subsystems).toHaveLength(2);
   expect(answer.subsystems[0]).toMatchObject({
@@ -93,9 +93,9 @@ test('what time alone changes is no news to whoever watches; what became of the 
   const log = writeWork(dir, 'shop', { days: 40, lastDaysAgo: 0 });
   await seed(['probe', 'add', 'jsonl', log, '--name', 'shop', '--field', 'time'], options);
   await seed(['mind', 'once'], options);
-  const { answer: before } = await seedJson<PulseView>(['coherence'], options);
+  const { answer: before } = await seedJson<CoherenceView>(['coherence'], options);
   await until(async () => {
-    const { answer: now } = await seedJson<PulseView>(['coherence'], options);
+    const { answer: now } = await seedJson<CoherenceView>(['coherence'], options);
     // Some seconds of silence more; nothing else.
     if (JSON.stringify(now) === JSON.stringify(before)) return false;
     expect(newsOf(now)).toBe(newsOf(before));

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { label } from '../../src/mind/coherence/acts.ts';
 import { OWNER } from '../../src/substrate/actor.ts';
 import { keepLook, saveProbe } from '../../src/substrate/probes/probes.ts';
-import type { PulseView } from '../../src/tools/coherence-view.ts';
+import type { CoherenceView } from '../../src/tools/coherence-view.ts';
 import type { Rig } from '../doors/rig.ts';
 import {
   asOwner,
@@ -38,7 +38,7 @@ afterAll(async () => {
   room[Symbol.dispose]();
 });
 
-const read = (input: object = {}): Promise<PulseView> => asOwner<PulseView>(rig, 'coherence_read', input);
+const read = (input: object = {}): Promise<CoherenceView> => asOwner<CoherenceView>(rig, 'coherence_read', input);
 
 test('from nothing to a stall: what is read, in short for a model, and told to those who listen', async () => {
   expect(await read()).toEqual({ overall: 'unknown', subsystems: [], not_shown: 0, history: null, alarms: null });

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import { SeedError } from '../../errors.ts';
-import type { AlarmView, EntryView, PulseView, SubsystemView } from '../../tools/coherence-view.ts';
+import type { AlarmView, EntryView, CoherenceView, SubsystemView } from '../../tools/coherence-view.ts';
 import { ask } from '../ask.ts';
 import { EXIT, printable, printJson, printLine, spoken, table } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
@@ -13,7 +13,7 @@ const LOOK_MS = 2_000;
 /** The cursor home, and everything after it gone. */
 const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 
-interface PulseOptions extends CommonOptions {
+interface CoherenceOptions extends CommonOptions {
   readonly subsystem?: string;
   readonly history?: boolean;
   readonly watch?: boolean;
@@ -31,9 +31,9 @@ export function addCoherence(program: Command): void {
   })
     // Answered by us: whoever writes a name behind it wants to know how that is said.
     .allowExcessArguments()
-    .action((options: PulseOptions, { args }: Command) => {
+    .action((options: CoherenceOptions, { args }: Command) => {
       if (args[0] !== undefined) throw noSuchCommand(args[0]);
-      return options.watch === true ? watchPulse(options) : showPulse(options);
+      return options.watch === true ? watchCoherence(options) : showCoherence(options);
     });
   addLabel(coherence);
   addStages(coherence);
@@ -45,26 +45,26 @@ function noSuchCommand(word: string): SeedError {
   });
 }
 
-async function readPulse({ subsystem, history, ...options }: PulseOptions): Promise<PulseView> {
+async function readCoherence({ subsystem, history, ...options }: CoherenceOptions): Promise<CoherenceView> {
   const input = { ...(subsystem === undefined ? {} : { subsystem }), ...(history === true ? { history } : {}) };
-  return ask<PulseView>(configOf(options), { tool: 'coherence_read', input, access: 'read' });
+  return ask<CoherenceView>(configOf(options), { tool: 'coherence_read', input, access: 'read' });
 }
 
-async function showPulse(options: PulseOptions): Promise<void> {
-  const pulse = await readPulse(options);
-  if (options.json === true) printJson(pulse);
-  else printLine(screen(pulse, options));
+async function showCoherence(options: CoherenceOptions): Promise<void> {
+  const coherence = await readCoherence(options);
+  if (options.json === true) printJson(coherence);
+  else printLine(screen(coherence, options));
 }
 
 /** Looks again and again: a terminal gets a screen that goes along with time, anybody else what is new. */
-async function watchPulse(options: PulseOptions): Promise<void> {
+async function watchCoherence(options: CoherenceOptions): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.ok));
   for (let shown = ''; ; await delay(LOOK_MS)) {
-    const pulse = await readPatiently(options, { isFirst: shown === '' });
-    if (pulse === null) continue;
+    const coherence = await readPatiently(options, { isFirst: shown === '' });
+    if (coherence === null) continue;
     const isScreen = options.json !== true && process.stdout.isTTY;
-    const text = options.json === true ? JSON.stringify(pulse) : screen(pulse, options);
-    const mark = isScreen ? text : newsOf(pulse);
+    const text = options.json === true ? JSON.stringify(coherence) : screen(coherence, options);
+    const mark = isScreen ? text : newsOf(coherence);
     if (mark === shown) continue;
     shown = mark;
     if (!isScreen) printLine(text);
@@ -72,30 +72,33 @@ async function watchPulse(options: PulseOptions): Promise<void> {
   }
 }
 
-/** What of a pulse is news when it changes. Durations, scores and the days of the picture go along with time alone. */
-export function newsOf({ subsystems, ...pulse }: PulseView): string {
+/** What of it is news when it changes. Durations, scores and the days of the picture go along with time alone. */
+export function newsOf({ subsystems, ...coherence }: CoherenceView): string {
   const news = subsystems.map(({ measures, says: _says, daily: _daily, ...subsystem }) => ({
     ...subsystem,
     known: measures.filter(({ score }) => score !== null).map(({ name, provisional }) => [name, provisional]),
   }));
-  return JSON.stringify({ ...pulse, subsystems: news.toSorted((a, b) => (a.name < b.name ? -1 : 1)) });
+  return JSON.stringify({ ...coherence, subsystems: news.toSorted((a, b) => (a.name < b.name ? -1 : 1)) });
 }
 
 /** What a daemon says, or does not, while it stops or starts. */
 const GONE: ReadonlySet<string> = new Set(['daemon_absent', 'daemon_failed', 'stopping']);
 
 /** A daemon that stops in the middle of an answer is no reason to end; null: to be asked again. */
-async function readPatiently(options: PulseOptions, { isFirst }: { isFirst: boolean }): Promise<PulseView | null> {
+async function readPatiently(
+  options: CoherenceOptions,
+  { isFirst }: { isFirst: boolean },
+): Promise<CoherenceView | null> {
   try {
-    return await readPulse(options);
+    return await readCoherence(options);
   } catch (error) {
     if (isFirst || !(error instanceof SeedError) || !GONE.has(error.code)) throw error;
     return null;
   }
 }
 
-function screen(pulse: PulseView, { subsystem }: PulseOptions): string {
-  const { subsystems, not_shown: more, alarms, history } = pulse;
+function screen(coherence: CoherenceView, { subsystem }: CoherenceOptions): string {
+  const { subsystems, not_shown: more, alarms, history } = coherence;
   const [only] = subsystems;
   if (only === undefined) {
     return spoken(
@@ -103,8 +106,8 @@ function screen(pulse: PulseView, { subsystem }: PulseOptions): string {
     );
   }
   return [
-    headline(pulse),
-    pulseTable(subsystems),
+    headline(coherence),
+    subsystemTable(subsystems),
     ...subsystems.flatMap(trouble),
     ...(subsystem === undefined ? [] : [measuresOf(only)]),
     ...(more === 0 ? [] : [`${more} more with --subsystem NAME.`]),
@@ -113,18 +116,18 @@ function screen(pulse: PulseView, { subsystem }: PulseOptions): string {
   ].join('\n\n');
 }
 
-const OVERALL: Readonly<Record<PulseView['overall'], string>> = {
+const OVERALL: Readonly<Record<CoherenceView['overall'], string>> = {
   stalled: 'Work has stalled.',
   drifting: 'Work goes on, but not as it did.',
   healthy: 'The work gets done.',
   unknown: 'Too little is known yet to say how the work goes.',
 };
 
-function headline({ overall }: PulseView): string {
+function headline({ overall }: CoherenceView): string {
   return OVERALL[overall];
 }
 
-function pulseTable(subsystems: readonly SubsystemView[]): string {
+function subsystemTable(subsystems: readonly SubsystemView[]): string {
   const rows = subsystems.map(({ name, status, provisional, daily, last_done: last, owed, stage, finished }) => [
     printable(name),
     `${status}${provisional ? '?' : ''}`,

@@ -42,7 +42,7 @@ export async function label(
     op.receipt({ detail: { subsystem: name, kind, stage, label: word, demoted_to: below } });
     return { subsystem: name, demotedTo: below };
   });
-  substrate.pulse.changed();
+  substrate.coherence.changed();
   return { ...value, receipt: seq };
 }
 
@@ -89,7 +89,7 @@ export async function promote(
     await saveSubsystem(op, { ...subsystem, stage, stageAt: op.now });
     return stage;
   });
-  substrate.pulse.changed();
+  substrate.coherence.changed();
   return { stage: value, receipt: seq };
 }
 
@@ -122,7 +122,7 @@ export async function demote(
     op.receipt({ detail: { from: subsystem.stage, to: stage } });
     return stage;
   });
-  substrate.pulse.changed();
+  substrate.coherence.changed();
   return { stage: value, receipt: seq };
 }
 

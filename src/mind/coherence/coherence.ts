@@ -12,8 +12,8 @@ import { addEntry, listHistory } from '../../substrate/coherence/history.ts';
 import { findSubsystem, listSubsystems } from '../../substrate/coherence/subsystems.ts';
 import type { Operation, ReadHandle, Substrate, WriteHandle } from '../../substrate/substrate.ts';
 import { hasRoom } from '../../substrate/tasks/tell.ts';
-import type { SubsystemPulse } from './pulse.ts';
-import { readSubsystem } from './pulse.ts';
+import type { SubsystemState } from './state.ts';
+import { readSubsystem } from './state.ts';
 import { actOf, mayAct } from './stage.ts';
 import type { Finding, Verdict } from './verdict.ts';
 import { sayCount } from './words.ts';
@@ -59,7 +59,7 @@ export async function evaluate(
     raised += raise;
     cleared += clear;
   }
-  if (changed.length > 0) substrate.pulse.changed();
+  if (changed.length > 0) substrate.coherence.changed();
   return { subsystems: subsystems.length, changed, raised, cleared, due: dues.length === 0 ? null : Math.min(...dues) };
 }
 
@@ -75,15 +75,15 @@ async function evaluateOne(substrate: Substrate, name: string): Promise<One> {
   const seen = await substrate.read(async (db) => {
     const subsystem = await findSubsystem(db, name);
     if (subsystem === null) return null;
-    const pulse = await readSubsystem(db, subsystem, now);
-    return { pulse, changes: await changesOf(db, pulse, now) };
+    const state = await readSubsystem(db, subsystem, now);
+    return { state, changes: await changesOf(db, state, now) };
   });
   // Its probe was taken away meanwhile.
   if (seen === null) return { due: null, raise: 0, clear: 0, isChanged: false };
-  const { pulse, changes } = seen;
-  const written = isEmpty(changes) ? changes : await write(substrate, { pulse, changes, now });
+  const { state, changes } = seen;
+  const written = isEmpty(changes) ? changes : await write(substrate, { state, changes, now });
   return {
-    due: pulse.due,
+    due: state.due,
     raise: written.raise.length,
     clear: written.clear.length,
     isChanged: !isEmpty(written),
@@ -95,18 +95,18 @@ function isEmpty({ raise, clear, entry }: Changes): boolean {
 }
 
 /** What differs between a verdict and what is on record. */
-async function changesOf(db: ReadHandle, pulse: SubsystemPulse, now: number): Promise<Changes> {
-  const { name } = pulse.subsystem;
+async function changesOf(db: ReadHandle, state: SubsystemState, now: number): Promise<Changes> {
+  const { name } = state.subsystem;
   const open = await listAlarms(db, { subsystem: name, open: true, limit: OPEN_ALARMS_MAX });
   const [newest] = await listHistory(db, name, { limit: 1 });
   const [changed] = await listHistory(db, name, { limit: 1, kind: 'change' });
-  const raise = pulse.findings.filter(({ kind }) => !open.some((alarm) => alarm.kind === kind));
-  const clear = open.filter(({ kind }) => !pulse.findings.some((finding) => finding.kind === kind));
-  const scores = scoresOf(pulse);
-  const isOther = changed?.status !== pulse.status || changed.provisional !== pulse.provisional;
+  const raise = state.findings.filter(({ kind }) => !open.some((alarm) => alarm.kind === kind));
+  const clear = open.filter(({ kind }) => !state.findings.some((finding) => finding.kind === kind));
+  const scores = scoresOf(state);
+  const isOther = changed?.status !== state.status || changed.provisional !== state.provisional;
   const isNewDay = newest !== undefined && dayOf(newest.at) < dayOf(now) && !isEqual(newest.scores, scores);
   const kind = isOther || raise.length > 0 || clear.length > 0 ? 'change' : isNewDay ? 'day' : null;
-  const { status, provisional, reason } = pulse;
+  const { status, provisional, reason } = state;
   return { raise, clear, entry: kind === null ? null : { at: now, kind, status, provisional, reason, scores } };
 }
 
@@ -128,14 +128,14 @@ function isEqual(a: Entry['scores'], b: Entry['scores']): boolean {
 /** Writes what changed, as it is in that transaction: the owner may have changed the stage meanwhile. */
 async function write(
   substrate: Substrate,
-  { pulse, changes, now }: { pulse: SubsystemPulse; changes: Changes; now: number },
+  { state, changes, now }: { state: SubsystemState; changes: Changes; now: number },
 ): Promise<Changes> {
-  const { name, stage } = pulse.subsystem;
+  const { name, stage } = state.subsystem;
   const isAlarm = changes.raise.length + changes.clear.length > 0;
-  if (!mayAct(stage) || !isAlarm) return substrate.maintain((tx) => record(tx, pulse, now));
+  if (!mayAct(stage) || !isAlarm) return substrate.maintain((tx) => record(tx, state, now));
   const action = changes.raise.length > 0 ? 'coherence.alarm' : 'coherence.clear';
   const { value } = await substrate.operate({ action, actor: SEED }, async (op) => {
-    const written = await record(op, pulse, now);
+    const written = await record(op, state, now);
     const told = await tellOwner(op, substrate, { name, raised: written.raise, stage });
     // Said last: the message has said something of its own.
     op.receipt({
@@ -155,11 +155,11 @@ async function write(
 
 const NOTHING: Changes = { raise: [], clear: [], entry: null };
 
-async function record(tx: WriteHandle, pulse: SubsystemPulse, now: number): Promise<Changes> {
-  const { name, stage } = pulse.subsystem;
+async function record(tx: WriteHandle, state: SubsystemState, now: number): Promise<Changes> {
+  const { name, stage } = state.subsystem;
   // With another stage other things follow: the next look sees to them.
   if ((await findSubsystem(tx, name))?.stage !== stage) return NOTHING;
-  const changes = await changesOf(tx, pulse, now);
+  const changes = await changesOf(tx, state, now);
   for (const { kind, since, provisional, reason } of changes.raise) {
     const act = actOf(stage, kind);
     await raiseAlarm(tx, { subsystem: name, kind, stage, provisional, since, reason, act, raisedAt: now });
@@ -173,7 +173,7 @@ async function record(tx: WriteHandle, pulse: SubsystemPulse, now: number): Prom
 async function tellOwner(
   op: Operation,
   { sources }: Substrate,
-  { name, raised, stage }: { name: string; raised: readonly Finding[]; stage: SubsystemPulse['subsystem']['stage'] },
+  { name, raised, stage }: { name: string; raised: readonly Finding[]; stage: SubsystemState['subsystem']['stage'] },
 ): Promise<readonly string[]> {
   if (raised.length === 0 || !(await hasRoom(op, 'owner'))) return [];
   const lines = raised.map(({ kind, reason }) => `${reason} (${actOf(stage, kind) ?? ''})`);

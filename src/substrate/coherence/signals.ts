@@ -1,5 +1,5 @@
 /** Tells those in this process who listen that coherence found something to have changed, after the commit. */
-export class PulseSignals {
+export class CoherenceSignals {
   readonly #onChange = new Set<() => void>();
 
   /** Calls `listener` for each change; it carries nothing, whoever is told reads again. The returned function takes it back. */

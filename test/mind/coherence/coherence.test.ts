@@ -1,7 +1,7 @@
 /** What an evaluation writes: an alarm once, what changed once, and nothing beyond its stage. */
 import { describe, expect, it } from 'vitest';
 import { label } from '../../../src/mind/coherence/acts.ts';
-import { readPulse } from '../../../src/mind/coherence/pulse.ts';
+import { readCoherence } from '../../../src/mind/coherence/state.ts';
 import { createCoherence } from '../../../src/mind/organs/coherence.ts';
 import { OWNER, SEED } from '../../../src/substrate/actor.ts';
 import { governedPauses } from '../../../src/substrate/coherence/alarms.ts';
@@ -45,9 +45,9 @@ describe('an evaluation', () => {
     expect(alarm).toMatchObject({ kind: 'stall', stage: 'observe', act: null, clearedAt: null, label: null });
     expect(alarm?.reason).toContain('2026-10-17T07:00:00Z, 35 days ago');
     expect(await alarmsOf(substrate, 'going')).toEqual([]);
-    const pulse = await readPulse(substrate);
-    expect(pulse.overall).toBe('stalled');
-    expect(pulse.subsystems.map(({ subsystem, status }) => [subsystem.name, status])).toEqual([
+    const coherence = await readCoherence(substrate);
+    expect(coherence.overall).toBe('stalled');
+    expect(coherence.subsystems.map(({ subsystem, status }) => [subsystem.name, status])).toEqual([
       ['stopped', 'stalled'],
       ['going', 'healthy'],
     ]);
@@ -225,15 +225,15 @@ describe('work in tasks', () => {
     }
     sources.time += 1_000 * HOUR_MS;
     await look(substrate);
-    expect((await readPulse(substrate)).subsystems[0]).toMatchObject({ status: 'healthy', owed: 0 });
+    expect((await readCoherence(substrate)).subsystems[0]).toMatchObject({ status: 'healthy', owed: 0 });
     const waiting = await owe(substrate, OWNER, 'one more');
     const { due } = await look(substrate);
-    expect((await readPulse(substrate)).subsystems[0]).toMatchObject({ status: 'healthy', owed: 1 });
+    expect((await readCoherence(substrate)).subsystems[0]).toMatchObject({ status: 'healthy', owed: 1 });
     sources.time = due ?? 0;
     await look(substrate);
-    const [pulse] = (await readPulse(substrate)).subsystems;
-    expect(pulse).toMatchObject({ status: 'stalled', provisional: true, oldestOwed: [waiting] });
-    expect(pulse?.alarms.map(({ kind }) => kind)).toEqual(['stall']);
+    const [site] = (await readCoherence(substrate)).subsystems;
+    expect(site).toMatchObject({ status: 'stalled', provisional: true, oldestOwed: [waiting] });
+    expect(site?.alarms.map(({ kind }) => kind)).toEqual(['stall']);
   });
 });
 
@@ -309,7 +309,7 @@ describe('the organ', () => {
     await using seed = await openSeed(dir);
     const { substrate } = seed;
     let told = 0;
-    const stop = substrate.pulse.onChange(() => told++);
+    const stop = substrate.coherence.onChange(() => told++);
     await probe(substrate, 'site', { hoursAgo: hourly(20, 0) });
     await look(substrate);
     await look(substrate);

@@ -2,7 +2,7 @@
 import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../../src/mind/coherence/coherence.ts';
-import { readPulse } from '../../../src/mind/coherence/pulse.ts';
+import { readCoherence } from '../../../src/mind/coherence/state.ts';
 import type { Organ, OrganReport } from '../../../src/mind/organ.ts';
 import { createCoherence } from '../../../src/mind/organs/coherence.ts';
 import { createProber } from '../../../src/mind/organs/prober.ts';
@@ -65,7 +65,7 @@ describe('the first cycle', () => {
       says: 'done: 60 new completions. lively: 60 new completions. silent: 60 new completions.',
     });
     await evaluate(substrate, { signal: new AbortController().signal, alive: () => {} });
-    const { overall, subsystems } = await readPulse(substrate);
+    const { overall, subsystems } = await readCoherence(substrate);
     const found = subsystems.map(({ subsystem, status, alarms }) => [
       subsystem.name,
       status,

@@ -1,4 +1,4 @@
-/** The pulse: how every subsystem is at this moment, read from what is on record. Changes nothing. */
+/** How every subsystem is at this moment, read from what is on record. Changes nothing. */
 import type { Alarm } from '../../substrate/coherence/alarms.ts';
 import { listAlarms } from '../../substrate/coherence/alarms.ts';
 import type { Entry, Status } from '../../substrate/coherence/history.ts';
@@ -16,7 +16,7 @@ const OPEN_ALARMS_MAX = 8;
 const DAY_MS = 86_400_000;
 const DAYS: number = WINDOW.ms / DAY_MS;
 
-export interface SubsystemPulse extends Verdict {
+export interface SubsystemState extends Verdict {
   readonly subsystem: Subsystem;
   /** Since when it is as it is, ms since the epoch; null where that is not on record. */
   readonly since: number | null;
@@ -27,17 +27,17 @@ export interface SubsystemPulse extends Verdict {
   readonly changed: Entry | null;
 }
 
-export interface Pulse {
+export interface Coherence {
   /** The worst that is known of any of them. */
   readonly overall: Status;
   /** The worst first. */
-  readonly subsystems: readonly SubsystemPulse[];
+  readonly subsystems: readonly SubsystemState[];
 }
 
 /** Reads one subsystem after the other, each in a short read of its own. */
-export async function readPulse(substrate: SubstrateReader): Promise<Pulse> {
+export async function readCoherence(substrate: SubstrateReader): Promise<Coherence> {
   const now = substrate.sources.now();
-  const subsystems: SubsystemPulse[] = [];
+  const subsystems: SubsystemState[] = [];
   for (const subsystem of await substrate.read(listSubsystems)) {
     subsystems.push(await substrate.read((db) => readSubsystem(db, subsystem, now)));
   }
@@ -45,8 +45,8 @@ export async function readPulse(substrate: SubstrateReader): Promise<Pulse> {
   return { overall: sorted[0]?.status ?? 'unknown', subsystems: sorted };
 }
 
-/** The pulse of one subsystem. @throws SeedError `not_found` */
-export async function readPulseOf(substrate: SubstrateReader, name: string): Promise<Pulse> {
+/** The same of one subsystem. @throws SeedError `not_found` */
+export async function readCoherenceOf(substrate: SubstrateReader, name: string): Promise<Coherence> {
   const now = substrate.sources.now();
   const one = await substrate.read(async (db) => readSubsystem(db, await getSubsystem(db, name), now));
   return { overall: one.status, subsystems: [one] };
@@ -57,7 +57,7 @@ function rank(status: Status): number {
   return STATUSES.indexOf(status);
 }
 
-export async function readSubsystem(db: ReadHandle, subsystem: Subsystem, now: number): Promise<SubsystemPulse> {
+export async function readSubsystem(db: ReadHandle, subsystem: Subsystem, now: number): Promise<SubsystemState> {
   const { name } = subsystem;
   const record = recordOf(await readWork(db, name, now), subsystem, now);
   const verdict = judge(record);
