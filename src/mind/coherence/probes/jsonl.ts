@@ -11,6 +11,8 @@ import { asPlaceError, probeFailed, statFile, TIMES_MAX } from './probe.ts';
 import { readTime } from './time.ts';
 
 export const READ_BYTES_MAX = 2 * 1_048_576;
+/** What is looked at of a line that is being written. */
+const REST_BYTES_MAX = 256;
 
 /** `id`: which file it was. `offset`: after the last whole line that was read. */
 const Cursor = z.object({ id: z.string(), offset: z.int().min(0) });
@@ -21,15 +23,25 @@ export const readJsonl: ReadPlace = async (look): Promise<Sighting> => {
   const known = readCursor(cursor);
   const isSame = known?.id === id && known.offset <= size;
   const from = Math.max(isSame ? known.offset : 0, size - READ_BYTES_MAX);
-  const { lines, end } = await readLines(look, { from, to: size, cut: from > (isSame ? known.offset : 0) });
+  const { lines, rest, end } = await readLines(look, { from, to: size, cut: from > (isSame ? known.offset : 0) });
   const times = lines.map((line) => timeOf(line, (spec.field ?? 'time').split('.'))).filter((time) => time !== null);
-  if (times.length === 0 && lines.some((line) => line.trim() !== '') && known === null) {
+  if (known === null && times.length === 0 && (isNoLog(lines, rest) || (await hasNoSize(place, size)))) {
     throw probeFailed('no_times', `No line of ${place} has a time in "${spec.field ?? 'time'}".`, {
-      hint: 'Name the member with --field, such as --field meta.time.',
+      hint: 'It takes a log with one JSON object a line; name the member with --field, such as --field meta.time.',
     });
   }
   return { times: newest(times), cursor: JSON.stringify({ id, offset: end }) };
 };
+
+/** Whether lines are there, and none with a time; one that is being written is an object, and may get its time yet. */
+function isNoLog(lines: readonly string[], rest: string): boolean {
+  return lines.some((line) => line.trim() !== '') || /^\s*[^\s{]/.test(rest);
+}
+
+/** What the system makes up as it is read (`/proc`) says that it is empty, and is not. */
+async function hasNoSize(place: string, size: number): Promise<boolean> {
+  return size === 0 && (await readBytes(place, 0, 1)).length > 0 && (await statFile(place)).size === 0;
+}
 
 /** null at first, and for one that is none of ours: then all is read again. */
 function readCursor(cursor: string | null): z.infer<typeof Cursor> | null {
@@ -44,11 +56,11 @@ function newest(times: readonly number[]): number[] {
   return times.toSorted((one, other) => other - one).slice(0, TIMES_MAX);
 }
 
-/** Whole lines of a part of the file, and where the next look begins; `cut`: the part may begin within a line. */
+/** Whole lines of a part of the file, what follows them, and where the next look begins; `cut`: it may begin within a line. */
 async function readLines(
   { place, signal, alive }: ProbeLook,
   { from, to, cut }: { from: number; to: number; cut: boolean },
-): Promise<{ readonly lines: readonly string[]; readonly end: number }> {
+): Promise<{ readonly lines: readonly string[]; readonly rest: string; readonly end: number }> {
   const bytes = await readBytes(place, from, to);
   alive();
   signal.throwIfAborted();
@@ -56,7 +68,8 @@ async function readLines(
   // A line without its end is being written still.
   const end = bytes.lastIndexOf(0x0a) + 1;
   const text = bytes.subarray(start, Math.max(start, end)).toString('utf8');
-  return { lines: text.split('\n'), end: from + Math.max(start, end) };
+  const rest = bytes.subarray(Math.max(start, end), Math.max(start, end) + REST_BYTES_MAX).toString('utf8');
+  return { lines: text.split('\n'), rest, end: from + Math.max(start, end) };
 }
 
 async function readBytes(place: string, from: number, to: number): Promise<Buffer> {

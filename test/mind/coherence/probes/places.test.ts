@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -166,14 +167,25 @@ describe('a log of JSON lines', () => {
     for (const field of ['time', 'done', 'done.at.more', '__proto__.x']) {
       expect([field, await reasonFor(look(log, null, field))]).toEqual([field, 'no_times']);
     }
-    writeFileSync(dir.at('empty'), '');
-    expect((await look(dir.at('empty'))).times).toEqual([]);
+    for (const [begun, text] of Object.entries({ empty: '', blank: '\n \n', first: '{"time":' })) {
+      writeFileSync(dir.at(begun), text);
+      expect((await look(dir.at(begun))).times).toEqual([]);
+    }
+    // Without a line of JSON, and without any line.
+    for (const [name, text] of Object.entries({ prose: 'Dear\nall', binary: 'PATH=/bin\0HOME=/\0', list: '[1]' })) {
+      writeFileSync(dir.at(name), text);
+      expect([name, await reasonFor(look(dir.at(name)))]).toEqual([name, 'no_times']);
+    }
     expect(await reasonFor(look(dir.at('nowhere')))).toBe('gone');
     expect(await reasonFor(look(dir.folder))).toBe('unreadable');
     // Opened, it would be waited for for ever.
     execFileSync('mkfifo', [dir.at('pipe')]);
     expect(await reasonFor(look(dir.at('pipe')))).toBe('unreadable');
   });
+});
+
+test.runIf(existsSync('/proc/self/environ'))('what the system makes up as it is read is no log', async () => {
+  expect(await reasonFor(lookAt(readJsonl, '/proc/self/environ', { spec: { field: 'time' } }))).toBe('no_times');
 });
 
 describe.each(DRIVERS)('a table (%s)', (driver) => {
