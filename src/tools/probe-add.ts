@@ -53,8 +53,10 @@ export const probeAdd = defineTool({
       op.receipt({ subject: { type: 'subsystem', id: name }, detail: { kind, finished: finished ? 1 : 0 } });
       await saveProbe(op, draft, { finished });
     });
-    const newest = times.length === 0 ? null : isoTime(Math.max(...times));
-    return { name, known, found: times.length, last_done: newest, receipt: seq };
+    // As they are counted from then on: one for each moment, and none that is to come.
+    const found = new Set(times.filter((time) => time <= now));
+    const newest = found.size === 0 ? null : isoTime(Math.max(...found));
+    return { name, known, found: found.size, last_done: newest, receipt: seq };
   },
 });
 

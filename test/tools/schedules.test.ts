@@ -1,6 +1,7 @@
 /** The owner's tools for schedules and probes: what they refuse, in words, and that the passphrase guards them. */
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createProber } from '../../src/mind/organs/prober.ts';
 import type { Rig } from '../doors/rig.ts';
 import { askOwner, asOwner, openRig, receipts } from '../doors/rig.ts';
 import type { Scratch } from '../support/scratch.ts';
@@ -99,6 +100,18 @@ test('a probe says what is there now, and the same again changes what may change
   const { probes } = await asOwner<{ probes: object[] }>(rig, 'probe_list');
   expect(probes).toMatchObject([{ name: 'out', every_s: 60, finished: true, problem: null }]);
   expect(await refusal('probe_add', { ...probe, path: folder.at('home') })).toMatch(/^conflict/);
+});
+
+test('a time to come is not counted before it has come, and two of one moment are one', async () => {
+  const [log, now] = [folder.at('log'), rig.sources.time];
+  const line = (time: number): string => `${JSON.stringify({ time })}\n`;
+  writeFileSync(log, [now - 60_000, now - 60_000, now - 30_000, now + 3_600_000].map(line).join(''));
+  const probe = { kind: 'jsonl', path: log, name: 'jobs', field: 'time' };
+  const last = new Date(now - 30_000).toISOString();
+  expect(await asOwner(rig, 'probe_add', probe)).toMatchObject({ found: 2, last_done: last });
+  const run = { because: 'test', signal: new AbortController().signal, alive: () => {} };
+  expect((await createProber(rig).run(run)).says).toBe('jobs: 2 new completions.');
+  expect(await asOwner(rig, 'probe_list')).toMatchObject({ probes: [{ last_done: last }] });
 });
 
 test('the passphrase guards what changes, and nothing that only looks', async () => {

@@ -17,6 +17,8 @@ export interface Seen {
   readonly source: string;
   /** ms since the epoch, in any order; two of one moment count as one completion. */
   readonly times: readonly number[];
+  /** The moment of the look: what is later is kept, and not counted yet. */
+  readonly now?: number;
 }
 
 /**
@@ -24,20 +26,24 @@ export interface Seen {
  * newest {@link COMPLETIONS_MAX} are kept. Times to come may be among them (a clock elsewhere may be ahead);
  * they count once they have come.
  *
- * @returns how many were new and are kept
+ * @returns how many were new, are kept and have come
  */
-export async function addCompletions(tx: WriteHandle, { subsystem, source, times }: Seen): Promise<number> {
+export async function addCompletions(
+  tx: WriteHandle,
+  { subsystem, source, times, now = Infinity }: Seen,
+): Promise<number> {
   const oldest = await nthNewest(tx, subsystem, COMPLETIONS_MAX);
   const newest = [...new Set(times.map(Math.trunc))].toSorted((a, b) => b - a).slice(0, COMPLETIONS_MAX);
   let added = 0;
   for (const at of newest) {
     if (oldest !== null && at < oldest) break;
-    added += await tx.run(
+    const changed = await tx.run(
       'INSERT OR IGNORE INTO substrate_completions (subsystem, at, source) VALUES (?, ?, ?)',
       subsystem,
       at,
       source,
     );
+    if (at <= now) added += changed;
   }
   const kept = await nthNewest(tx, subsystem, COMPLETIONS_MAX);
   if (kept !== null) await tx.run('DELETE FROM substrate_completions WHERE subsystem = ? AND at < ?', subsystem, kept);

@@ -133,5 +133,5 @@ export async function keepLook(
     addedAt,
   );
   if (changed === 0) return null;
-  return addCompletions(tx, { subsystem: name, source: kind, times });
+  return addCompletions(tx, { subsystem: name, source: kind, times, now: at });
 }
