@@ -22,12 +22,12 @@ import { isoTime } from '../../substrate/sources.ts';
 import type { ReadHandle, Substrate } from '../../substrate/substrate.ts';
 import { assertStatable } from '../../substrate/tasks/check.ts';
 import { insertAddedTask } from '../../substrate/tasks/tasks.ts';
+import { sayMoment } from '../coherence/words.ts';
 import type { Organ, OrganReport, OrganRun } from '../organ.ts';
 import type { Owed } from '../schedule/catch-up.ts';
 import { whatIsOwed } from '../schedule/catch-up.ts';
 import { readCron } from '../schedule/cron.ts';
 import { nextDue } from '../schedule/due.ts';
-import { localWords } from '../schedule/zone.ts';
 import { OF_THE_MOMENT } from './refusals.ts';
 
 /** Tasks that one run adds. */
@@ -129,8 +129,8 @@ class Clock {
         return count;
       },
     );
-    if (!isDue) return [`${schedule.name} is due next ${localWords(nextDueAt, zone)}.`];
-    const times = owed.times.map((time) => localWords(time, zoneThen));
+    if (!isDue) return [`${schedule.name} is due next ${sayMoment(nextDueAt)}.`];
+    const times = owed.times.map(sayMoment);
     const missed =
       owed.skipped === 0 ? '' : `; ${owed.skipped}${owed.uncounted ? ' or more' : ''} missed, not made up for`;
     return [`${schedule.name} was due${made === 0 ? '' : ` ${times.slice(-3).join(', ')}`}${missed}.`];

@@ -96,7 +96,7 @@ describe('an occurrence', () => {
     expect(await beat(seed)).toBeNull();
     sources.time = due;
     expect(await look()).toEqual({ waiting: 1, nextAt: null, held: null });
-    expect(await beat(seed)).toBe('nightly was due Sun 22 Nov 2026 03:00.');
+    expect(await beat(seed)).toBe('nightly was due 2026-11-22T02:00:00Z.');
     expect(await look()).toEqual({ waiting: 0, nextAt: due + DAY_MS, held: null });
     expect(await beat(seed)).toBeNull();
     expect(await states(substrate)).toEqual(['2026-11-22T02:00 due']);
@@ -292,7 +292,7 @@ describe('the zone of policy', () => {
     expect(await nextOf()).toBe('2026-11-21T08:00 America/New_York');
     expect(await beat(seed)).toBeNull();
     sources.time = Date.parse('2026-11-21T08:00Z');
-    expect(await beat(seed)).toBe('nightly-drain was due Sat 21 Nov 2026 03:00.');
+    expect(await beat(seed)).toBe('nightly-drain was due 2026-11-21T02:00:00Z.');
   });
 
   test('what a new seed starts with can be read, and is of jobs that there are', async () => {
@@ -310,7 +310,7 @@ describe('tasks', () => {
     await using seed = await openWith(dir, draft);
     const { substrate, sources } = seed;
     sources.time = Date.parse('2026-11-22T02:00:30Z');
-    expect(await beat(seed)).toMatch(/^nightly was due Sun 22 Nov 2026 03:00\. nightly: task t\d+ added\.$/);
+    expect(await beat(seed)).toMatch(/^nightly was due 2026-11-22T02:00:00Z\. nightly: task t\d+ added\.$/);
     const tasks = await substrate.read((db) =>
       listTasks(db, { state: 'live' }, { now: sources.now(), limit: 9, after: null }),
     );
