@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { KEY_MS_DEFAULT } from '../membrane/keys.ts';
 import { Scope } from '../substrate/identity/scopes.ts';
 import { isoTime } from '../substrate/sources.ts';
+import { readSwitch } from '../substrate/switches.ts';
 import { defineTool } from './define.ts';
 import { GrantName, LifetimeSeconds } from './grant-view.ts';
 
@@ -29,8 +30,12 @@ export const keyIssue = defineTool({
     url: z.string(),
     token_endpoint: z.string().nullable(),
     receipt: z.int(),
+    halted: z.boolean().describe('Nobody can come in, with this key or another, until the owner resumes the seed'),
   }),
-  handler: async ({ name, scopes, expires_in_s: seconds, public_key: publicKey, tools }, { actor, keys }) => {
+  handler: async (
+    { name, scopes, expires_in_s: seconds, public_key: publicKey, tools },
+    { actor, keys, substrate },
+  ) => {
     const { grant, key, receipt } = await keys.issue(actor, {
       name,
       scopes,
@@ -47,6 +52,7 @@ export const keyIssue = defineTool({
       url: keys.audience,
       token_endpoint: publicKey === null ? null : keys.tokenEndpoint,
       receipt,
+      halted: await substrate.read((db) => readSwitch(db, 'halted')),
     };
   },
 });

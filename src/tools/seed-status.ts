@@ -18,7 +18,7 @@ export const seedStatus = defineTool({
     serving: z.boolean(),
     pid: z.int().nullable(),
     version: z.string(),
-    home: z.string(),
+    home: z.string().nullable(),
     seed: z.string(),
     started: z.string().nullable(),
     url: z.string().nullable().describe('Where MCP is served over HTTP'),
@@ -26,7 +26,7 @@ export const seedStatus = defineTool({
     agents: z.array(z.string()).describe('Local agents that are connected'),
     halted: z.boolean(),
     mind: z.enum(['off', 'resting', 'working', 'silent', 'paused']),
-    store: z.string(),
+    store: z.string().nullable(),
     receipts: z.int(),
     newest_receipt: z.string().nullable(),
     covers: z.string().describe('What the ceilings and receipts of model calls cover'),
@@ -34,29 +34,37 @@ export const seedStatus = defineTool({
   text: (status) =>
     lines(
       `${status.serving ? 'Serving' : 'Not serving'}${status.halted ? ', halted for all outsiders' : ''}; version ${status.version}, seed ${status.seed}.`,
-      `Home ${status.home}; store ${status.store}; ${counted(status.receipts, 'receipt')}${status.newest_receipt === null ? '' : `, the newest of ${status.newest_receipt}`}.`,
+      status.home === null ? '' : `Home ${status.home}; store ${status.store ?? ''}.`,
+      `${counted(status.receipts, 'receipt')}${status.newest_receipt === null ? '' : `, the newest of ${status.newest_receipt}`}.`,
       status.url === null ? '' : `MCP over HTTP at ${status.url}.`,
       status.problem ?? '',
       status.covers,
-      status.agents.length === 0 ? 'No local agent is connected.' : `Connected: ${status.agents.join(', ')}.`,
+      // A helper is not told what the box is like, nor who else is there.
+      status.home === null
+        ? ''
+        : status.agents.length === 0
+          ? 'No local agent is connected.'
+          : `Connected: ${status.agents.join(', ')}.`,
     ),
-  handler: async (_input, { substrate, daemon, mind }) => {
+  handler: async (_input, { actor, substrate, daemon, mind }) => {
+    // What a helper from outside has no use for would only serve an attack.
+    const isInside = actor.kind !== 'helper';
     const log = await substrate.log();
     const { state, paused } = await substrate.read((db) => viewMind(db, mind));
     const serving = daemon.role === 'daemon';
     return {
       serving,
-      pid: serving ? daemon.pid : null,
+      pid: serving && isInside ? daemon.pid : null,
       version: daemon.version,
-      home: substrate.home,
+      home: isInside ? substrate.home : null,
       seed: substrate.seed,
       started: serving ? isoTime(daemon.startedAt) : null,
       url: daemon.doors.url,
       problem: daemon.doors.problem,
-      agents: [...daemon.agents()],
+      agents: isInside ? [...daemon.agents()] : [],
       halted: await substrate.read((db) => readSwitch(db, 'halted')),
       mind: paused && state !== 'off' ? ('paused' as const) : state,
-      store: substrate.driver,
+      store: isInside ? substrate.driver : null,
       receipts: log.size,
       newest_receipt: log.size === 0 ? null : log.time,
       covers: COVERED,

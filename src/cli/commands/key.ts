@@ -9,7 +9,7 @@ import { ask } from '../ask.ts';
 import { parseLifetime } from '../duration.ts';
 import type { GrantFacts } from '../grant-text.ts';
 import { grantBlock, grantTable } from '../grant-text.ts';
-import { printJson, printLine } from '../output.ts';
+import { printJson, printLine, spoken } from '../output.ts';
 import { receiptTable } from '../receipt-text.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
@@ -54,7 +54,11 @@ function addIssue(key: Command): void {
     .addOption(
       new Option('--profile <profile>', 'a named set of scopes (default: helper)').choices(Object.keys(PROFILES)),
     )
-    .option('--expires <time>', 'how long it lasts: 12h, 30d, 8w', parseLifetime, 30 * 86_400)
+    .addOption(
+      new Option('--expires <time>', 'how long it lasts: 12h, 30d, 8w')
+        .argParser(parseLifetime)
+        .default(30 * 86_400, '30d'),
+    )
     .option(
       '--public-key <file>',
       'the helper’s own Ed25519 public key (PEM, or base64 of 32 bytes); it fetches tokens with it',
@@ -77,6 +81,7 @@ interface Issued {
   readonly expires: string;
   readonly url: string;
   readonly token_endpoint: string | null;
+  readonly halted: boolean;
 }
 
 async function issueKey(name: string, options: IssueOptions): Promise<void> {
@@ -93,7 +98,10 @@ async function issueKey(name: string, options: IssueOptions): Promise<void> {
   };
   const issued = await ask<Issued>(configOf(options), { tool: 'key_issue', input, access: 'write', ownerAct: true });
   if (options.json === true) printJson(issued);
-  else printInvitation(issued);
+  else {
+    printInvitation(issued);
+    if (issued.halted) printLine(spoken('\nThe seed is halted: nobody can come in until `seed resume`.'));
+  }
 }
 
 /** The raw key of a PEM file, in base64; anything else is passed on for the seed to judge. */
