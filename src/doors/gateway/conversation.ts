@@ -143,12 +143,26 @@ function takenOver({ id, holderName, epoch }: Session): SeedError {
   );
 }
 
+/** The session of an id that a client of an API gave, who knows of no tools. */
+async function namedSession(db: ReadHandle, id: string, actor: Actor): Promise<Session> {
+  try {
+    return await heldSession(db, id, { actor, epoch: null });
+  } catch (thrown) {
+    if (!(thrown instanceof SeedError) || thrown.code !== 'not_found') throw thrown;
+    throw new SeedError('not_found', thrown.message, {
+      hint: 'Send an id that came back in x-seed-session under this key, "new" to begin a session, or no such header.',
+      data: { argument: 'x-seed-session' },
+      cause: thrown,
+    });
+  }
+}
+
 async function planNamed(
   db: ReadHandle,
   { actor, request, isTaken }: Planning,
   { id, heads }: { id: string; heads: readonly Uint8Array[] },
 ): Promise<Plan> {
-  const session = await heldSession(db, id, { actor, epoch: null });
+  const session = await namedSession(db, id, actor);
   if (isTaken(id) || (await isUnderWay(db, session))) {
     throw new SeedError('conflict', `A call of the session ${id} is under way; its answer comes first.`, {
       hint: 'Wait for it, or leave the header x-seed-session out.',

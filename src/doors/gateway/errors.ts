@@ -1,6 +1,6 @@
 /** Why there is no answer: a call's end as an error, and what an error is over HTTP, before an API words it. */
-import type { ErrorCode, SeedError } from '../../errors.ts';
-import { ERROR_CODES, fromWire, toWire } from '../../errors.ts';
+import type { ErrorCode } from '../../errors.ts';
+import { ERROR_CODES, fromWire, SeedError, toWire } from '../../errors.ts';
 import type { CallEnd } from '../../mind/router/call.ts';
 import type { FaultKind } from '../../mind/router/provider.ts';
 import type { Reply } from './wire.ts';
@@ -19,6 +19,13 @@ const FAULTS: Readonly<Partial<Record<FaultKind, number>>> = {
 export function errorOf({ outcome }: CallEnd): SeedError {
   const { code, message, hint, ceiling, retry_after_s: retryAfter, attempts, status } = outcome;
   const fault = attempts.at(-1)?.code ?? null;
+  // Not a matter of time: what no model of the role can be sent stays so however often it is asked.
+  if (code === 'no_candidate' && attempts.length > 0 && attempts.every((attempt) => attempt.code === 'cannot_carry')) {
+    return new SeedError('invalid_input', message ?? 'No model of the role can be sent this.', {
+      hint: 'Leave out what it says, or ask by another role; docs/gateway.md says which models are sent images.',
+      data: { argument: 'messages' },
+    });
+  }
   return fromWire({
     code: code ?? 'provider_failed',
     message: message ?? `The call is ${status}.`,

@@ -33,6 +33,7 @@ const CACHE = 'caching at a provider is the provider’s own affair';
 const ELSEWHERE = 'it runs at one provider, outside the owner’s policy';
 const ONE_SHAPE = 'no form of an answer can be forced on every provider; describe it in the prompt, or use a tool';
 const STATE = 'what a provider keeps is not reached from here; send the conversation itself';
+const MOVED = 'in the middle they go before all that is said, listed as `messages.order`';
 const ACCOUNT = 'the owner’s policy decides how a model is paid and served';
 
 /** OpenAI: POST /v1/chat/completions (API reference, "Create chat completion"). */
@@ -85,7 +86,7 @@ export const OPENAI = {
     include_obfuscation: listed('streams are not padded', 'false'),
   },
   messages: {
-    role: carried('`system`, `developer` (as `system`), `user`, `assistant`, `tool`'),
+    role: carried(`\`system\`, \`developer\` (as \`system\`; ${MOVED}), \`user\`, \`assistant\`, \`tool\``),
     content: carried('text, or parts of type `text`, `image_url` (a data URL of PNG, JPEG, GIF or WebP) and `refusal`'),
     tool_calls: carried('functions'),
     tool_call_id: carried(),
@@ -167,7 +168,7 @@ export const RESPONSES = {
   },
   input: {
     type: carried('`message`, `function_call`, `function_call_output`; `reasoning` of elsewhere is listed'),
-    role: carried('`system`, `developer` (as `system`), `user`, `assistant`'),
+    role: carried(`\`system\`, \`developer\` (as \`system\`; ${MOVED}), \`user\`, \`assistant\``),
     content: carried('text, or parts of type `input_text`, `output_text`, `refusal` and `input_image` (a data URL)'),
     call_id: carried(),
     name: carried(),
@@ -262,9 +263,9 @@ export const ANTHROPIC = {
   },
   metadata: { user_id: carried() },
   messages: {
-    role: carried('`user`, `assistant`, `system`; an answer that is begun for the model is refused'),
+    role: carried(`\`user\`, \`assistant\`, \`system\` (${MOVED}); an answer that is begun for the model is refused`),
     content: carried(
-      'text, or blocks of type `text`, `image` (base64 of PNG, JPEG, GIF or WebP), `document` (plain text alone), `tool_use`, `tool_result`, `thinking` and `redacted_thinking`',
+      'text, or blocks of type `text`, `image` (base64 of PNG, JPEG, GIF or WebP), `document` (plain text alone), `tool_use`, `tool_result`, `thinking` and `redacted_thinking`; what stands before a result goes behind it, listed as `messages.content.order`',
     ),
   },
   'messages.content': {

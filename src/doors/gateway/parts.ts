@@ -154,6 +154,20 @@ export function assertDistinct(tools: readonly ToolDefinition[]): void {
   }
 }
 
+/** The tools that a model is shown, by what the client says of choosing one. @throws SeedError `invalid_input` */
+export function chosen(tools: readonly ToolDefinition[], choice: unknown): readonly ToolDefinition[] {
+  if (choice === 'none') return [];
+  if (choice === undefined || choice === null || choice === 'auto') return tools;
+  throw refusal('tool_choice', 'is refused: no call can be forced on every provider; use `auto` or `none`');
+}
+
+/** Lists instructions in the middle: most providers have one place for them, before all that is said. */
+export function listMoved(messages: readonly Message[], sifting: Sifting): void {
+  const begins = messages.findIndex(({ role }) => role !== 'system');
+  const isMoved = begins >= 0 && messages.slice(begins).some(({ role }) => role === 'system');
+  if (isMoved) sifting.list('messages.order');
+}
+
 /** Bytes that one UTF-16 unit has in a canonical text, at most: an escape. */
 const BYTES_PER_UNIT_MAX = 6;
 /** What stands around the texts of a part. */

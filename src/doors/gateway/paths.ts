@@ -34,14 +34,17 @@ export function pathOf(url: string): string {
   return url.startsWith('/v1/') ? url.replace(QUERY, '') : url;
 }
 
+/** What an SDK asks for whose base address lacks `/v1`, or has it twice. */
+const MISSED = /^(?:\/v1)*(\/(?:chat\/completions|responses|messages|models))$/;
+
 /** Whether an address is answered here, if only by an error in the terms of one of the APIs. */
 export function isGatewayPath(url: string): boolean {
-  return url.startsWith('/v1/') || url === '/v1' || url === '/metrics';
+  return url.startsWith('/v1/') || url === '/v1' || url === '/metrics' || MISSED.test(url);
 }
 
 /** In whose terms: by the address, and where both have it by the header that only one of them sends. */
 export function apiOf(url: string, headers: IncomingHttpHeaders): 'openai' | 'anthropic' {
-  if (url.startsWith('/v1/messages')) return 'anthropic';
+  if (/^(?:\/v1)*\/messages/.test(url)) return 'anthropic';
   return url.startsWith('/v1/models') && headers['anthropic-version'] !== undefined ? 'anthropic' : 'openai';
 }
 
@@ -54,8 +57,12 @@ export function methodOf(url: string): 'GET' | 'POST' | null {
 export function routeOf(url: string): GatewayRoute {
   const known = find(url);
   if (known !== null) return known.route;
+  const meant = MISSED.exec(pathOf(url))?.[1];
   throw new SeedError('not_found', 'There is nothing at this address.', {
-    hint: 'There are POST /v1/chat/completions, /v1/responses, /v1/messages, /v1/messages/count_tokens and GET /v1/models.',
+    hint:
+      meant !== undefined
+        ? `/v1${meant} is what you mean: the base address of OpenAI’s SDK ends in /v1, that of Anthropic’s has none.`
+        : 'There are POST /v1/chat/completions, /v1/responses, /v1/messages, /v1/messages/count_tokens and GET /v1/models.',
   });
 }
 

@@ -341,6 +341,35 @@ describe('content', () => {
   });
 });
 
+describe('what is moved is listed', () => {
+  const [system, user] = [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'x' },
+  ];
+
+  test('instructions in the middle', () => {
+    for (const [first, then] of [
+      [system, user],
+      [user, system],
+    ] as const) {
+      const expected = first === user ? ['messages.order'] : [];
+      expect(askOpenAi({ messages: [first, then, user] }).notCarried).toEqual(expected);
+      expect(askResponses({ input: [first, then, user] }).notCarried).toEqual(expected);
+      expect(askAnthropic({ messages: [first, then, user] }).notCarried).toEqual(expected);
+    }
+  });
+
+  test('words before the results that they stand with', () => {
+    const use = { role: 'assistant', content: [{ type: 'tool_use', id: 'a', name: 'run', input: {} }] };
+    const result = { type: 'tool_result', tool_use_id: 'a', content: 'done' };
+    const words = { type: 'text', text: 'Here:' };
+    const asked = (content: object[]): readonly string[] =>
+      askAnthropic({ messages: [user, use, { role: 'user', content }] }).notCarried;
+    expect(asked([words, result])).toEqual(['messages.content.order']);
+    expect(asked([result, words])).toEqual([]);
+  });
+});
+
 describe('labels', () => {
   test('a long value is told by its hash, and the same one is the same label', () => {
     const { labels } = askAnthropic({ metadata: { user_id: 'x'.repeat(129) } });

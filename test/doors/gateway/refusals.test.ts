@@ -279,6 +279,25 @@ describe('what is malformed', () => {
     },
   );
 
+  test.each([
+    ['/chat/completions', '/v1/chat/completions'],
+    ['/responses', '/v1/responses'],
+    ['/messages', '/v1/messages'],
+    ['/v1/v1/messages?beta=true', '/v1/messages'],
+  ])('%s: whoever has the base address wrong is told which is right', async (path, meant) => {
+    const answer = await ask(rig, { method: 'POST', path, headers: { authorization: `Bearer ${rig.client.key}` } });
+    expect(answer.status).toBe(404);
+    expectOwnError(meant, answer);
+    expect(answer.text).toContain(`${meant} is what you mean`);
+  });
+
+  test('a session that is not there: what a client of the API can do', async () => {
+    const answer = await post(CHAT, { headers: { 'x-seed-session': 'nosuch' } });
+    expect(answer.status).toBe(404);
+    expect(answer.text).toContain('x-seed-session');
+    expect(answer.text).not.toContain('seed_start');
+  });
+
   test('[LOCK-MEMBRANE-1] a key in an address is refused; what the SDKs write there is not', async () => {
     for (const query of [`?key=${rig.client.key}`, '?beta=1', '?beta=true&key=x', '?limit=1000000', '?']) {
       const answer = await ask(rig, { method: 'POST', path: `${MESSAGES}${query}`, body: '{}' });
@@ -343,6 +362,37 @@ describe('what is malformed', () => {
     );
     expect(rig.defects).toEqual([]);
   });
+});
+
+test('what no model of the role can be sent is a 400 that is not asked again', async () => {
+  const other = await openGateway(dir, policyOver(stub, 'nvidia'), 'other');
+  try {
+    const url = 'data:image/png;base64,iVBORw0KGgo=';
+    const content = [{ type: 'image_url' as const, image_url: { url } }];
+    const before = stub.requests.length;
+    const asked = openaiOf(other, { maxRetries: 2 }).chat.completions.create({
+      model: 'worker',
+      messages: [{ role: 'user', content }],
+    });
+    await expect(asked).rejects.toMatchObject({ status: 400, param: 'messages' });
+    const data = { type: 'base64' as const, media_type: 'image/png' as const, data: 'iVBORw0KGgo=' };
+    const image = { type: 'image' as const, source: data };
+    const ofAnthropic = anthropicOf(other, { maxRetries: 2 }).messages.create({
+      ...messages(),
+      messages: [{ role: 'user', content: [image] }],
+    });
+    await expect(ofAnthropic).rejects.toMatchObject({
+      status: 400,
+      error: { error: { type: 'invalid_request_error' } },
+    });
+    expect(stub.requests.length).toBe(before);
+    // Each was asked for once: its refusal is on record, and no second one.
+    const refused = (await receipts(other)).filter(({ code }) => code === 'no_candidate');
+    expect(refused).toHaveLength(2);
+    expect((await openaiOf(other).chat.completions.create(chat())).model).toBe('worker');
+  } finally {
+    await other.close();
+  }
 });
 
 describe('labels, traces and repeats', () => {

@@ -93,6 +93,7 @@ function toShown(body: Countable, sifting: Sifting): Shown {
   const first: Message = { role: 'system', parts: instructions };
   parts.assertFits(first, 'system');
   const messages = instructions.length > 0 ? [first, ...said] : said;
+  parts.listMoved(messages, sifting);
   return { messages, tools: toTools(body, sifting) };
 }
 
@@ -106,14 +107,13 @@ const CustomTool = z.looseObject({
   input_schema: z.unknown().optional(),
 });
 
-function toTools({ tools, tool_choice: choice }: Countable, sifting: Sifting): ToolDefinition[] {
+function toTools({ tools, tool_choice: choice }: Countable, sifting: Sifting): readonly ToolDefinition[] {
   const definitions = (tools ?? []).map((tool, index) => toTool(tool, `tools.${index}`, sifting));
   parts.assertDistinct(definitions);
-  if (choice === null || choice === undefined) return definitions;
-  sifting.fields(choice, ANTHROPIC.tool_choice, { place: 'tool_choice', path: 'tool_choice' });
-  if (choice.type === 'none') return [];
-  if (choice.type === 'auto') return definitions;
-  throw refusal('tool_choice', 'is refused: no call can be forced on every provider; use `auto` or `none`');
+  if (choice !== null && choice !== undefined) {
+    sifting.fields(choice, ANTHROPIC.tool_choice, { place: 'tool_choice', path: 'tool_choice' });
+  }
+  return parts.chosen(definitions, choice?.type);
 }
 
 function toTool(given: object, path: string, sifting: Sifting): ToolDefinition {
@@ -178,8 +178,10 @@ function question(blocks: readonly Placed[], sifting: Sifting): Message[] {
   const results: ToolResult[] = [];
   const rest: Part[] = [];
   for (const placed of blocks) {
-    if (placed.block.type === 'tool_result') results.push(resultOf(placed, sifting));
-    else rest.push(...userParts(placed));
+    if (placed.block.type === 'tool_result') {
+      if (rest.length > 0) sifting.list('messages.content.order');
+      results.push(resultOf(placed, sifting));
+    } else rest.push(...userParts(placed));
   }
   return [
     ...(results.length > 0 ? [{ role: 'tool' as const, parts: results }] : []),

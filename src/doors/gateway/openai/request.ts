@@ -36,6 +36,7 @@ export function parseRequest(given: unknown): GatewayRequest {
   }
   const messages = body.messages.map((message, index) => toMessage(message, `messages.${index}`, sifting));
   sifting.calls.assertPaired();
+  parts.listMoved(messages, sifting);
   const tools = toTools(body, sifting);
   return {
     model: body.model,
@@ -69,12 +70,10 @@ const FunctionTool = z.looseObject({
   function: z.looseObject({ name: z.string(), description: z.string().nullish(), parameters: z.unknown().optional() }),
 });
 
-function toTools({ tools, tool_choice: choice }: Body, sifting: Sifting): ToolDefinition[] {
+function toTools({ tools, tool_choice: choice }: Body, sifting: Sifting): readonly ToolDefinition[] {
   const definitions = (tools ?? []).map((tool, index) => toTool(tool, `tools.${index}`, sifting));
   parts.assertDistinct(definitions);
-  if (choice === 'none') return [];
-  if (choice === undefined || choice === null || choice === 'auto') return definitions;
-  throw refusal('tool_choice', 'is refused: no call can be forced on every provider; use `auto` or `none`');
+  return parts.chosen(definitions, choice);
 }
 
 function toTool(tool: z.infer<typeof parts.Typed>, path: string, sifting: Sifting): ToolDefinition {

@@ -59,12 +59,10 @@ const FunctionTool = z.looseObject({
 const OFFERED = /^(?:web_search(?:_.*)?|image_generation|tool_search)$/;
 const Group = z.looseObject({ name: z.string().min(1), tools: z.array(parts.Typed).max(parts.TOOLS_MAX) });
 
-function toTools({ tools, tool_choice: choice }: Body, sifting: Sifting): ToolDefinition[] {
+function toTools({ tools, tool_choice: choice }: Body, sifting: Sifting): readonly ToolDefinition[] {
   const definitions = (tools ?? []).flatMap((tool, index) => toTool(tool, `tools.${index}`, sifting));
   parts.assertDistinct(definitions);
-  if (choice === 'none') return [];
-  if (choice === undefined || choice === null || choice === 'auto') return definitions;
-  throw refusal('tool_choice', 'is refused: no call can be forced on every provider; use `auto` or `none`');
+  return parts.chosen(definitions, choice);
 }
 
 function toTool(
@@ -112,6 +110,7 @@ function toMessages({ input, instructions }: Body, sifting: Sifting): Message[] 
     parts.assertFits(messages.at(-1) ?? message, path);
   }
   if (messages.length === 0) throw refusal('input', 'has nothing in it that a model could answer');
+  parts.listMoved(messages, sifting);
   return messages;
 }
 
