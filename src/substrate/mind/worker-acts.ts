@@ -13,7 +13,7 @@ import type { ReadHandle, Substrate } from '../substrate.ts';
 import { getTask } from '../tasks/look.ts';
 import type { Operation } from '../writer.ts';
 import type { RunState, WorkerRun } from './worker.ts';
-import { findWorkerRun, holdWorker, releaseWorker, saveWorkerRun } from './worker.ts';
+import { findWorkerRun, holdWorker, putOffRun, releaseWorker, saveWorkerRun } from './worker.ts';
 
 export interface NewWork {
   readonly task: string;
@@ -69,9 +69,11 @@ export async function noteStep(
     const steps = run.steps + 1;
     op.receipt({ subject: { type: 'session', id: session.id }, detail: { epoch: session.epoch, task, step: steps } });
     await setCheckpoint(op, session, { done: [...stand.done], next: stand.next });
-    if (answered) await releaseWorker(op);
+    if (answered) await releaseWorker(op, op.now);
     const { workedMs } = stand;
-    await saveWorkerRun(op, { ...run, state: 'working', why: '', steps, workedMs, changedAt: op.now });
+    const failures = answered ? 0 : run.failures;
+    const begun = { ...run, state: 'working', why: '', nextAt: null, failures } as const;
+    await saveWorkerRun(op, { ...begun, steps, workedMs, changedAt: op.now });
     return { steps, session: session.id };
   });
   substrate.sessions.changed(value.session, [actor.grant]);
@@ -105,6 +107,12 @@ export async function startTool(
   });
 }
 
+/**
+ * What is left alone for a while: whatever would ask a model, until a time (null: for longer after each
+ * failure in a row); or one task, for longer after each of its own.
+ */
+export type Hold = { readonly of: 'all'; readonly until: number | null } | { readonly of: 'task' };
+
 /** Leaves a task for now, to go on in the same session. */
 export async function pauseWork(
   substrate: Substrate,
@@ -113,24 +121,30 @@ export async function pauseWork(
     task,
     why,
     hold,
+    answered,
     ...stand
   }: Stand & {
     readonly task: string;
     readonly why: string;
-    /** Whether no model is to be asked for a while, and until when: null for longer after each failure. */
-    readonly hold: { readonly until: number | null } | null;
+    readonly hold: Hold | null;
+    /** A model has answered in this run. */
+    readonly answered: boolean;
   },
 ): Promise<void> {
   const { value } = await substrate.operate({ action: 'session.checkpoint', actor }, async (op) => {
-    const run = await runOf(op, task);
+    const before = await runOf(op, task);
+    const run = answered ? { ...before, failures: 0 } : before;
     const session = await heldSession(op, run.session, { actor, epoch: null });
     await setCheckpoint(op, session, { done: [...stand.done], next: stand.next });
-    const until = hold === null ? null : await holdWorker(op, { why, until: hold.until, now: op.now });
+    if (answered) await releaseWorker(op, op.now);
+    const putOff = hold?.of === 'task' ? await putOffRun(op, run, { why, now: op.now }) : null;
+    const until = hold?.of === 'all' ? await holdWorker(op, { why, until: hold.until, now: op.now }) : putOff?.nextAt;
     op.receipt({
       subject: { type: 'session', id: session.id },
-      detail: { epoch: session.epoch, task, waits: why, ...(until === null ? {} : { until }) },
+      detail: { epoch: session.epoch, task, waits: why, ...(typeof until === 'number' ? { until } : {}) },
     });
-    await saveWorkerRun(op, { ...run, state: 'waiting', why, workedMs: stand.workedMs, changedAt: op.now });
+    const waiting = { ...run, ...putOff, state: 'waiting', why } as const;
+    await saveWorkerRun(op, { ...waiting, workedMs: stand.workedMs, changedAt: op.now });
     return session.id;
   });
   substrate.sessions.changed(value, [actor.grant]);
@@ -170,9 +184,11 @@ export async function endWork(
       const { epoch, length, runningHash: hash } = session;
       op.receipt({ detail: { ...said, epoch, length, hash } });
     }
-    if (answered) await releaseWorker(op);
+    if (answered) await releaseWorker(op, op.now);
     await saveWorkerRun(op, {
       ...run,
+      failures: 0,
+      nextAt: null,
       state,
       why,
       workedMs: stand?.workedMs ?? run.workedMs,
@@ -187,8 +203,8 @@ export async function endWork(
 
 /** A task that it has just taken on. */
 function blank(task: string, now: number): WorkerRun {
-  const nothing = { steps: 0, workedMs: 0, spentMicroUsd: 0, events: 0 };
-  return { task, session: '', state: 'gave_up', why: '', ...nothing, changedAt: now };
+  const nothing = { steps: 0, workedMs: 0, spentMicroUsd: 0, events: 0, failures: 0 };
+  return { task, session: '', state: 'gave_up', why: '', ...nothing, nextAt: null, changedAt: now };
 }
 
 /** What all tries cost; that of one that is not over has not been added yet. */

@@ -103,6 +103,10 @@ export interface WorkerRun {
   readonly spentMicroUsd: number;
   /** How much had happened to the task when it was left: what happens later is a reason to look again. */
   readonly events: number;
+  /** How often in a row models failed at this task, and not at others. */
+  readonly failures: number;
+  /** It is not tried again before, ms since the epoch; null where nothing puts it off. */
+  readonly nextAt: number | null;
   readonly changedAt: number;
 }
 
@@ -115,14 +119,22 @@ interface RunRow extends Row {
   readonly worked_ms: number;
   readonly spent_micro_usd: number;
   readonly events: number;
+  readonly failures: number;
+  readonly next_at: number | null;
   readonly changed_at: number;
 }
 
-const RUNS = `SELECT task, session, state, why, steps, worked_ms, spent_micro_usd, events, changed_at
+const RUNS = `SELECT task, session, state, why, steps, worked_ms, spent_micro_usd, events, failures, next_at, changed_at
   FROM substrate_worker_runs`;
 
-function toRun({ worked_ms: workedMs, spent_micro_usd: spentMicroUsd, changed_at: changedAt, ...row }: RunRow) {
-  return { ...row, workedMs, spentMicroUsd, changedAt };
+function toRun({
+  worked_ms: workedMs,
+  spent_micro_usd: spentMicroUsd,
+  next_at: nextAt,
+  changed_at: changedAt,
+  ...row
+}: RunRow): WorkerRun {
+  return { ...row, workedMs, spentMicroUsd, nextAt, changedAt };
 }
 
 export async function findWorkerRun(db: ReadHandle, task: string): Promise<WorkerRun | null> {
@@ -155,8 +167,8 @@ export async function listWorkerRuns(db: ReadHandle, limit: number): Promise<Wor
 export async function saveWorkerRun(tx: WriteHandle, run: WorkerRun): Promise<void> {
   await tx.run(
     `REPLACE INTO substrate_worker_runs
-       (task, session, state, why, steps, worked_ms, spent_micro_usd, events, changed_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       (task, session, state, why, steps, worked_ms, spent_micro_usd, events, failures, next_at, changed_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     run.task,
     run.session,
     run.state,
@@ -165,6 +177,8 @@ export async function saveWorkerRun(tx: WriteHandle, run: WorkerRun): Promise<vo
     run.workedMs,
     run.spentMicroUsd,
     run.events,
+    run.failures,
+    run.nextAt,
     run.changedAt,
   );
 }
@@ -201,31 +215,80 @@ interface HoldRow extends Row {
   readonly until: number;
   readonly why: string;
   readonly failures: number;
+  readonly answered_at: number;
+}
+
+async function readHold(db: ReadHandle): Promise<HoldRow | null> {
+  const row = await db.get<HoldRow>('SELECT until, why, failures, answered_at FROM substrate_worker_hold WHERE id = 1');
+  return row ?? null;
+}
+
+async function writeHold(tx: WriteHandle, { until, why, failures, answered_at: answeredAt }: HoldRow): Promise<void> {
+  await tx.run(
+    'REPLACE INTO substrate_worker_hold (id, until, why, failures, answered_at) VALUES (1, ?, ?, ?, ?)',
+    until,
+    why,
+    failures,
+    answeredAt,
+  );
 }
 
 /** The first wait after a failure, and the longest, in milliseconds; each is twice the one before. */
 const BACK_OFF_MS = { first: 30_000, most: 3_600_000 } as const;
+
+function backOffMs(failures: number): number {
+  return Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** Math.min(failures, 20));
+}
 
 /** Puts off the next question to a model; without a time, for longer after each failure in a row. */
 export async function holdWorker(
   tx: WriteHandle,
   { why, until, now }: { why: string; until: number | null; now: number },
 ): Promise<number> {
-  const before = await tx.get<HoldRow>('SELECT until, why, failures FROM substrate_worker_hold WHERE id = 1');
-  const failures = before?.failures ?? 0;
-  const later = until ?? now + Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** Math.min(failures, 20));
-  await tx.run(
-    'REPLACE INTO substrate_worker_hold (id, until, why, failures) VALUES (1, ?, ?, ?)',
-    later,
-    why,
-    failures + 1,
-  );
+  const { failures = 0, answered_at = 0 } = (await readHold(tx)) ?? {};
+  const later = until ?? now + backOffMs(failures);
+  await writeHold(tx, { until: later, why, failures: failures + 1, answered_at });
   return later;
 }
 
+/** So many others at which models failed since one answered, and it is not for the tasks that they do. */
+const OTHERS_FAILED_MAX = 2;
+
+/**
+ * Puts off one task at which models failed, so that it keeps no other waiting. Where they failed at others
+ * too and answered none in between, that is nobody's fault but theirs: then it holds the worker, and does
+ * not count against the task.
+ */
+export async function putOffRun(
+  tx: WriteHandle,
+  run: WorkerRun,
+  { why, now }: { why: string; now: number },
+): Promise<Pick<WorkerRun, 'failures' | 'nextAt'>> {
+  const since = (await readHold(tx))?.answered_at ?? 0;
+  const others = await tx.get<{ count: number } & Row>(
+    `SELECT count(*) AS count FROM substrate_worker_runs
+      WHERE state IN ('working', 'waiting') AND next_at IS NOT NULL AND changed_at > ? AND task <> ?`,
+    since,
+    run.task,
+  );
+  const isOfAll = (others?.count ?? 0) >= OTHERS_FAILED_MAX;
+  if (isOfAll) await holdWorker(tx, { why, until: null, now });
+  return { failures: isOfAll ? run.failures : run.failures + 1, nextAt: now + backOffMs(run.failures) };
+}
+
+/** When the first of the tasks that are put off is tried again, ms since the epoch; null where none is. */
+export async function nextPutOff(db: ReadHandle, now: number): Promise<number | null> {
+  const row = await db.get<{ next: number | null } & Row>(
+    `SELECT min(next_at) AS next FROM substrate_worker_runs
+      WHERE state IN ('working', 'waiting') AND next_at > ?`,
+    now,
+  );
+  return row?.next ?? null;
+}
+
 /** A model has answered: nothing holds it, and the next wait is a short one. */
-export async function releaseWorker(tx: WriteHandle): Promise<void> {
-  await tx.run('DELETE FROM substrate_worker_hold WHERE id = 1');
+export async function releaseWorker(tx: WriteHandle, now: number): Promise<void> {
+  await writeHold(tx, { until: 0, why: '', failures: 0, answered_at: now });
 }
 
 export const NO_MODEL = 'no usable model';
@@ -238,8 +301,8 @@ export type CanCall = (target: Target) => boolean;
  * as it stands.
  */
 export async function workerHold(db: ReadHandle, now: number, canCall: CanCall): Promise<WorkerHold | null> {
-  const held = await db.get<HoldRow>('SELECT until, why, failures FROM substrate_worker_hold WHERE id = 1');
-  if (held !== undefined && held.until > now) return { until: held.until, why: held.why };
+  const held = await readHold(db);
+  if (held !== null && held.until > now) return { until: held.until, why: held.why };
   const routing = await resolveRouting(db, WORKER_ROLE, 'any');
   if (routing === null) return { until: null, why: NO_MODEL };
   // Tier 1 is the drain's, and what has no price is never called.

@@ -57,6 +57,8 @@ const LEASE_MS = LEASE_S.usual * 1_000;
 
 const CUT = 'Your answer was cut off at its greatest length. Give your result again, in fewer words.';
 const EMPTY = 'Your answer was empty. Say your result, or call a tool.';
+/** A model that answers nothing so often in a row has nothing to say. */
+const USELESS_MAX = 3;
 
 /** The task is not the worker's any more, is in another state than it thought, or has had enough said of it. */
 const NOT_OURS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['conflict', 'forbidden', 'not_found', 'too_many']);
@@ -96,6 +98,8 @@ export class Carry {
   #lookedAt: number;
   /** A model has answered in this run. */
   #answered = false;
+  /** The turn before this one got an answer. */
+  #hasJustAnswered = false;
 
   constructor(parts: WorkerParts, toolbox: Toolbox, { claim, run }: { claim: Claim; run: OrganRun }) {
     this.#parts = parts;
@@ -133,10 +137,14 @@ export class Carry {
     if ('state' in scene) return scene;
     const { session, messages, open } = scene;
     if (session.stepCall !== null) return this.#step(scene, { messages: [], key: null });
+    const hasAnswered = this.#hasJustAnswered;
+    this.#hasJustAnswered = false;
     if (open.length > 0) return this.#useTools(scene);
     const last = messages.at(-1);
     if (last === undefined) return this.#open(scene);
-    return last.role === 'assistant' ? this.#answer(scene, last) : this.#ask(scene, []);
+    if (last.role === 'assistant') return this.#answer(scene, last);
+    // An answer without a single part leaves nothing in the transcript.
+    return hasAnswered ? this.#askAgain(scene, EMPTY) : this.#ask(scene, []);
   }
 
   /** Gives a sign of life, renews the lease, and says whether the task is to be left at once. */
@@ -240,11 +248,13 @@ export class Carry {
       const { call } = await steps.step(asked, actor, { waitMs: SLICE_MS, signal });
       if (call.outcome.status !== 'running') {
         this.#parts.fault('worker.stepped');
-        this.#answered ||= call.outcome.status === 'complete';
+        this.#hasJustAnswered = call.outcome.status === 'complete';
+        this.#answered ||= this.#hasJustAnswered;
         return judge(call.outcome, {
           session,
           now: substrate.sources.now(),
           begun: scene.messages.some(({ role }) => role === 'assistant'),
+          failures: this.#answered ? 0 : run.failures,
         });
       }
       const limit = limitReached({ ...run, steps: 0, workedMs: this.#workedMs }, settings);
@@ -294,14 +304,21 @@ export class Carry {
     const text = textOf(last);
     const stop = await this.#parts.substrate.read((db) => stopOf(db, run));
     if (stop === 'refusal') return gaveUp('the model refused it');
-    if (stop === 'max_tokens' || stop === 'paused') return this.#ask(scene, [say('user', CUT)]);
-    if (text === '') return this.#ask(scene, [say('user', EMPTY)]);
+    const isCut = stop === 'max_tokens' || stop === 'paused';
+    if (isCut || text === '') return this.#askAgain(scene, isCut ? CUT : EMPTY);
     this.#parts.fault('worker.finishing');
     if (!(await this.#update('finish', noteOf(text, session.id)))) {
       return (await this.#verdict(this.#lookedAt)) ?? gaveUp('its result was not taken');
     }
     this.#parts.fault('worker.finished');
     return { state: 'handed_in', why: '', note: null, hold: null };
+  }
+
+  /** Tells the model that its answer was none, unless that was in vain before. */
+  async #askAgain(scene: Scene, what: string): Promise<Ending | null> {
+    return timesTold(scene.messages) + 1 < USELESS_MAX
+      ? this.#ask(scene, [say('user', what)])
+      : gaveUp(`its last ${USELESS_MAX} answers were empty or cut off`);
   }
 
   /** Says something of the task; false where that was not taken, which a look at the task explains. */
@@ -327,7 +344,7 @@ export class Carry {
     if (state === 'stopped' || actor === null) return;
     const stand = await this.#stand(state === 'handed_in' ? 'Somebody else verifies it.' : `Left: ${why}.`);
     if (state === 'waiting') {
-      await pauseWork(substrate, actor, { task, why, hold, ...stand });
+      await pauseWork(substrate, actor, { task, why, hold, answered: this.#answered, ...stand });
       fault('worker.paused');
       if (note !== null) await this.#update('release', note);
       return;
@@ -345,6 +362,13 @@ export class Carry {
     });
     return { workedMs: this.#workedMs, done: doneLines(messages), next };
   }
+}
+
+/** How often in a row, at the end of a conversation, the model was told that its answer was none. */
+function timesTold(messages: readonly Message[]): number {
+  const others = messages.filter(({ role }) => role !== 'assistant').toReversed();
+  const other = others.findIndex((one) => one.role !== 'user' || ![CUT, EMPTY].includes(textOf(one)));
+  return other === -1 ? others.length : other;
 }
 
 function stepKey(step: number): string {

@@ -84,7 +84,7 @@ async function pickClaimable(
   let size: number = PAGE.first;
   for (let after: Place | null = null; ; size = PAGE.more) {
     const page: TaskRow[] = await listTasks(db, filter, { now, limit: size, after });
-    const picks = await wantedOf(db, page, { settings, standsBehind });
+    const picks = await wantedOf(db, page, { settings, now, standsBehind });
     if (picks.length > 0) return picks.slice(0, limit);
     const last = page.at(-1);
     if (last === undefined || page.length < size) return [];
@@ -107,7 +107,7 @@ function authorities(db: ReadHandle, now: number): StandsBehind {
 async function wantedOf(
   db: ReadHandle,
   page: readonly TaskRow[],
-  { settings, standsBehind }: { settings: WorkerSettings; standsBehind: StandsBehind },
+  { settings, now, standsBehind }: { settings: WorkerSettings; now: number; standsBehind: StandsBehind },
 ): Promise<Found[]> {
   const runs = await findWorkerRuns(
     db,
@@ -116,7 +116,7 @@ async function wantedOf(
   const picks: Found[] = [];
   for (const task of page) {
     const run = runs.get(task.id) ?? null;
-    if (!isWanted(task, run, settings)) continue;
+    if (!isWanted(task, run, { settings, now })) continue;
     const authority = await standsBehind(task);
     if (authority === null || (authority.kind === 'helper' && !settings.helpers)) continue;
     picks.push({ kind: 'claim', task, run });
@@ -124,9 +124,14 @@ async function wantedOf(
   return picks;
 }
 
-/** Whether a task has not been left for good. */
-function isWanted(task: TaskRow, run: WorkerRun | null, settings: WorkerSettings): boolean {
+/** Whether a task has not been left for good, nor for now. */
+function isWanted(
+  task: TaskRow,
+  run: WorkerRun | null,
+  { settings, now }: { settings: WorkerSettings; now: number },
+): boolean {
   if (run === null) return true;
+  if (run.nextAt !== null && run.nextAt > now) return false;
   if (limitReached(run, settings) !== null) return false;
   // What it left for a reason it takes up again only when something has happened to it since.
   return run.state === 'working' || run.state === 'waiting' || task.events > run.events;

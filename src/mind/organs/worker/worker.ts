@@ -11,7 +11,7 @@ import type { Actor } from '../../../substrate/actor.ts';
 import { findService } from '../../../substrate/identity/service.ts';
 import type { Pause } from '../../../substrate/coherence/alarms.ts';
 import type { CanCall, WorkerRun } from '../../../substrate/mind/worker.ts';
-import { findWorkerRun, readWorkerSettings, workerHold } from '../../../substrate/mind/worker.ts';
+import { findWorkerRun, nextPutOff, readWorkerSettings, workerHold } from '../../../substrate/mind/worker.ts';
 import { endWork, openWork, ownSession } from '../../../substrate/mind/worker-acts.ts';
 import type { ReadHandle, Substrate } from '../../../substrate/substrate.ts';
 import { getTask } from '../../../substrate/tasks/look.ts';
@@ -64,7 +64,7 @@ async function look({ pauses, canCall }: WorkerParts, db: ReadHandle, now: numbe
   const actor = await findService(db, 'worker');
   if (actor === null) return NOTHING_TO_SEE;
   const picks = await pickWork(db, { actor, now, pauses: await pauses(db), limit: COUNT_MAX });
-  if (picks.length === 0) return NOTHING_TO_SEE;
+  if (picks.length === 0) return { ...NOTHING_TO_SEE, nextAt: await nextPutOff(db, now) };
   // What only its record does not know yet needs no model.
   const settled = picks.filter(({ kind }) => kind === 'settle').length;
   const hold = settled > 0 ? null : await workerHold(db, now, canCall);
@@ -177,7 +177,7 @@ function becameOf({ state, holder_name: holder }: TaskRow): { readonly state: 's
 function report({ id }: TaskRow, { state, why, hold }: Ending): OrganReport {
   const isDone = state === 'handed_in';
   // What waits for a model waits for all of them; else the next task may be done.
-  const more = state !== 'stopped' && hold === null;
+  const more = state !== 'stopped' && hold?.of !== 'all';
   return { done: isDone ? 1 : 0, more, says: isDone ? saysDone({ id }) : `${id}: ${why}` };
 }
 
