@@ -1,6 +1,6 @@
 /** The prober: work outside the seed that silently stopped is found in the first cycle; what cannot be read is a state. */
 import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { evaluate } from '../../../src/mind/coherence/coherence.ts';
 import { readCoherence } from '../../../src/mind/coherence/state.ts';
 import type { Organ, OrganReport } from '../../../src/mind/organ.ts';
@@ -161,12 +161,14 @@ test('whoever asks the turning mind to look now has each probe read and its stal
     seed,
     organs.map((organ) => ({ organ, ...traits })),
   );
+  const seen = (): Promise<number[]> =>
+    substrate.read((db) => listCompletions(db, 'jobs', { until: sources.time, limit: 99 }));
   await loop.pass(1_000);
+  // A file is read in time of its own, which the loop's does not wait for.
+  await vi.waitFor(async () => expect(await seen()).toHaveLength(12), { timeout: 5_000, interval: 5 });
   appendFileSync(dir.at('log'), line(sources.time));
   // By itself it looks in a week.
   await loop.pass(2 * MINUTE_MS);
-  const seen = (): Promise<number[]> =>
-    substrate.read((db) => listCompletions(db, 'jobs', { until: sources.time, limit: 99 }));
   expect(await seen()).toHaveLength(12);
   const ends = await loop.pulse.once({ signal: new AbortController().signal });
   expect(await seen()).toHaveLength(13);
