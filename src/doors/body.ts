@@ -63,7 +63,7 @@ function readBytes(request: IncomingMessage, bytesMax: number, onBytes: OnBytes)
       try {
         onBytes(chunk.length);
       } catch (error) {
-        settle(() => reject(error as Error));
+        settle(() => reject(error));
       }
     };
     const onEnd = (): void =>

@@ -117,12 +117,15 @@ export class LineTransport implements Transport {
       return;
     }
     this.#held = [];
-    void taken.then((isDone) => {
-      if (!isDone && !this.#closed) this.#handOn(message);
-      const held = this.#held ?? [];
-      this.#held = null;
-      for (const next of held) if (!this.#closed) this.#receive(next);
-    });
+    void this.#settle(message, taken);
+  }
+
+  async #settle(message: unknown, taken: Promise<boolean>): Promise<void> {
+    const isDone = await taken;
+    if (!isDone && !this.#closed) this.#handOn(message);
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const line of held) if (!this.#closed) this.#receive(line);
   }
 
   /** The message that a line is; undefined where it is none, which was answered if anybody may wait for it. */

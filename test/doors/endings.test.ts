@@ -81,7 +81,11 @@ describe('when the seed stops', () => {
     const refused = await next;
     // Either the connection was gone by then, or it was told.
     if (!(refused instanceof Error)) {
-      expect(refused).toMatchObject({ status: 503, connection: 'close', text: expect.stringContaining('stopping') });
+      expect(refused).toMatchObject({
+        status: 503,
+        connection: 'close',
+        text: expect.stringContaining('stopping') as string,
+      });
     }
     await closing;
     agent.destroy();
