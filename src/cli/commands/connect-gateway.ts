@@ -5,7 +5,9 @@ import { ask } from '../ask.ts';
 import { CLIENTS } from '../connect/clients.ts';
 import type { GatewayClient, GatewayFacts } from '../connect/gateway.ts';
 import { addGateway, claudeSettings, codexConfig, sdkEnvironment } from '../connect/gateway.ts';
+import { assertGatewayKey } from '../connect/gateway-key.ts';
 import { printJson, printLine, spoken } from '../output.ts';
+import { shellLine } from '../shell.ts';
 import type { PlaceOptions } from './connect.ts';
 import { editFile, settingsFor } from './connect.ts';
 import { configOf } from './shared.ts';
@@ -48,17 +50,36 @@ export async function gatewayOrigin(options: PlaceOptions): Promise<string> {
   return status.url === null ? `http://127.0.0.1:${readSettings(config.home).port}` : new URL(status.url).origin;
 }
 
+/** The roles that may be asked on demand, and the names that are mapped to any. */
+async function namesOf(options: PlaceOptions): Promise<{ roles: string[]; mapped: { model: string }[] }> {
+  return ask(configOf(options), { tool: 'gateway_list', access: 'read' });
+}
+
+/** The roles that may be asked on demand. */
+export async function gatewayRoles(options: PlaceOptions): Promise<readonly string[]> {
+  return (await namesOf(options)).roles;
+}
+
+/** @throws SeedError for a role or a key that the gateway would refuse */
 async function factsOf(options: GatewayOptions): Promise<Facts> {
-  const listed = await ask<{ roles: string[]; mapped: { model: string }[] }>(configOf(options), {
-    tool: 'gateway_list',
-    access: 'read',
-  });
+  const listed = await namesOf(options);
+  const { role } = options;
+  if (role !== undefined && !listed.roles.includes(role)) throw noRole(role, listed.roles);
+  const keyFile = options.keyFile === undefined ? null : resolve(options.keyFile);
+  if (keyFile !== null) await assertGatewayKey(configOf(options), keyFile);
   return {
     origin: await gatewayOrigin(options),
-    keyFile: options.keyFile === undefined ? null : resolve(options.keyFile),
-    role: options.role ?? listed.roles[0] ?? 'ROLE',
+    keyFile,
+    role: role ?? listed.roles[0] ?? 'ROLE',
+    isRoleNamed: role !== undefined,
     isMapped: listed.mapped.some(({ model }) => model.startsWith('claude')),
   };
+}
+
+function noRole(role: string, roles: readonly string[]): SeedError {
+  const hint = roles.length === 0 ? 'Apply a policy first.' : `There are ${roles.slice(0, 10).join(', ')}.`;
+  const message = `Policy has no role "${role}" that may be asked on demand.`;
+  return new SeedError('not_found', message, { hint, data: { argument: 'role' } });
 }
 
 async function write(facts: Facts, options: GatewayOptions): Promise<void> {
@@ -108,9 +129,12 @@ function show(client: GatewayClient, facts: Facts, options: GatewayOptions): voi
     printLine(`In ${settingsFor(CLIENTS['claude-code'], options) ?? 'its settings'}:`);
     printJson(settings);
   } else {
-    if (client === 'codex')
-      printLine('In ~/.codex/config.toml, then `codex --profile seed` with the key in SEED_API_KEY:');
+    if (client === 'codex') printLine('In ~/.codex/config.toml:');
     printLine(String(settings));
+  }
+  if (client === 'codex') {
+    printLine();
+    printLine(`Then: ${codexLine(facts)}`);
   }
   printLine();
   if (facts.keyFile === null) {
@@ -120,12 +144,17 @@ function show(client: GatewayClient, facts: Facts, options: GatewayOptions): voi
   }
   if (client === 'claude-code') {
     if (!facts.isMapped) printLine(mapHint(facts));
-    printLine('Add --key-file FILE --write to have it put there.');
+    printLine(`Add ${facts.keyFile === null ? '--key-file FILE --write' : '--write'} to have it put there.`);
   } else {
     printLine(
       spoken(`As the model, name the role ${role}, or a name that you mapped to it with \`seed gateway map\`.`),
     );
   }
+}
+
+/** Codex takes its key from the environment. */
+function codexLine({ keyFile }: GatewayFacts): string {
+  return `SEED_API_KEY=${keyFile === null ? 'KEY' : `"$(${shellLine(['cat', keyFile])})"`} codex --profile seed`;
 }
 
 function settingsOf(client: GatewayClient, facts: GatewayFacts): unknown {

@@ -56,9 +56,9 @@ async function disconnectGateway(name: ClientName, options: PlaceOptions): Promi
     });
   }
   const { removeGateway } = await import('../connect/gateway.ts');
-  const { gatewayOrigin } = await import('./connect-gateway.ts');
-  const origin = await gatewayOrigin(options);
-  const written = await editFile(file, (text) => removeGateway(text, origin));
+  const { gatewayOrigin, gatewayRoles } = await import('./connect-gateway.ts');
+  const [origin, roles] = [await gatewayOrigin(options), await gatewayRoles(options)];
+  const written = await editFile(file, (text) => removeGateway(text, origin, roles));
   if (options.json === true) printJson({ client: name, gateway: origin, ...written });
   else if (written.change === 'none') printLine(`${file} does not name this seed’s gateway; nothing was changed.`);
   else printLine(`Claude Code asks its models by itself again, by ${file}.`);

@@ -141,6 +141,11 @@ function printInvitation({ id, name, key, scopes, expires, url, token_endpoint: 
   printLine('Send this to the helper, by a way that nobody else reads. The key is shown this once:');
   printLine(`  MCP address    ${url}`);
   printLine(`  Authorization  Bearer ${key}`);
+  if (!scopes.includes('route.complete')) return;
+  printLine();
+  printLine('With it as the API key, the SDKs ask models here:');
+  printLine(`  OpenAI base URL     ${new URL(url).origin}/v1`);
+  printLine(`  Anthropic base URL  ${new URL(url).origin}`);
 }
 
 async function listKeys(options: CommonOptions): Promise<void> {

@@ -23,13 +23,15 @@ export interface GatewayFacts {
   readonly keyFile: string | null;
   /** The role that the client is to ask for. */
   readonly role: string;
+  /** Whether that was said: then a client with models of its own asks for the role, by its name. */
+  readonly isRoleNamed: boolean;
 }
 
 const KEY = 'KEY';
 
 /** What goes into Claude Code's settings. Its key comes from a command that prints it. */
-export function claudeSettings({ origin, keyFile }: GatewayFacts): Members {
-  const env = { ANTHROPIC_BASE_URL: origin };
+export function claudeSettings({ origin, keyFile, role, isRoleNamed }: GatewayFacts): Members {
+  const env = { ANTHROPIC_BASE_URL: origin, ...(isRoleNamed && { ANTHROPIC_MODEL: role }) };
   if (keyFile === null) return { env: { ...env, ANTHROPIC_AUTH_TOKEN: KEY } };
   return { env, apiKeyHelper: shellLine(['cat', keyFile]) };
 }
@@ -72,7 +74,7 @@ function isOurHelper(helper: unknown): boolean {
 /** Members that would be asked before the helper, so that the key would never be the seed's. */
 const BEFORE_HELPER = ['ANTHROPIC_AUTH_TOKEN', 'ANTHROPIC_API_KEY'];
 
-/** Points Claude Code at the gateway. @throws SeedError `conflict` where it has another key or helper */
+/** Points Claude Code at the gateway. @throws SeedError `conflict` where it has another key, helper, address or model */
 export function addGateway(text: string, facts: GatewayFacts & { readonly keyFile: string }): Edited {
   const before = parse(text, PLACE);
   const { apiKeyHelper: helper } = before;
@@ -80,24 +82,30 @@ export function addGateway(text: string, facts: GatewayFacts & { readonly keyFil
   const inTheWayOf = BEFORE_HELPER.find((name) => envOf(before)[name] !== undefined);
   if (inTheWayOf !== undefined) throw inTheWay(`env.${inTheWayOf}`);
   const wanted = claudeSettings(facts);
+  // With our helper beside them they are of an earlier time that this was done.
+  const overwritten = Object.entries(envOf(wanted)).find(([name, value]) => (envOf(before)[name] ?? value) !== value);
+  if (helper === undefined && overwritten !== undefined) throw inTheWay(`env.${overwritten[0]}`);
   const expected = { ...before, ...wanted, env: { ...envOf(before), ...envOf(wanted) } };
   if (isDeepStrictEqual(before, expected)) return { text, change: 'none' };
   let edited = text.trim() === '' ? '{}\n' : text;
   edited = setMember(edited, ['apiKeyHelper'], wanted['apiKeyHelper']);
   if (before['env'] === undefined) edited = setMember(edited, ['env'], envOf(wanted));
-  else edited = setMember(edited, ['env', 'ANTHROPIC_BASE_URL'], facts.origin);
+  else for (const [name, value] of Object.entries(envOf(wanted))) edited = setMember(edited, ['env', name], value);
   return { text: checked(edited, expected, PLACE), change: helper === undefined ? 'added' : 'updated' };
 }
 
-/** Takes both out again, where they are ours. */
-export function removeGateway(text: string, origin: string): Edited {
+/** Takes it out again, where it is ours; a model too, where it is one of the `roles` that only mean something here. */
+export function removeGateway(text: string, origin: string, roles: readonly string[] = []): Edited {
   const before = parse(text, PLACE);
   const env = envOf(before);
   if (env['ANTHROPIC_BASE_URL'] !== origin || !isOurHelper(before['apiKeyHelper'])) return { text, change: 'none' };
   const { apiKeyHelper: _helper, ...rest } = before;
-  const { ANTHROPIC_BASE_URL: _url, ...others } = env;
+  const isOurModel = roles.some((role) => role === env['ANTHROPIC_MODEL']);
+  const ours = ['ANTHROPIC_BASE_URL', ...(isOurModel ? ['ANTHROPIC_MODEL'] : [])];
+  const others = Object.fromEntries(Object.entries(env).filter(([name]) => !ours.includes(name)));
   let expected: Members = { ...rest, env: others };
-  let edited = removeMember(removeMember(text, ['apiKeyHelper']), ['env', 'ANTHROPIC_BASE_URL']);
+  let edited = removeMember(text, ['apiKeyHelper']);
+  for (const name of ours) edited = removeMember(edited, ['env', name]);
   if (isBare(edited, ['env'])) {
     edited = removeMember(edited, ['env']);
     const { env: _env, ...bare } = expected;
@@ -107,7 +115,7 @@ export function removeGateway(text: string, origin: string): Edited {
 }
 
 function inTheWay(what: string): SeedError {
-  return new SeedError('conflict', `The settings have an ${what} of their own, which would be used instead.`, {
+  return new SeedError('conflict', `The settings have an ${what} of their own.`, {
     hint: 'Nothing was written. Take it out, or put the printed settings in by hand.',
   });
 }

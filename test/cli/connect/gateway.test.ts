@@ -10,7 +10,7 @@ import {
   sdkEnvironment,
 } from '../../../src/cli/connect/gateway.ts';
 
-const FACTS = { origin: 'http://127.0.0.1:7331', keyFile: '/home/me/my key', role: 'worker' };
+const FACTS = { origin: 'http://127.0.0.1:7331', keyFile: '/home/me/my key', role: 'worker', isRoleNamed: false };
 
 describe('the settings of Claude Code', () => {
   test('get the address and a command that prints the key, and nothing else moves', () => {
@@ -32,10 +32,24 @@ describe('the settings of Claude Code', () => {
       { apiKeyHelper: '/usr/bin/vault read key' },
       { env: { ANTHROPIC_AUTH_TOKEN: 'x' } },
       { env: { ANTHROPIC_API_KEY: 'x' } },
+      { env: { ANTHROPIC_BASE_URL: 'https://other.example' } },
     ]) {
       expect(() => addGateway(JSON.stringify(settings), FACTS)).toThrow('of their own');
     }
     expect(removeGateway('{"env":{"ANTHROPIC_BASE_URL":"https://other.example"}}', FACTS.origin).change).toBe('none');
+  });
+
+  test('name a role that was asked for, unless another model stands there; it goes with the rest', () => {
+    const named = { ...FACTS, isRoleNamed: true };
+    const before = '{"env":{"A":"1"}}';
+    const { text } = addGateway(before, named);
+    expect(JSON.parse(text)).toMatchObject({ env: { A: '1', ANTHROPIC_MODEL: 'worker' } });
+    expect(removeGateway(text, FACTS.origin, ['worker']).text).toBe(before);
+    // With another role it is changed; a model of the user’s own stays.
+    expect(addGateway(text, { ...named, role: 'thinker' }).change).toBe('updated');
+    const own = '{"env":{"ANTHROPIC_MODEL":"claude-x"}}';
+    expect(() => addGateway(own, named)).toThrow('of their own');
+    expect(removeGateway(addGateway(own, FACTS).text, FACTS.origin, ['worker']).text).toBe(own);
   });
 
   test('mean the same as before when it is taken out, whatever was in them', () => {
