@@ -166,6 +166,21 @@ describe('over HTTP', () => {
     expect((await post(call(1_000))).text).toContain('There is no argument a');
   });
 
+  test('params of the wrong shape are told in words, as the answer to their request', async () => {
+    const initialize = (clientInfo: object): object => ({
+      jsonrpc: '2.0',
+      id: 'hello',
+      method: 'initialize',
+      params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo },
+    });
+    const wrong = await post(initialize({ name: 42, version: '1' }));
+    expect([wrong.status, JSON.parse(wrong.text)]).toMatchObject([
+      200,
+      { id: 'hello', error: { code: -32_602, message: 'params.clientInfo.name must be a text; it was 42.' } },
+    ]);
+    expect((await post(initialize({ name: 'x', version: '1' }))).text).toContain('serverInfo');
+  });
+
   test('so many names and no more are looked at, and the argument that is none is told by its name', async () => {
     const named = (count: number): object =>
       Object.fromEntries(Array.from({ length: count }, (_, i) => [`name${i}`, 0]));
