@@ -22,14 +22,16 @@ export interface Sorted {
   /** What came of it: a task's or a memory's id; null for the others. */
   readonly became: string | null;
   readonly replied: boolean;
+  /** The hash of what the owner is told later, for want of room; null where nothing is left to be told. */
+  readonly untold: string | null;
 }
 
 /** Writes down what became of a message: once, since a place has one row. */
 export async function noteSorted(op: Operation, sorted: Sorted): Promise<void> {
-  const { seq, sender, thread, kind, sortedBy, became, replied } = sorted;
+  const { seq, sender, thread, kind, sortedBy, became, replied, untold } = sorted;
   await op.run(
-    `INSERT INTO substrate_mind_sorted (seq, at, receipt, sender, thread, kind, sorted_by, became, replied)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO substrate_mind_sorted (seq, at, receipt, sender, thread, kind, sorted_by, became, replied, untold)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     seq,
     op.now,
     op.seq,
@@ -39,6 +41,7 @@ export async function noteSorted(op: Operation, sorted: Sorted): Promise<void> {
     sortedBy,
     became,
     replied ? 1 : 0,
+    untold,
   );
   await op.run('DELETE FROM substrate_mind_sorted WHERE seq <= ?', seq - SORTED_ROWS_MAX);
 }

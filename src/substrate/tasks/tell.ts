@@ -84,11 +84,16 @@ async function nameOf(db: ReadHandle, holder: string): Promise<string | null> {
 
 /** Whether somebody of that name could get a message of the seed now. */
 export async function hasRoom(op: Operation, name: string): Promise<boolean> {
+  return hadRoom(op, name, op.now);
+}
+
+/** The same, as far as that can be read. */
+export async function hadRoom(db: ReadHandle, name: string, now: number): Promise<boolean> {
   try {
-    const [recipient] = await resolveAddress(op, name, { sender: SEED.id, now: op.now });
+    const [recipient] = await resolveAddress(db, name, { sender: SEED.id, now });
     if (recipient === undefined) return false;
     const { inbox, waiting } = recipient;
-    if (inbox !== null) await assertRoom(op, { name, inbox, waiting: waiting ?? 0 }, SEED.id);
+    if (inbox !== null) await assertRoom(db, { name, inbox, waiting: waiting ?? 0 }, SEED.id);
     return true;
   } catch (error) {
     if (error instanceof SeedError && (error.code === 'inbox_full' || error.code === 'not_found')) return false;

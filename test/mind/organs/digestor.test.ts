@@ -6,12 +6,13 @@ import { OWNER } from '../../../src/substrate/actor.ts';
 import { countDead } from '../../../src/substrate/bus/dead.ts';
 import { deleteGrantFamily } from '../../../src/substrate/identity/grants.ts';
 import { admitService } from '../../../src/substrate/identity/service.ts';
-import { listForwarded } from '../../../src/substrate/mind/forwarded.ts';
+import { listForwarded, listUntold } from '../../../src/substrate/mind/forwarded.ts';
 import type { SortedRow } from '../../../src/substrate/mind/sorted.ts';
 import { listSorted } from '../../../src/substrate/mind/sorted.ts';
 import type { Row, Substrate } from '../../../src/substrate/substrate.ts';
 import { writeSwitch } from '../../../src/substrate/switches.ts';
 import { bodyOf, listTasks } from '../../../src/substrate/tasks/look.ts';
+import { LIVE_TASKS_OF_ONE_MAX } from '../../../src/substrate/tasks/model.ts';
 import { changeTask } from '../../../src/substrate/tasks/tasks.ts';
 import { until } from '../../support/child.ts';
 import { allReceipts, codeOf, openSeed } from '../../support/home.ts';
@@ -19,6 +20,7 @@ import type { TestSeed } from '../../support/home.ts';
 import type { Scratch } from '../../support/scratch.ts';
 import { scratch } from '../../support/scratch.ts';
 import { ack, get, letIn, say } from '../../substrate/bus/rig.ts';
+import { owe } from '../../substrate/tasks/rig.ts';
 import type { LoopRig } from '../loop/rig.ts';
 import { loopOf } from '../loop/rig.ts';
 import type { Script } from '../router/rig.ts';
@@ -241,11 +243,9 @@ describe('who may what', () => {
   });
 
   test('what cannot be done now is tried again, and is a dead letter in the end', async () => {
-    // The owner's inbox is full, so nobody can be asked.
-    const bob = await letIn(substrate, 'bob', { scopes: AGENT });
-    const senders = Array.from({ length: 1_000 }, (_, nr) => (nr % 2 === 0 ? ann : bob));
-    await Promise.all(senders.map((sender) => say(substrate, sender, 'owner', 'x')));
-    await say(substrate, ann, 'seed', 'question: are you there?');
+    // The sender has as many tasks as one may have.
+    for (let count = 0; count < LIVE_TASKS_OF_ONE_MAX; count++) await owe(substrate, ann, 'x');
+    await say(substrate, ann, 'seed', 'task: one more');
     for (let minutes = 0; minutes < 10; minutes++) await loop.pass(60_000);
     expect(await sorted()).toEqual([]);
     expect(await substrate.read(countDead)).toBe(1);
@@ -253,7 +253,33 @@ describe('who may what', () => {
       ({ action, outcome }) => action === 'mind.digest' && outcome === 'refused',
     );
     expect(refusals).toHaveLength(5);
-    expect(refusals[0]).toMatchObject({ code: 'inbox_full' });
+    expect(refusals[0]).toMatchObject({ code: 'too_many' });
+  }, 20_000);
+
+  test('where the owner’s inbox is full, it is on the owner’s list, and comes when there is room', async () => {
+    const bob = await letIn(substrate, 'bob', { scopes: AGENT });
+    const senders = Array.from({ length: 1_000 }, (_, nr) => (nr % 2 === 0 ? ann : bob));
+    await Promise.all(senders.map((sender) => say(substrate, sender, 'owner', 'x')));
+    expect(await digest(['question: are you there?', 'alert: it burns'])).toMatchObject([
+      { kind: 'question', became: null },
+      { kind: 'alert', became: null },
+    ]);
+    for (let minutes = 0; minutes < 10; minutes++) await loop.pass(60_000);
+    const forwarded = () => substrate.read((db) => listForwarded(db, { now: seed.sources.time, limit: 10 }));
+    const asked = [{ kind: 'question', from: 'ann', title: 'are you there?' }, { kind: 'alert' }];
+    expect(await forwarded()).toMatchObject(asked);
+    expect(await substrate.read((db) => listUntold(db, 10))).toHaveLength(2);
+    expect(await substrate.read(countDead)).toBe(0);
+    const [first] = await get(substrate, ann, { limit: 10 });
+    expect(JSON.parse(first?.text ?? '')).toMatchObject({
+      kind: 'question',
+      says: expect.stringContaining('inbox is full') as string,
+    });
+    await ack(substrate, OWNER, await get(substrate, OWNER, { limit: 10 }));
+    await loop.pass(60_000);
+    expect(await substrate.read((db) => listUntold(db, 10))).toEqual([]);
+    const tellings = (await allReceipts(substrate)).filter(({ action }) => action === 'mind.tell');
+    expect(tellings.map(({ outcome }) => outcome)).toEqual(['ok', 'ok']);
   }, 20_000);
 });
 

@@ -16,10 +16,11 @@ import { readiness, senderNames } from '../../../substrate/bus/look.ts';
 import type { Delivery } from '../../../substrate/bus/take.ts';
 import { serviceActor } from '../../../substrate/identity/service.ts';
 import type { ReadHandle, Substrate } from '../../../substrate/substrate.ts';
-import type { Act, Organ, OrganReport, OrganRun, Sight } from '../../organ.ts';
+import type { Act, Organ, OrganReport, OrganRun } from '../../organ.ts';
 import { NOTHING_TO_SEE } from '../../organ.ts';
 import { askModel, mayAsk } from './ask.ts';
 import { digest } from './effects.ts';
+import { countLate, tellLate } from './tell-owner.ts';
 import type { Letter, Verdict } from './verdict.ts';
 import { saidByItself, sortByRules } from './verdict.ts';
 
@@ -50,8 +51,10 @@ export function createDigestor(parts: DigestorParts): Organ {
     silenceMsMax: 3 * 60_000,
     look: async (db, now) => {
       const { ready, waiting, nextAt } = await readiness(db, SEED_INBOX, now);
-      if (waiting === 0) return NOTHING_TO_SEE;
-      return sightOf({ ready: ready || left !== 'nothing', waiting, nextAt });
+      const late = await countLate(db, now);
+      if (waiting + late === 0) return NOTHING_TO_SEE;
+      const isReady = waiting > 0 && (ready || left !== 'nothing');
+      return { waiting: (isReady ? waiting : 0) + late, nextAt, held: null };
     },
     run: async (run) => {
       if (left !== 'nothing') await lapseLeases(parts.substrate, SEED, { failed: left === 'failed' });
@@ -68,13 +71,10 @@ export function createDigestor(parts: DigestorParts): Organ {
   };
 }
 
-function sightOf({ ready, waiting, nextAt }: { ready: boolean; waiting: number; nextAt: number | null }): Sight {
-  return ready ? { waiting, nextAt, held: null } : { waiting: 0, nextAt, held: null };
-}
-
 async function sortAll(parts: DigestorParts, { signal, alive }: OrganRun): Promise<OrganReport> {
   const { substrate, fault } = parts;
   const actor = await substrate.read((db) => serviceActor(db, NAME));
+  const late = await tellLate(substrate, actor, signal);
   const asks = await mayAsk(substrate);
   const limit = asks ? RUN_MESSAGES_ASKED : RUN_MESSAGES;
   const { ready, more } = await receive(substrate, SEED, { limit, leaseMs: LEASE_MS, waitMs: 0, signal });
@@ -98,7 +98,8 @@ async function sortAll(parts: DigestorParts, { signal, alive }: OrganRun): Promi
       await sort(delivery);
     }
   });
-  return { done: ready.length, more, says: sayCounts(counts) };
+  if (late > 0) counts.set('told late', late);
+  return { done: ready.length + late, more, says: sayCounts(counts) };
 }
 
 async function lettersOf(db: ReadHandle, ready: readonly Delivery[]): Promise<Map<number, Letter>> {

@@ -25,6 +25,7 @@ import type { Operation, ReadHandle, Substrate } from '../../../substrate/substr
 import { PRIORITIES, TEXT_CHARS_MAX } from '../../../substrate/tasks/model.ts';
 import { insertAddedTask } from '../../../substrate/tasks/tasks.ts';
 import { hasRoom } from '../../../substrate/tasks/tell.ts';
+import { tellOrKeep } from './tell-owner.ts';
 import type { Letter, Verdict } from './verdict.ts';
 import { plainWords } from './verdict.ts';
 
@@ -50,6 +51,8 @@ interface Effect {
   /** What its sender is told. */
   readonly says: string;
   readonly holders: readonly string[];
+  /** The hash of what the owner is told later, for want of room. */
+  readonly untold?: string | null;
 }
 
 /**
@@ -77,6 +80,7 @@ export async function digest(substrate: Substrate, actor: Actor, sorting: Sortin
       sortedBy,
       became,
       replied: reply !== null,
+      untold: effect.untold ?? null,
     });
     // Said last: what it did has said something of its own.
     op.receipt({
@@ -198,14 +202,10 @@ async function tellOwner(
   const { title } = verdict;
   const { from, seq } = letter;
   const told: Forwarded = { kind, from, title, text: plainWords(letter), message: seq, receipt: delivery.receipt };
-  const { holders } = await post(
-    op,
-    SEED,
-    { to: [OWNER.id], format: 'json', body: Buffer.from(JSON.stringify(told)), thread: delivery.thread },
-    sources,
-  );
+  const { holders, untold } = await tellOrKeep(op, { told, thread: delivery.thread }, { sources });
   const why = verdict.kind === 'task' ? 'You may not add tasks, so the owner was asked.' : 'The owner was told.';
-  return { kind, became: null, says: why, holders };
+  const later = 'The owner’s inbox is full: it is on the owner’s list, and goes there when there is room.';
+  return { kind, became: null, says: untold === null ? why : later, holders, untold };
 }
 
 /** Tells the sender what became of it; null where nobody is to be told, or cannot be. */

@@ -5,7 +5,8 @@ import type { Migration } from './migration.ts';
  *
  * The log of decisions is a ring of the newest; nothing is decided by it, nor by the cursor, which says how
  * far the receipts were perceived. What became of each message to the seed itself stands under the message's
- * place in the seed's inbox, so a message has one row at most. A synthesis is a call that waits for the
+ * place in the seed's inbox, so a message has one row at most; `untold` is the hash of what the owner is told as
+ * soon as the owner's inbox has room. A synthesis is a call that waits for the
  * drain, with the receipts that it was shown.
  */
 export const mind: Migration = {
@@ -45,9 +46,11 @@ export const mind: Migration = {
       kind      TEXT NOT NULL CHECK (kind IN ('task', 'note', 'question', 'alert', 'noise')),
       sorted_by TEXT NOT NULL CHECK (sorted_by IN ('model', 'rules')),
       became    TEXT,
-      replied   INTEGER NOT NULL
+      replied   INTEGER NOT NULL,
+      untold    TEXT
     ) STRICT;
     CREATE INDEX substrate_mind_sorted_thread ON substrate_mind_sorted (thread) WHERE replied = 1;
+    CREATE INDEX substrate_mind_sorted_untold ON substrate_mind_sorted (seq) WHERE untold IS NOT NULL;
 
     CREATE TABLE substrate_mind_syntheses (
       call       TEXT PRIMARY KEY,
