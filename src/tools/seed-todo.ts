@@ -148,7 +148,7 @@ async function probeItems(db: ReadHandle): Promise<Item[]> {
   const items: Item[] = [];
   for (const { name, problem } of await listProbes(db)) {
     if (problem === null || (await findSubsystem(db, name))?.finished === true) continue;
-    const says = `${name}: nobody can see what is done there. ${problem.says}`;
+    const says = `nobody can see what is done there. ${problem.says}`;
     items.push({ kind: 'probe', id: name, since: isoTime(problem.since), says, todo: 'seed probe list' });
   }
   return items.slice(0, LISTED_MAX);
