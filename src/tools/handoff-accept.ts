@@ -23,6 +23,7 @@ const Output = z.object({
   package_hash: z.string(),
   added_since: z.int().describe('Messages added after the offer'),
   hash: z.string().describe('Of the transcript, as it is now'),
+  step_call: z.string().nullable(),
   open_calls: z.array(z.object({ call: z.string(), name: z.string(), key: z.string(), state: z.string() })),
   scopes: z.array(z.string()),
   budget_micro_usd: z.int().nullable(),
@@ -59,6 +60,7 @@ export const handoffAccept = defineTool({
       sayPackage(view.package as unknown as HandoffPackage),
       sayCalls(view.open_calls),
       view.added_since === 0 ? '' : `${view.added_since} messages were added after the offer: session_get.`,
+      view.step_call === null ? '' : `A model is being asked (call ${view.step_call}): session_step adds its answer.`,
       `Note what you do with session_checkpoint.${view.receipt === null ? '' : ` Receipt ${view.receipt}.`}`,
     ),
   handler: async ({ token, latest = false, session_id: session, redeem_id: given }, { actor, daemon, substrate }) => {
@@ -84,6 +86,7 @@ export const handoffAccept = defineTool({
       package_hash: handoff.packageHash,
       added_since: superseded ? 0 : held.length - handoff.package.transcript.messages,
       hash: held.runningHash,
+      step_call: superseded ? null : held.stepCall,
       open_calls: tools.map(viewTool),
       scopes: [...held.scopes],
       budget_micro_usd: held.budgetMicroUsd,

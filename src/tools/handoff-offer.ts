@@ -40,7 +40,7 @@ export const handoffOffer = defineTool({
   text: ({ handoff, token, session_id: session, to, expires, receipt }) =>
     lines(
       `Offered session ${session} to ${to === ANYBODY ? 'whoever has the token' : to}, until ${expires}.`,
-      `To accept: handoff_accept {"token":"${token}"}${to === ANYBODY ? '' : '; a local agent of that name also with {"latest":true}'}.`,
+      `To accept: handoff_accept {"token":"${token}"}${to === ANYBODY ? '' : '; a local agent of that name also with {"latest":true}, a client of the gateway by going on'}.`,
       `Handoff ${handoff}, receipt ${receipt}.`,
     ),
   handler: async ({ session_id: named, to, note, expires_in_s: seconds, ...rest }, { actor, substrate }) => {

@@ -20,14 +20,18 @@ import {
   openConversation,
   standingOf,
 } from '../../substrate/sessions/conversations.ts';
+import { listOffersFor } from '../../substrate/sessions/handoffs.ts';
 import type { Session } from '../../substrate/sessions/model.ts';
-import { heldSession } from '../../substrate/sessions/sessions.ts';
+import { findSession, heldSession } from '../../substrate/sessions/sessions.ts';
 import { readTranscript } from '../../substrate/sessions/work.ts';
 import type { Operation, ReadHandle } from '../../substrate/substrate.ts';
 import type { Message, PreparedMessage } from '../../substrate/transcript.ts';
 import { extendTranscript, prepareMessage } from '../../substrate/transcript.ts';
 import type { AskedSession } from './asked.ts';
 import { frameOf, goalOf, headAfter, headsOf, NO_HEAD } from './standing.ts';
+
+/** Offers of one name that are looked at. */
+const OFFERS_MAX = 50;
 
 /** The session that a request goes on in. */
 export interface Plan {
@@ -40,6 +44,11 @@ export interface Plan {
   readonly frame: Uint8Array | null;
   /** Where the conversation stands with the request. */
   readonly head: Uint8Array;
+}
+
+/** A session that somebody else holds, and offers to whoever asks: it is theirs to redeem, then to plan anew. */
+export interface Offered {
+  readonly offered: string;
 }
 
 export interface Planning {
@@ -59,7 +68,7 @@ export interface Planning {
  * @throws SeedError `superseded` where somebody else has taken the conversation over, `forbidden`, `not_found`,
  *   `session_closed`, and `conflict` for a named session that the request does not go on from
  */
-export async function planTurn(db: ReadHandle, planning: Planning): Promise<Plan | null> {
+export async function planTurn(db: ReadHandle, planning: Planning): Promise<Plan | Offered | null> {
   const { actor, asked, request } = planning;
   if (asked === 'none' || !mayHaveSessions(planning)) return null;
   const heads = headsOf(request.messages);
@@ -70,6 +79,25 @@ export async function planTurn(db: ReadHandle, planning: Planning): Promise<Plan
   const goal = goalOf(request.messages);
   const session = draftSession(actor, { id: planning.id, goal, now: planning.now });
   return { session, isNew: true, from: 0, frame: null, head: heads.at(-1) ?? NO_HEAD };
+}
+
+/** What was planned once nothing was left to redeem. @throws SeedError `conflict` */
+export function assertPlanned(plan: Plan | Offered | null): Plan | null {
+  if (plan === null || !('offered' in plan)) return plan;
+  throw new SeedError('conflict', `The session ${plan.offered} was handed on at this very moment.`, {
+    hint: 'Ask again.',
+    data: { session: plan.offered },
+  });
+}
+
+/**
+ * Whether a session is offered to the asker by name. A client of the gateway has no tool to redeem with: its next
+ * request that goes on with the conversation says as much.
+ */
+async function isOffered(db: ReadHandle, session: Session, { actor, now }: Planning): Promise<boolean> {
+  if (session.holder === actor.grant || session.status === 'closed') return false;
+  const offers = await listOffersFor(db, actor.id, now, OFFERS_MAX);
+  return offers.some((offer) => offer.session === session.id);
 }
 
 /** @throws SeedError `forbidden` where one is asked for by name */
@@ -87,7 +115,11 @@ function isConversation({ messages, tools }: Planning['request']): boolean {
 }
 
 /** The conversation whose end is a beginning of the request; of several the one that reaches furthest. */
-async function recognise(db: ReadHandle, planning: Planning, heads: readonly Uint8Array[]): Promise<Plan | null> {
+async function recognise(
+  db: ReadHandle,
+  planning: Planning,
+  heads: readonly Uint8Array[],
+): Promise<Plan | Offered | null> {
   const grant = planning.actor.grant ?? '';
   const ends = heads.map((head, index) => ({ head, from: index + 1 })).filter(({ head }) => head !== NO_HEAD);
   const last = ends.slice(-HEADS_MAX).toReversed();
@@ -98,6 +130,9 @@ async function recognise(db: ReadHandle, planning: Planning, heads: readonly Uin
   );
   for (const { head, from } of last) {
     for (const standing of standings.filter((one) => Buffer.compare(one.head, head) === 0)) {
+      const { session, length } = standing;
+      // What has gone on without the client is not what it would go on with.
+      if (session.length === length && (await isOffered(db, session, planning))) return { offered: session.id };
       if (!(await goesOn(db, planning, { standing, from }))) continue;
       return { session: standing.session, isNew: false, from, frame: standing.frame, head: heads.at(-1) ?? NO_HEAD };
     }
@@ -119,7 +154,7 @@ async function goesOn(
   if (session.status === 'closed') return false;
   if (session.holder !== actor.grant) {
     const wasAnswered = request.messages.slice(0, from).some(({ role }) => role === 'assistant');
-    if (wasAnswered) throw takenOver(session);
+    if (wasAnswered) throw takenOver(session, actor);
     return false;
   }
   return session.length === length && !isTaken(session.id) && !(await isUnderWay(db, session));
@@ -132,12 +167,12 @@ async function isUnderWay(db: ReadHandle, { stepCall }: Session): Promise<boolea
   return call === null || ['running', 'queued', 'complete'].includes(call.status);
 }
 
-function takenOver({ id, holderName, epoch }: Session): SeedError {
+function takenOver({ id, holderName, epoch }: Session, { id: name }: Actor): SeedError {
   return new SeedError(
     'superseded',
     `This conversation, session ${id}, is held by ${holderName} now (epoch ${epoch}).`,
     {
-      hint: 'Leave it to them, or begin a new conversation. To go on with it here, take it back with handoff_accept first.',
+      hint: `Leave it to them, or begin a new conversation. The holder (handoff_offer) or the owner (\`seed handoff offer ${id} --to ${name}\`) can give it back: your next request goes on with it then, unless it has gone on meanwhile.`,
       data: { session: id, epoch },
     },
   );
@@ -159,9 +194,12 @@ async function namedSession(db: ReadHandle, id: string, actor: Actor): Promise<S
 
 async function planNamed(
   db: ReadHandle,
-  { actor, request, isTaken }: Planning,
+  planning: Planning,
   { id, heads }: { id: string; heads: readonly Uint8Array[] },
-): Promise<Plan> {
+): Promise<Plan | Offered> {
+  const { actor, request, isTaken } = planning;
+  const found = await findSession(db, id);
+  if (found !== null && (await isOffered(db, found, planning))) return { offered: id };
   const session = await namedSession(db, id, actor);
   if (isTaken(id) || (await isUnderWay(db, session))) {
     throw new SeedError('conflict', `A call of the session ${id} is under way; its answer comes first.`, {

@@ -14,17 +14,20 @@ import type { Asker, CompletionRequest } from '../../mind/router/request.ts';
 import type { CallEnd, CallReport, Router } from '../../mind/router/router.ts';
 import { RunningCall } from '../../mind/router/router.ts';
 import type { Actor } from '../../substrate/actor.ts';
+import type { StoredCall } from '../../substrate/calls.ts';
 import { findCallByKey } from '../../substrate/calls.ts';
+import { acceptOffered } from '../../substrate/sessions/handover.ts';
 import { newId } from '../../substrate/sources.ts';
-import type { Substrate } from '../../substrate/substrate.ts';
+import type { ReadHandle, Substrate } from '../../substrate/substrate.ts';
 import { admitExchange } from '../admit.ts';
 import { assertBodyType, readJsonBody } from '../body.ts';
 import * as limits from '../limits.ts';
 import { anthropic } from './anthropic/wire.ts';
 import type { AskedInHeaders } from './asked.ts';
 import { askedInHeaders, mergedLabels, shownKey } from './asked.ts';
-import type { Plan } from './conversation.ts';
-import { planTurn, turnOf } from './conversation.ts';
+import type { Offered, Plan } from './conversation.ts';
+import { assertPlanned, planTurn, turnOf } from './conversation.ts';
+import { errorOf } from './errors.ts';
 import { EVENTS, EventStream } from './event-stream.ts';
 import type { Metrics } from './metrics.ts';
 import { renderMetrics } from './metrics.ts';
@@ -202,7 +205,7 @@ export class Gateway {
     const begun = await this.#begin(asked);
     const { call, isOwn, facts, headers } = begun;
     if (!(call instanceof RunningCall)) {
-      const before = wanted.stream ? replayed(wire, call, facts) : wire.answer(call, facts);
+      const before = repeated(wire, call, { facts, stream: wanted.stream });
       answer(exchange.response, withReceipt(before, headers, call));
       return;
     }
@@ -256,30 +259,20 @@ export class Gateway {
   async #begin({ wanted, headers, admitted: { actor } }: Asked): Promise<Begun> {
     const { substrate, router } = this.#options;
     const id = newId(substrate.sources);
-    const { role, plan, repeated } = await substrate.read(async (db) => {
-      const known =
-        headers.idempotencyKey === null ? null : await findCallByKey(db, actor.grant, headers.idempotencyKey);
-      const planning = {
-        actor,
-        asked: headers.session,
-        request: wanted.request,
-        id,
-        now: substrate.sources.now(),
-        isTaken: (session: string) => this.#taken.has(session),
-      };
-      return {
-        role: await roleOf(db, wanted.model),
-        // A repeat is told what became of the first; it goes on from nothing.
-        repeated: known,
-        plan: known === null ? await planTurn(db, planning) : null,
-      };
-    });
+    const look = (db: ReadHandle) => this.#look(db, { wanted, headers, actor, id });
+    let looked = await substrate.read(look);
+    if (looked.plan !== null && 'offered' in looked.plan) {
+      await acceptOffered(substrate, actor, looked.plan.offered);
+      looked = await substrate.read(look);
+    }
+    const { role, stored } = looked;
+    const plan = assertPlanned(looked.plan);
     if (role === null) throw noModel(wanted.model);
     const request: CompletionRequest = {
       ...wanted.request,
       role,
       labels: mergedLabels(wanted.labels, headers.labels),
-      session: plan?.session.id ?? repeated?.session ?? null,
+      session: plan?.session.id ?? stored?.session ?? null,
       whenCut: 'continue',
     };
     const asker: Asker = {
@@ -311,6 +304,22 @@ export class Gateway {
     };
   }
 
+  /** What is known of a request before anything is asked. */
+  async #look(
+    db: ReadHandle,
+    { wanted, headers, actor, id }: Pick<Asked, 'wanted' | 'headers'> & { actor: Actor; id: string },
+  ): Promise<{ role: string | null; stored: StoredCall | null; plan: Plan | Offered | null }> {
+    const key = headers.idempotencyKey;
+    const stored = key === null ? null : await findCallByKey(db, actor.grant, key);
+    const role = await roleOf(db, wanted.model);
+    // A repeat is told what became of the first; it goes on from nothing.
+    if (stored !== null) return { role, stored, plan: null };
+    const now = this.#options.substrate.sources.now();
+    const isTaken = (session: string): boolean => this.#taken.has(session);
+    const planning = { actor, asked: headers.session, request: wanted.request, id, now, isTaken };
+    return { role, stored, plan: await planTurn(db, planning) };
+  }
+
   /** While a call goes on in a session no other request is taken for a going on with it. */
   async #start(
     router: Router,
@@ -335,10 +344,22 @@ export class Gateway {
   }
 }
 
-/** A stream of an answer that was given before, to whoever asks again by the same key. */
-function replayed(wire: Wire, call: CallReport, facts: AnswerFacts): Reply {
-  if (call.outcome.status !== 'complete') return wire.answer(call, facts);
-  return { status: 200, headers: { 'content-type': EVENTS }, body: wire.stream(facts).end(call) };
+/**
+ * What became of a call, for whoever asks again by its key. One that has no whole answer will not get one any more:
+ * another try by that key could only hear the same.
+ */
+function repeated(wire: Wire, call: CallReport, { facts, stream }: { facts: AnswerFacts; stream: boolean }): Reply {
+  if (call.outcome.status === 'complete') {
+    if (!stream) return wire.answer(call, facts);
+    return { status: 200, headers: { 'content-type': EVENTS }, body: wire.stream(facts).end(call) };
+  }
+  const { code, message, data } = errorOf(call);
+  const over = new SeedError(code, `The call of that idempotency key has no whole answer: ${message}`, {
+    hint: 'It is not made again by itself. Ask anew with a new idempotency key.',
+    data: { ...data, retry_after_s: null },
+  });
+  const { headers, ...reply } = wire.error(over);
+  return { ...reply, headers: { ...headers, 'x-should-retry': 'false' } };
 }
 
 /** The receipt that says how a call ended is known at its end alone: a stream’s headers are out by then. */

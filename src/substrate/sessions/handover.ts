@@ -237,6 +237,28 @@ export async function acceptLatest(substrate: Substrate, actor: Actor, latest: L
   });
 }
 
+/**
+ * Redeems the newest offer of one session that names the actor: for whoever has no other way to say so than to go on
+ * with it. That is no picking up of what was left, so helpers may too.
+ *
+ * @throws SeedError `superseded` where there is none any more
+ */
+export async function acceptOffered(substrate: Substrate, actor: Actor, session: string): Promise<Accepted> {
+  return redeem(substrate, actor, async (op) => {
+    op.receipt({ subject: { type: 'session', id: session } });
+    const offers = await listOffersFor(op, actor.id, op.now, CANDIDATES_MAX);
+    const offered = offers.find((offer) => offer.session === session);
+    if (offered === undefined) {
+      throw new SeedError('superseded', `The session ${session} is not offered to you any more.`, {
+        hint: 'Ask whoever holds it for a new offer.',
+        data: { session },
+      });
+    }
+    const used = await usedMicroUsd(op, session, op.now);
+    return redeemHandoff(op, offered, { actor, redeemId: offered.id, usedMicroUsd: used });
+  });
+}
+
 /** A helper comes in from outside: what it may go on with, somebody must have given it. */
 function assertLocal({ kind }: Actor): void {
   if (kind !== 'helper') return;

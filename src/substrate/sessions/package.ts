@@ -93,6 +93,7 @@ export async function makePackage(db: ReadHandle, session: Session, facts: Packa
     checkpoint: facts.checkpoint,
     losses: [
       ...(await importLosses(db, session.id)),
+      ...(session.stepCall === null ? [] : [answerToCome(session.stepCall)]),
       ...lossOf(last.length - tail.length, 'of the last messages are too long for the package; session_get has them'),
       ...lossOf(open.length - tools.length, 'or more open tool calls are not listed; session_get has them'),
     ],
@@ -110,6 +111,10 @@ function fitting(messages: readonly StoredMessage[]): string[] {
     kept.unshift(body);
   }
   return kept;
+}
+
+function answerToCome(call: string): string {
+  return `A model was being asked at that moment (call ${call}): session_step adds its answer once it is there.`;
 }
 
 function lossOf(count: number, what: string): string[] {

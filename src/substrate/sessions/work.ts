@@ -277,11 +277,26 @@ function notOpen(call: string, why: string): SeedError {
   });
 }
 
-/** Ends a session; its transcript stays. @throws SeedError `not_found`, `superseded`, `session_closed` */
+/** An answer that is on its way would be paid for and lost. One that was cut off, by a crash say, never comes. */
+async function assertNobodyAnswers(db: ReadHandle, { id, stepCall }: Session): Promise<void> {
+  const call = stepCall === null ? null : await findCall(db, stepCall);
+  if (call === null || (call.status !== 'running' && call.status !== 'queued')) return;
+  throw new SeedError('conflict', `The call ${call.id} of the session is under way; its answer comes first.`, {
+    hint: 'Wait for its end, or end it with route_result and cancel: true.',
+    data: { session: id, call: call.id },
+  });
+}
+
+/**
+ * Ends a session; its transcript stays.
+ *
+ * @throws SeedError `not_found`, `superseded`, `session_closed`, `conflict` while a call of it is under way
+ */
 export async function endSession(substrate: Substrate, actor: Actor, id: string): Promise<Receipted<Session>> {
   const ended = await substrate.operate({ action: 'session.close', actor }, async (op) => {
     op.receipt({ subject: { type: 'session', id } });
     const session = await controlledSession(op, id, actor);
+    await assertNobodyAnswers(op, session);
     await closeSession(op, session);
     op.receipt({ detail: transcriptFacts(session) });
     return { ...session, status: 'closed' as const };

@@ -339,6 +339,17 @@ describe('their end', () => {
     expect(await count('substrate_conversations')).toBe(0);
   });
 
+  test('also one whose call was cut off by a crash, which nobody will end any more', async () => {
+    const { session } = await say([user('a'), assistant('b'), user('c')], 'd');
+    const row = await rig.substrate.read((db) => db.get<{ id: string } & Row>('SELECT id FROM substrate_calls'));
+    edit(rig.home, 'UPDATE substrate_sessions SET step_call = ?', row?.id ?? '');
+    edit(rig.home, "UPDATE substrate_calls SET status = 'in_doubt'");
+    expect(await closeIdle(rig.substrate)).toBe(0);
+    rig.sources.time += IDLE_MS + 1;
+    expect(await closeIdle(rig.substrate)).toBe(1);
+    expect((await rig.substrate.read((db) => sessionOf(db, session ?? ''))).status).toBe('closed');
+  });
+
   test('of more than there is room for the idlest are closed', async () => {
     const actor = { id: 'client', kind: 'helper', grant: rig.client.id, scopes: new Set(CLIENT_SCOPES) } as const;
     const open = (index: number): Promise<unknown> =>
