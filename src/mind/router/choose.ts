@@ -5,6 +5,7 @@ import type { Candidate, ProviderName, Routing } from '../../substrate/policy/mo
 import type { Checkpoint } from '../../substrate/sessions/model.ts';
 import type { Message } from '../../substrate/transcript.ts';
 import type { Summarised } from './compaction.ts';
+import { textOf } from './continuation.ts';
 import { estimateInput } from './estimate.ts';
 import { fitToContext } from './fit.ts';
 import type { AttemptView } from './outcome.ts';
@@ -82,7 +83,9 @@ export function consider(candidate: Candidate, options: Omit<ChooseOptions, 'tri
     return { code: 'no_price', why: 'Policy has no price for it, so nothing bounds what it would cost.' };
   }
   const provider = providerOf(candidate.target.provider);
-  const maxOutputTokens = Math.min(request.maxOutputTokens ?? routing.maxOutputTokens, routing.maxOutputTokens);
+  const asked = Math.min(request.maxOutputTokens ?? routing.maxOutputTokens, routing.maxOutputTokens);
+  const minOutputTokens = Math.min(routing.minOutputTokens, asked);
+  const maxOutputTokens = Math.max(minOutputTokens, asked - likelySaid(added));
   const modelRequest: ModelRequest = {
     model: candidate.model,
     messages: request.messages,
@@ -91,7 +94,6 @@ export function consider(candidate: Candidate, options: Omit<ChooseOptions, 'tri
     stop: request.stop,
     ...(candidate.contextTokens === null ? {} : { contextTokens: candidate.contextTokens }),
   };
-  const minOutputTokens = Math.min(routing.minOutputTokens, maxOutputTokens);
   try {
     const fitted = fitToContext({ provider, request: modelRequest, minOutputTokens, checkpoint, added });
     const bound: Bound = {
@@ -112,6 +114,15 @@ export function consider(candidate: Candidate, options: Omit<ChooseOptions, 'tri
     if (thrown instanceof ProviderFault) return { code: thrown.kind, why: thrown.message };
     throw thrown;
   }
+}
+
+/** Text of every language that is told has about as many bytes a token, or more. */
+const SAID_BYTES_PER_TOKEN = 3;
+
+/** About how many tokens of the answer stand already: whoever goes on gets what is left of its maximum. */
+function likelySaid(added: readonly Message[]): number {
+  const said = added.filter(({ role }) => role === 'assistant').flatMap(({ parts }) => parts);
+  return Math.floor(Buffer.byteLength(textOf(said)) / SAID_BYTES_PER_TOKEN);
 }
 
 function whyBenched({ reason, untilMs }: Benched): string {

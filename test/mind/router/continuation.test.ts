@@ -112,6 +112,24 @@ describe('continue', () => {
     expect(trace?.receipts.map(({ seq }) => seq)).toEqual(receipts.map(({ seq }) => seq));
   });
 
+  test('who goes on gets what is left of the answer’s maximum, and never less than the floor', async () => {
+    using dir = scratch();
+    await using seed = await open(dir, {
+      policy: THREE.replace('max_output_tokens: 1000', 'max_output_tokens: 400').replace(
+        /min_output_tokens: 10\b/,
+        'min_output_tokens: 100',
+      ),
+      scripts: {
+        'a/m': fails(cut(), [text('x'.repeat(300))]),
+        'b/m': fails(cut(), [text('y'.repeat(900))]),
+        'c/m': says('.'),
+      },
+    });
+    await heard(seed);
+    const intents = (await attempts(seed.substrate)).filter(({ outcome }) => outcome === 'intent');
+    expect(intents.map(({ detail }) => detail['max_output_tokens'])).toEqual([400, 300, 100]);
+  });
+
   test('the next candidate is shown the conversation, what was said, and is asked for the rest', async () => {
     using dir = scratch();
     await using seed = await open(dir, {
