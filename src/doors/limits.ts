@@ -43,8 +43,11 @@ export const HELLO_BYTES_MAX = 4_096;
 export const HELLO_MS_MAX = 10_000;
 /** Windows of one client at once. */
 export const WINDOWS_PER_NAME_MAX = 99;
-/** A request to the gateway, which has a whole conversation in it, and all of them together. */
-export const GATEWAY_BODY_BYTES_MAX: number = 32 * 1024 * 1024;
+/**
+ * A request to the gateway, which has a whole conversation in it, and all of them together. It is read, hashed and
+ * written in one thread: a larger one would keep everybody else waiting for a second and more.
+ */
+export const GATEWAY_BODY_BYTES_MAX: number = 12 * 1024 * 1024;
 export const GATEWAY_BYTES_AT_ONCE_MAX: number = 128 * 1024 * 1024;
 /** Time for its body to arrive: less than for a request at all, so that it is told so in its API's own terms. */
 export const GATEWAY_BODY_MS_MAX = 25_000;
