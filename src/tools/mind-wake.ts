@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { readSwitch } from '../substrate/switches.ts';
 import { defineTool } from './define.ts';
 
 export const mindWake = defineTool({
@@ -7,14 +8,21 @@ export const mindWake = defineTool({
   description: 'Use when the seed should look for work at once; it does so by itself within a minute.',
   scope: 'task.write',
   surface: 'full',
-  // It changes nothing, but only the process that turns the loop can wake it.
   access: 'write',
   annotations: { idempotent: true },
   input: z.strictObject({}),
   output: z.object({ state: z.string() }),
-  text: ({ state }) => `Woken; the mind is ${state}.`,
-  handler: async (_input, { mind }) => {
+  text: ({ state }) =>
+    state === 'paused' || state === 'halted'
+      ? `The owner has ${state} it: nothing is done now.`
+      : `Woken; the mind is ${state}.`,
+  handler: async (_input, { actor, substrate, mind }) => {
+    await substrate.operate({ action: 'mind.wake', actor }, async () => null);
+    const { halted, paused } = await substrate.read(async (db) => ({
+      halted: await readSwitch(db, 'halted'),
+      paused: await readSwitch(db, 'mind_paused'),
+    }));
     mind.pulse?.wake();
-    return { state: mind.pulse?.state().state ?? 'off' };
+    return { state: halted ? 'halted' : paused ? 'paused' : (mind.pulse?.state().state ?? 'off') };
   },
 });

@@ -43,6 +43,7 @@ const WORDS: Readonly<Record<string, readonly [verb: string, noun: string]>> = {
   'mind.restart': ['restarted', 'mind'],
   'mind.resume': ['resumed', 'mind'],
   'mind.synthesis': ['took in', 'synthesis'],
+  'mind.wake': ['woke', 'mind'],
   'mind.tell': ['passed on', 'message'],
   'note.claim': ['noted', 'claim'],
   'notice.tell': ['told', 'notice'],

@@ -217,6 +217,13 @@ describe('the synthesizer', () => {
   test('references are checked however they are written', () => {
     const shown = new Set([1, 22]);
     expect(checkReferences('see [#1], (#22) and #1.', shown)).toEqual({ text: 'see [#1], (#22) and #1.', dropped: 0 });
+    const forms = 'receipt 999999, [r17], [1], [r22, 23], Receipts 1 to 3, receipt 22; 40 tasks of 2026';
+    expect(checkReferences(forms, shown)).toMatchObject({
+      text: expect.stringContaining(
+        'receipt ?, [r?], [1], [r22, ?], Receipts 1 to ?, receipt 22; 40 tasks of 2026\n',
+      ) as string,
+      dropped: 4,
+    });
     expect(checkReferences('[#2] #221 #1', shown)).toMatchObject({
       dropped: 2,
       text: expect.stringMatching(/^\[#\?\] #\? #1\n/) as string,

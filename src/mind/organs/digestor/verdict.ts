@@ -93,16 +93,24 @@ export function saidByItself(letter: Letter): Verdict | null {
 /** Of a message, what the rules look at. */
 const LOOKED_AT_CHARS_MAX = 8_000;
 
+/** Between words of courtesy: marks and faces. */
+const FACES = String.raw`[\s.,!\p{Extended_Pictographic}\p{EMod}\u200d\ufe0f]*`;
+const COURTESY = 'ok(?:ay)?|thanks?(?: you)?|thx|ping|pong|test|ack|got it|noted|done|great|cool';
+/** A few words of courtesy, or the name of a kind with nothing after it. */
+const NOTHING = new RegExp(String.raw`^${FACES}(?:(?:${COURTESY})${FACES}){0,4}$|^(?:${KINDS.join('|')})\s*:$`, 'iu');
+
 /**
  * In the order in which they are tried; the first that fits decides. Anybody who may write to the seed chooses
  * what they run on, in the one thread: what stands before a word is of its line alone, and no part that begins
  * at every line runs on without a bound, or the time would grow with the square of the lines.
  */
 const SIGNS: readonly (readonly [kind: MessageKind, sign: RegExp, because: string])[] = [
-  ['noise', /^(?:ok(?:ay)?|thanks?(?: you)?|thx|ping|pong|test|ack|got it|noted|done)?[\s.!]*$/i, 'it says nothing'],
+  ['noise', NOTHING, 'it says nothing'],
+  ['alert', /^(?:alert|urgent|emergency)\b/i, 'it sounds the alarm'],
   [
     'alert',
-    /\b(?:alert|urgent|emergency|outage|incident|is down|has failed|is failing|crash(?:ed|ing)|disk (?:is )?full|security|leaked?|breach)\b/i,
+    // Whoever asks whether something burns does not say that it does.
+    /^(?![\s\S]*\?$)[\s\S]*?\b(?:alert|urgent|emergency|outage|incident|is down|has failed|is failing|crash(?:ed|ing)|disk (?:is )?full|security|leaked?|breach)\b/i,
     'it sounds the alarm',
   ],
   [

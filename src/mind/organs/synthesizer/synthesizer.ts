@@ -204,17 +204,20 @@ function requestOf({
   };
 }
 
-/** However it is written: `[#12]`, `#12`, `(#12, #13)`. */
-const REFERENCE = /#(\d{1,15})\b/g;
+/** However it is written: `[#12]`, `(#12, #13)`, `[12]`, `[r12]`, `receipt 12`, `receipts 12 to 14`. */
+const REFERENCE =
+  /#\d+|\[r?\d+(?:, ?r?\d+)*\]|\breceipts? (?:no\.? ?|number )?\d+(?:(?:, ?| ?[-–] ?| and | to )#?\d+)*/gi;
 
 /** Takes out references to receipts that were not shown, and says how many they were. */
 export function checkReferences(text: string, shown: ReadonlySet<number>): { text: string; dropped: number } {
   let dropped = 0;
-  const checked = text.replace(REFERENCE, (whole, number: string) => {
-    if (shown.has(Number(number))) return whole;
-    dropped += 1;
-    return '#?';
-  });
+  const checked = text.replace(REFERENCE, (reference) =>
+    reference.replace(/\d+/g, (number) => {
+      if (shown.has(Number(number))) return number;
+      dropped += 1;
+      return '?';
+    }),
+  );
   if (dropped === 0) return { text, dropped };
   const what = dropped === 1 ? 'One reference' : `${dropped} references`;
   return { text: `${checked}\n\n(${what} to receipts that the model was not shown: taken out.)`, dropped };
