@@ -1,7 +1,7 @@
 /** Reads what comes in over HTTP, with limits on size, depth and form. */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { SeedError } from '../errors.ts';
+import { SeedError, toSeedError } from '../errors.ts';
 import type { JsonLimits } from './json-text.ts';
 import { JSON_DEPTH_MAX, limitExceeded } from './json-text.ts';
 import { isWellFormed } from './well-formed.ts';
@@ -63,7 +63,7 @@ function readBytes(request: IncomingMessage, bytesMax: number, onBytes: OnBytes)
       try {
         onBytes(chunk.length);
       } catch (error) {
-        settle(() => reject(error));
+        settle(() => reject(toSeedError(error)));
       }
     };
     const onEnd = (): void =>
