@@ -19,15 +19,15 @@ interface Last {
 export function answerClientErrors(server: Server, onDefect: (error: SeedError) => void): void {
   const last = new WeakMap<Duplex, Last>();
   server.on('request', (request, response) => last.set(request.socket, { request, response }));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+  server.on('clientError', (fault: NodeJS.ErrnoException, socket) => {
     const before = last.get(socket);
     const open = before === undefined || before.response.writableFinished ? null : before;
     // In the middle of an answer there is no room for another one, and whoever has gone reads none.
-    if (!socket.writable || open?.response.headersSent === true || error.code === 'ECONNRESET') {
+    if (!socket.writable || open?.response.headersSent === true || fault.code === 'ECONNRESET') {
       socket.destroy();
       return;
     }
-    tell(socket, error, open?.request ?? null).catch((thrown: unknown) => {
+    tell(socket, fault, open?.request ?? null).catch((thrown: unknown) => {
       onDefect(toSeedError(thrown));
       socket.destroy();
     });

@@ -292,6 +292,7 @@ export class Gateway {
         createdAt: substrate.sources.now(),
         includeUsage: wanted.includeUsage,
         toolNames: wanted.toolNames,
+        stopSequences: wanted.request.stop,
       },
       headers: {
         'x-seed-call': call.id,

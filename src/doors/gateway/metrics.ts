@@ -9,7 +9,7 @@ import { ERROR_CODES } from '../../errors.ts';
 import { openCheckpoint, originOf } from '../../formats/checkpoint.ts';
 import type { CallEnd } from '../../mind/router/call.ts';
 import { homePath } from '../../substrate/home/layout.ts';
-import { heldMicroUsd } from '../../substrate/ledger/sums.ts';
+import { readHeldMicroUsd } from '../../substrate/ledger/sums.ts';
 import { readHeld } from '../../substrate/receipts/held.ts';
 import { fastSha256 } from '../../substrate/receipts/sha256.ts';
 import type { Substrate } from '../../substrate/substrate.ts';
@@ -164,7 +164,7 @@ export async function renderMetrics({
     ...gauge(
       'seed_held_micro_usd',
       'Money held for calls under way, in micro-dollars (durable).',
-      await substrate.read(heldMicroUsd),
+      await substrate.read(readHeldMicroUsd),
     ),
     ...gauge('seed_gateway_request_bytes', 'Bytes of requests that the gateway holds in memory.', requestBytes),
     ...gauge('seed_receipts', 'Receipts in the log (durable).', size),

@@ -53,6 +53,8 @@ export interface AnswerFacts {
   readonly includeUsage: boolean;
   /** {@link GatewayRequest.toolNames} of the request: without them a call would come back by the engine's name. */
   readonly toolNames?: ToolNames;
+  /** The sequences that were to end it. */
+  readonly stopSequences?: readonly string[];
 }
 
 /** A whole HTTP answer that is no stream. */

@@ -5,7 +5,7 @@ import { SEED } from '../actor.ts';
 import { OPEN_INTENTS } from '../receipts/open-intents.ts';
 import type { Row, Substrate } from '../substrate.ts';
 import { settle } from './ledger.ts';
-import { heldMicroUsd } from './sums.ts';
+import { readHeldMicroUsd } from './sums.ts';
 
 interface LeftoverRow extends Row {
   readonly id: string;
@@ -41,7 +41,7 @@ const ANYWHERE = `SELECT ${COLUMNS} FROM substrate_ledger l JOIN substrate_recei
 export async function settleLeftovers(substrate: Substrate): Promise<number> {
   const settled = await settleAllOf(substrate, OF_OPEN_INTENTS);
   // The sums know whether that was all, and are a row a day: money outlives its intent where that was settled alone.
-  const held = await substrate.read(heldMicroUsd);
+  const held = await substrate.read(readHeldMicroUsd);
   return held === 0 ? settled : settled + (await settleAllOf(substrate, ANYWHERE));
 }
 

@@ -72,7 +72,7 @@ export async function readSums(db: ReadHandle, questions: readonly Question[]): 
 }
 
 /** All money that is held for calls under way, in micro-dollars. */
-export async function heldMicroUsd(db: ReadHandle): Promise<number> {
+export async function readHeldMicroUsd(db: ReadHandle): Promise<number> {
   const row = await db.get<{ held: number }>(
     'SELECT coalesce(sum(held_micro_usd), 0) AS held FROM substrate_spending WHERE scope = ?',
     SEED_SCOPE,

@@ -90,7 +90,13 @@ export function serve(wire: Wire, script: Script): Served {
     }
     asked.push(request);
     if (script instanceof SeedError) return respond(wire.error(script));
-    const facts = { id: 'c1', model: request.model, createdAt: CREATED, includeUsage: request.includeUsage };
+    const facts = {
+      id: 'c1',
+      model: request.model,
+      createdAt: CREATED,
+      includeUsage: request.includeUsage,
+      stopSequences: request.request.stop,
+    };
     if (!request.stream) return respond(wire.answer(script.end, facts));
     const encoder = wire.stream(facts);
     const early = script.events.map((event) => encoder.on(event)).join('');

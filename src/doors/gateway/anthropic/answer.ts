@@ -21,10 +21,11 @@ const STOPS: Readonly<Record<StopReason, string>> = {
   paused: 'pause_turn',
 };
 
-/** How the answer ended. Which sequence it was that ended it, the engine is not told. */
-function stopOf({ stop }: Outcome): object {
+/** How the answer ended. Which sequence it was that ended it, the engine is not told: known is it where there was one. */
+function stopOf({ stop }: Outcome, { stopSequences = [] }: AnswerFacts): object {
+  const sequence = stop === 'stop_sequence' && stopSequences.length === 1 ? stopSequences[0] : null;
   const reason = stop !== null && Object.hasOwn(STOPS, stop) ? STOPS[stop as StopReason] : 'end_turn';
-  return { stop_reason: reason, stop_sequence: null, stop_details: null };
+  return { stop_reason: reason, stop_sequence: sequence, stop_details: null };
 }
 
 /** As the model that answered last reports it. This API knows no absence: zero then means unknown. */
@@ -78,7 +79,7 @@ export function message({ outcome, message: said }: CallEnd, facts: AnswerFacts)
     const thinking = part.type === 'opaque' ? thinkingFor(part, facts) : null;
     return thinking === null ? [] : [thinking];
   });
-  return { ...messageOf(facts, outcome.usage), content, ...stopOf(outcome) };
+  return { ...messageOf(facts, outcome.usage), content, ...stopOf(outcome, facts) };
 }
 
 /** The body of an error (API reference, "Errors"). */
@@ -149,7 +150,11 @@ export function framing(facts: AnswerFacts): Framing {
     close: (outcome) =>
       [
         endText(),
-        event({ type: 'message_delta', delta: { ...stopOf(outcome), container: null }, usage: usageOf(outcome.usage) }),
+        event({
+          type: 'message_delta',
+          delta: { ...stopOf(outcome, facts), container: null },
+          usage: usageOf(outcome.usage),
+        }),
         event({ type: 'message_stop' }),
       ].join(''),
     cut: (error) => event(errorBody(error)),

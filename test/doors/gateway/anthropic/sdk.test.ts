@@ -115,6 +115,17 @@ describe('an answer', () => {
     expect((await client.messages.stream(BODY).finalMessage()).stop_reason).toBe(reason);
   });
 
+  test.each([
+    [['END'], 'stop_sequence', 'END'],
+    [['END', 'STOP'], 'stop_sequence', null],
+    [['END'], 'end', null],
+  ])('that had %j to end it and ended with %s says %j', async (sequences, stop, expected) => {
+    const client = anthropicClient(serve(anthropic, answering([TEXT], { stop })));
+    const body = { ...BODY, stop_sequences: sequences };
+    expect((await client.messages.create(body)).stop_sequence).toBe(expected);
+    expect((await client.messages.stream(body).finalMessage()).stop_sequence).toBe(expected);
+  });
+
   test('whose usage nobody knows counts nothing', async () => {
     const client = anthropicClient(serve(anthropic, answering([TEXT], { usage: null })));
     expect((await client.messages.create(BODY)).usage).toMatchObject({ input_tokens: 0, output_tokens: 0 });
