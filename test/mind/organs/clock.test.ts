@@ -292,7 +292,7 @@ describe('the zone of policy', () => {
     expect(await nextOf()).toBe('2026-11-21T08:00 America/New_York');
     expect(await beat(seed)).toBeNull();
     sources.time = Date.parse('2026-11-21T08:00Z');
-    expect(await beat(seed)).toBe('nightly-drain was due 2026-11-21T02:00:00Z.');
+    expect(await beat(seed)).toBe('nightly-drain was due 2026-11-21T08:00:00Z.');
   });
 
   test('what a new seed starts with can be read, and is of jobs that there are', async () => {
