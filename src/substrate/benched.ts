@@ -2,6 +2,7 @@
  * Models that sit out: a provider asked to be left alone for a while, or a model reported more than
  * the bound it was admitted under. Written by the operation that settles the attempt.
  */
+import { isoTime } from './sources.ts';
 import type { ReadHandle, Row, WriteHandle } from './store/store.ts';
 
 /** Why, and until when, a model of a target is not asked. */
@@ -36,6 +37,20 @@ export async function bench(
     untilMs,
     policyVersion,
   );
+}
+
+/** Why a model sits out, and until when, as one sentence. */
+export function whyBenched({ reason, untilMs }: Benched): string {
+  if (reason === 'bound_exceeded') return 'It cost more than its bound; it sits out until the policy changes.';
+  return `It asked to be left alone (${reason}) until ${isoTime(untilMs ?? 0)}.`;
+}
+
+/** What is said of a model of a target among those that sit out; undefined where it does not. */
+export function benchOf(
+  benched: readonly Benched[],
+  { target, model }: { readonly target: string; readonly model: string },
+): Benched | undefined {
+  return benched.find((one) => one.target === target && (one.model === model || one.model === '*'));
 }
 
 /** Who sits out now, under this policy. */

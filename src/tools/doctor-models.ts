@@ -2,6 +2,8 @@
 import { toSeedError } from '../errors.ts';
 import type { Egress } from '../membrane/egress.ts';
 import { reach } from '../mind/router/reach.ts';
+import type { Benched } from '../substrate/benched.ts';
+import { benchOf, listBenched, whyBenched } from '../substrate/benched.ts';
 import type { Finding } from '../substrate/health/finding.ts';
 import { bad, good, warning } from '../substrate/health/finding.ts';
 import { dollars } from '../substrate/ledger/money.ts';
@@ -41,12 +43,13 @@ async function examineAll({ substrate, egress, signal }: Examined): Promise<Find
   const policy = await substrate.read(readPolicy);
   const { targets } = policy.rows;
   const roles = resolveRoles(policy);
+  const benched = await substrate.read((db) => listBenched(db, substrate.sources.now(), policy.policyVersion));
   const states = await Promise.all(
     targets.map((row) => examineTarget(row, { egress, signal, routings: roles.usable })),
   );
   return [
     sayPolicy(policy, roles),
-    ...states.map((state) => sayTarget(state, states, roles.usable)),
+    ...states.map((state) => sayTarget(state, { all: states, routings: roles.usable, benched })),
     await examineCeilings(substrate, policy),
   ];
 }
@@ -132,28 +135,41 @@ function candidatesOf(routings: readonly Routing[], target: string): Candidate[]
   return routings.flatMap(({ candidates }) => candidates.filter((candidate) => candidate.target.name === target));
 }
 
+/** What a target's state is seen together with. */
+interface Around {
+  readonly all: readonly TargetState[];
+  readonly routings: readonly Routing[];
+  /** Models that the router does not ask for now. */
+  readonly benched: readonly Benched[];
+}
+
 /** A target's state, with what follows from it for the roles that name it. */
-function sayTarget(state: TargetState, all: readonly TargetState[], routings: readonly Routing[]): Finding {
+function sayTarget(state: TargetState, around: Around): Finding {
   const { name, problem, advice, missing } = state;
+  const { routings } = around;
+  const sitsOut = around.benched.filter(({ target }) => target === name);
   const check = `target`;
-  if (problem === null && missing.length === 0) return good(check, `${name} answers.`);
+  if (problem === null && missing.length === 0 && sitsOut.length === 0) return good(check, `${name} answers.`);
   const what =
     problem === null
-      ? `${name} answers, and does not have ${missing.join(', ')}`
+      ? `${name} answers${missing.length === 0 ? '' : `, and does not have ${missing.join(', ')}`}`
       : `${name} cannot be used: ${problem}`;
   const named = routings.filter(({ candidates }) => candidates.some(({ target }) => target.name === name));
-  const follows = named.map((routing) => whatFollows(routing, all));
+  const follows = named.map((routing) => whatFollows(routing, around));
   const isAlone = follows.some(({ next }) => next === null);
-  const says = [`${what}.`, ...follows.map(({ says: line }) => line)].join(' ');
-  const todo = problem === null ? `Pull what is missing, or change the policy (\`seed policy show\`).` : advice;
+  const resting = sitsOut.map((one) => `${one.model === '*' ? 'It' : one.model} sits out: ${whyBenched(one)}`);
+  const says = [`${what}.`, ...resting, ...follows.map(({ says: line }) => line)].join(' ');
+  const repair =
+    missing.length > 0
+      ? 'Pull what is missing, or change the policy (`seed policy show`).'
+      : 'It is asked again by itself; after `seed policy apply` at once where it cost more than its bound.';
+  const todo = problem === null ? repair : advice;
   return isAlone ? bad(check, says, todo) : warning(check, says, todo);
 }
 
-function whatFollows(
-  { role, candidates }: Routing,
-  all: readonly TargetState[],
-): { says: string; next: string | null } {
+function whatFollows({ role, candidates }: Routing, { all, benched }: Around): { says: string; next: string | null } {
   const canAnswer = ({ target, model }: Candidate): boolean =>
+    benchOf(benched, { target: target.name, model }) === undefined &&
     all.some(({ name, problem, missing }) => name === target.name && problem === null && !missing.includes(model));
   const next = candidates.find(canAnswer);
   if (next === undefined) return { says: `The role ${role} has nobody left.`, next: null };

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { benchOf, listBenched, whyBenched } from '../substrate/benched.ts';
 import { noteEditsIfServing } from '../substrate/policy/outside.ts';
 import { explainRouting } from '../substrate/policy/policy.ts';
 import { defineTool } from './define.ts';
@@ -27,6 +28,7 @@ export const policyExplain = defineTool({
         tier: z.int(),
         context_tokens: z.int().nullable(),
         price: z.string().nullable(),
+        sits_out: z.string().nullable().describe('Why it is not asked now, and until when'),
       }),
     ),
     max_output_tokens: z.int().nullable(),
@@ -35,7 +37,14 @@ export const policyExplain = defineTool({
   }),
   handler: async ({ role, dispatch }, { substrate }) => {
     await noteEditsIfServing(substrate);
-    const { policyVersion, routing, problems } = await substrate.read((db) => explainRouting(db, role, dispatch));
+    const { policyVersion, routing, problems, benched } = await substrate.read(async (db) => {
+      const explained = await explainRouting(db, role, dispatch);
+      return { ...explained, benched: await listBenched(db, substrate.sources.now(), explained.policyVersion) };
+    });
+    const sitsOut = (target: string, model: string): string | null => {
+      const found = benchOf(benched, { target, model });
+      return found === undefined ? null : whyBenched(found);
+    };
     return {
       role,
       dispatch,
@@ -50,6 +59,7 @@ export const policyExplain = defineTool({
         tier,
         context_tokens: contextTokens,
         price: price?.version ?? null,
+        sits_out: sitsOut(target.name, model),
       })),
       max_output_tokens: routing?.maxOutputTokens ?? null,
       on_ceiling: routing?.onCeiling ?? null,

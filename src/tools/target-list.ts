@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { toSeedError } from '../errors.ts';
 import type { Egress } from '../membrane/egress.ts';
+import { listBenched, whyBenched } from '../substrate/benched.ts';
 import type { TargetRow } from '../substrate/policy/rows.ts';
-import { readPolicyRows } from '../substrate/policy/rows.ts';
+import { readPolicy } from '../substrate/policy/policy.ts';
 import { parseOrigin } from '../substrate/origins.ts';
 import { isReady } from './credential-schema.ts';
 import { defineTool } from './define.ts';
@@ -26,11 +27,16 @@ export const targetList = defineTool({
         models: z.array(z.object({ role: z.string(), model: z.string(), tier: z.int() })),
         /** Why it cannot be called, as far as that can be told without calling it. */
         problem: z.string().nullable(),
+        /** Models of it that are not asked now, and until when. */
+        sits_out: z.array(z.object({ model: z.string().describe('* for all'), why: z.string() })),
       }),
     ),
   }),
   handler: async (_input, { substrate, egress }) => {
-    const { targets, routing } = await substrate.read(readPolicyRows);
+    const { targets, routing, benched } = await substrate.read(async (db) => {
+      const { rows, policyVersion } = await readPolicy(db);
+      return { ...rows, benched: await listBenched(db, substrate.sources.now(), policyVersion) };
+    });
     return {
       targets: targets.map((row) => ({
         ...row,
@@ -38,6 +44,9 @@ export const targetList = defineTool({
           .filter(({ target }) => target === row.name)
           .map(({ role, model, tier }) => ({ role, model, tier })),
         problem: problemOf(egress, row),
+        sits_out: benched
+          .filter(({ target }) => target === row.name)
+          .map((one) => ({ model: one.model, why: whyBenched(one) })),
       })),
     };
   },

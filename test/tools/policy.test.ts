@@ -122,6 +122,16 @@ describe('route_resolve', () => {
       target: 'local-ollama',
       candidates: [{ skipped: expect.stringContaining('left alone') as string }, {}, {}],
     });
+    const why = expect.stringMatching(/^It asked to be left alone \(rate_limited\) until /) as string;
+    expect(await owner('policy_explain', { role: 'worker' })).toMatchObject({
+      candidates: [{ target: 'anthropic', sits_out: why }, { sits_out: null }, {}],
+    });
+    const { targets } = await owner<{ targets: { name: string; sits_out: object[] }[] }>('target_list', {});
+    expect(targets.map(({ name, sits_out }) => [name, sits_out])).toContainEqual([
+      'anthropic',
+      [{ model: 'a-tier-2-model', why }],
+    ]);
+    expect(targets.filter(({ sits_out }) => sits_out.length > 0)).toHaveLength(1);
   });
 
   test('[LOCK-RUNTIME-2] says no way for what is unknown or for the drain alone, and puts edits on record first', async () => {

@@ -209,6 +209,7 @@ interface Explained {
     readonly model: string;
     readonly tier: number;
     readonly price: string | null;
+    readonly sits_out: string | null;
   }[];
   readonly problems: readonly Problem[];
 }
@@ -232,6 +233,9 @@ async function explainRole(role: string, options: CommonOptions & { dispatch: 'a
     ]);
     printLine(`${printable(role)} asks, in this order (policy ${explained.policy}):`);
     printLine(table(['', 'TARGET', 'PROVIDER', 'MODEL', 'TIER', 'PRICE FROM'], rows));
+    for (const { target, model, sits_out: why } of explained.candidates) {
+      if (why !== null) printLine(`${printable(target)}/${printable(model)} sits out: ${printable(why)}`);
+    }
     return;
   }
   printLine(`${printable(role)} resolves to nothing (policy ${explained.policy}): no call is made.`);

@@ -224,6 +224,7 @@ interface Listed {
     readonly credential: string | null;
     readonly models: readonly { role: string; model: string; tier: number }[];
     readonly problem: string | null;
+    readonly sits_out: readonly { model: string; why: string }[];
   }[];
 }
 
@@ -247,8 +248,11 @@ async function listTargets(options: CommonOptions): Promise<void> {
     ].map(printable),
   );
   printLine(table(['NAME', 'PROVIDER', 'ADDRESS', 'CREDENTIAL', 'MODELS'], rows));
-  for (const { name, problem } of listed.targets) {
+  for (const { name, problem, sits_out: sitsOut } of listed.targets) {
     if (problem !== null) printLine(`${printable(name)}: ${spoken(printable(problem))}`);
+    for (const { model, why } of sitsOut) {
+      printLine(`${printable(name)}${model === '*' ? '' : `/${printable(model)}`} sits out: ${printable(why)}`);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 /** Which of policy's candidates is next, and why others are not. Pure. */
 import type { Benched } from '../../substrate/benched.ts';
+import { whyBenched } from '../../substrate/benched.ts';
 import type { Bound } from '../../substrate/ledger/model.ts';
 import type { Candidate, ProviderName, Routing } from '../../substrate/policy/model.ts';
 import type { Checkpoint } from '../../substrate/sessions/model.ts';
@@ -123,9 +124,4 @@ const SAID_BYTES_PER_TOKEN = 3;
 function likelySaid(added: readonly Message[]): number {
   const said = added.filter(({ role }) => role === 'assistant').flatMap(({ parts }) => parts);
   return Math.floor(Buffer.byteLength(textOf(said)) / SAID_BYTES_PER_TOKEN);
-}
-
-function whyBenched({ reason, untilMs }: Benched): string {
-  if (reason === 'bound_exceeded') return 'It cost more than its bound; it sits out until the policy changes.';
-  return `It asked to be left alone (${reason}) until ${new Date(untilMs ?? 0).toISOString()}.`;
 }

@@ -5,7 +5,7 @@
  */
 import * as z from 'zod';
 import { SeedError } from '../../errors.ts';
-import { listBenched } from '../benched.ts';
+import { benchOf, listBenched, whyBenched } from '../benched.ts';
 import { findGrant } from '../identity/grants.ts';
 import { findService } from '../identity/service.ts';
 import type { Target } from '../policy/model.ts';
@@ -293,6 +293,9 @@ export async function releaseWorker(tx: WriteHandle, now: number): Promise<void>
 
 export const NO_MODEL = 'no usable model';
 
+/** Models that sit out and are named in a line. */
+const NAMED_MAX = 3;
+
 /** Whether a target could be called, as far as can be told without calling it. */
 export type CanCall = (target: Target) => boolean;
 
@@ -311,12 +314,15 @@ export async function workerHold(db: ReadHandle, now: number, canCall: CanCall):
   );
   const benched = await listBenched(db, now, routing.policyVersion);
   const until: number[] = [];
+  const named: string[] = [];
   for (const { target, model } of usable) {
-    const sitsOut = benched.find((one) => one.target === target.name && (one.model === model || one.model === '*'));
+    const sitsOut = benchOf(benched, { target: target.name, model });
     if (sitsOut === undefined) return null;
     if (sitsOut.untilMs !== null) until.push(sitsOut.untilMs);
+    named.push(`${target.name}/${model}: ${whyBenched(sitsOut).replace(/\.$/, '')}`);
   }
-  return { until: until.length === 0 ? null : Math.min(...until), why: NO_MODEL };
+  const why = named.length === 0 ? NO_MODEL : `${NO_MODEL} (${named.slice(0, NAMED_MAX).join('; ')})`;
+  return { until: until.length === 0 ? null : Math.min(...until), why };
 }
 
 /** What the owner's switch says; null where it was never touched. */

@@ -109,7 +109,7 @@ function assertOther(task: TaskRow, principal: string, lease: number | null): vo
   if (lease !== null) assertLease(task, lease);
   if (principal !== task.holder_principal) return;
   throw new SeedError('forbidden', `${task.id} was done by ${task.holder_name}, which counts as you.`, {
-    hint: 'Somebody else verifies it: another agent, a helper, or the owner.',
+    hint: `Somebody else verifies it: another agent, a helper${principal === OWNER_ID ? '' : ', or the owner'}.`,
     data: { task: task.id },
   });
 }
