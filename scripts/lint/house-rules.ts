@@ -278,6 +278,12 @@ function reach({ globals = [], members = {}, modules = {}, bareConstructors = []
   ]);
   const banned = new Map(withPrefix);
   const moduleNames = [...banned.keys()];
+  /** What is banned of a module; a file inside one that is banned whole is banned whole. */
+  const bannedOf = (target: string): readonly string[] | undefined => {
+    const [own] = target.split('/');
+    const whole = own === undefined ? undefined : banned.get(own);
+    return banned.get(target) ?? (whole?.includes('*') === true ? whole : undefined);
+  };
   return {
     create(context) {
       const report = (node: Node, what: string): void => context.report({ node, message: `${what}: ${message}` });
@@ -289,7 +295,7 @@ function reach({ globals = [], members = {}, modules = {}, bareConstructors = []
         Array.isArray(node['arguments']) &&
         node['arguments'].length === 0;
       const visitImport = onImport(({ node, target, names }) => {
-        const list = banned.get(target ?? '');
+        const list = bannedOf(target ?? '');
         if (list === undefined) return;
         const found = list.includes('*') ? '*' : names.find((name) => name === ELSEWHERE || list.includes(name));
         if (found !== undefined)

@@ -241,6 +241,12 @@ export const LINT_FIXTURES: readonly LintFixture[] = [
     `import { lookup } from 'node:dns/promises';\n\n${value} lookup;\n`,
   ),
   broken('seed(network-in-egress)', 'undici itself', 'src/mind/bad-undici.ts', `${value} import('undici');\n`),
+  broken(
+    'seed(network-in-egress)',
+    'a file of undici',
+    'src/mind/bad-undici-file.ts',
+    `${value} import('undici/lib/dispatcher/agent.js');\n`,
+  ),
   broken('seed(chance-in-sources)', 'Date.now()', 'src/substrate/bad-now.ts', `${value} Date.now();\n`),
   broken('seed(chance-in-sources)', 'new Date()', 'src/mind/bad-date.ts', `${value} new Date();\n`),
   broken('seed(chance-in-sources)', 'Math.random()', 'src/formats/bad-random.ts', `${value} Math.random();\n`),
