@@ -166,9 +166,17 @@ export class KeyService {
         actor.grant !== null
           ? 'See membrane_list.'
           : door === 'http'
-            ? 'See `seed key list`.'
+            ? await this.#hintForKey(idOrName)
             : 'See `seed agents list`.',
     });
+  }
+
+  /** A local agent, the seed's own organs among them, has no key that could be revoked. */
+  async #hintForKey(name: string): Promise<string> {
+    const agent = await this.#options.substrate.read((db) => findGrantByName(db, 'agent', name));
+    return agent === null
+      ? 'See `seed key list`.'
+      : `It is a local agent: \`seed agents forget ${agent.name}\` shuts it out.`;
   }
 
   /**
