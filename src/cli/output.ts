@@ -96,6 +96,19 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
   return [line(headings), ...rows.map(line)].join('\n');
 }
 
+/** What a cell of a table shows of a title. */
+const CELL_CHARS_MAX = 60;
+
+/** A title as a cell of a table: cut where it would spread all rows. */
+export function clipped(text: string): string {
+  return text.length <= CELL_CHARS_MAX
+    ? text
+    : `${text
+        .slice(0, CELL_CHARS_MAX - 1)
+        .toWellFormed()
+        .trimEnd()}…`;
+}
+
 // Control characters, and those that turn the direction of text.
 const UNPRINTABLE = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 

@@ -1,7 +1,12 @@
 import * as z from 'zod';
+import { ORGANS } from '../mind/organs/index.ts';
 import { listDecisions } from '../substrate/mind/log.ts';
 import { isoTime } from '../substrate/sources.ts';
 import { defineTool } from './define.ts';
+import { noSuchOrgan } from './mind-view.ts';
+
+/** The name under which stands what concerned all organs. */
+const EVERY = 'all';
 
 const Decision = z.object({
   n: z.int(),
@@ -28,6 +33,7 @@ export const mindLog = defineTool({
   }),
   output: z.object({ decisions: z.array(Decision), next_cursor: z.int().nullable() }),
   handler: async ({ limit, cursor, organ }, { substrate }) => {
+    if (organ !== undefined && organ !== EVERY && !ORGANS.some(({ name }) => name === organ)) throw noSuchOrgan(organ);
     const wanted = { limit: limit + 1, before: cursor ?? null, organ: organ ?? null };
     const found = await substrate.read((db) => listDecisions(db, wanted));
     const rows = found.slice(0, limit);

@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import { SeedError } from '../errors.ts';
 import { switchOrgan } from '../mind/loop/seat.ts';
 import { ORGANS } from '../mind/organs/index.ts';
 import { defineTool } from './define.ts';
+import { noSuchOrgan } from './mind-view.ts';
 
 export const mindSwitch = defineTool({
   name: 'mind_switch',
@@ -22,10 +22,3 @@ export const mindSwitch = defineTool({
     return { organ, on, scopes: on ? [...named.scopes] : [], receipt };
   },
 });
-
-function noSuchOrgan(organ: string): SeedError {
-  return new SeedError('not_found', `There is no organ "${organ}".`, {
-    hint: `There are ${ORGANS.map(({ name }) => name).join(', ')}.`,
-    data: { argument: 'organ' },
-  });
-}

@@ -1,10 +1,19 @@
 /** The mind as tools show it: how the loop is, and each organ with why it does or does not work. */
 import * as z from 'zod';
+import { SeedError } from '../errors.ts';
 import type { Mind } from '../mind/mind.ts';
 import { ORGANS } from '../mind/organs/index.ts';
 import { listOrganRows } from '../substrate/mind/organs.ts';
 import type { ReadHandle } from '../substrate/substrate.ts';
 import { readSwitch } from '../substrate/switches.ts';
+
+/** The refusal of a name that no organ has. */
+export function noSuchOrgan(organ: string): SeedError {
+  return new SeedError('not_found', `There is no organ "${organ}".`, {
+    hint: `There are ${ORGANS.map(({ name }) => name).join(', ')}.`,
+    data: { argument: 'organ' },
+  });
+}
 
 export const OrganView = z.object({
   name: z.string(),

@@ -11,6 +11,7 @@ import {
 import { usedMicroUsd } from '../substrate/sessions/budget.ts';
 import { isoTime } from '../substrate/sources.ts';
 import type { ReadHandle } from '../substrate/substrate.ts';
+import { readSwitch } from '../substrate/switches.ts';
 import { bodyOf, findTask } from '../substrate/tasks/look.ts';
 import { defineTool } from './define.ts';
 
@@ -21,6 +22,7 @@ const RunView = z.object({
   title: z.string(),
   state: z.enum(RUN_STATES),
   why: z.string(),
+  tried_again: z.string().nullable().describe('When a task that is put off is taken up again'),
   steps: z.int(),
   worked_s: z.int(),
   spent_micro_usd: z.int(),
@@ -38,6 +40,7 @@ export const workerShow = defineTool({
   input: z.strictObject({}),
   output: z.object({
     on: z.boolean(),
+    stopped: z.enum(['halted', 'paused']).nullable().describe('By the owner, with all that the seed does by itself'),
     held: z.string().nullable().describe('Why it asks no model now'),
     held_until: z.string().nullable(),
     settings: WorkerSettings,
@@ -52,6 +55,7 @@ export const workerShow = defineTool({
       for (const run of await listWorkerRuns(db, RUNS_SHOWN)) runs.push(await viewRun(db, run, now));
       return {
         on: await isWorkerOn(db),
+        stopped: (await readSwitch(db, 'halted')) ? 'halted' : (await readSwitch(db, 'mind_paused')) ? 'paused' : null,
         held: hold?.why ?? null,
         held_until: until === null ? null : isoTime(until),
         settings: await readWorkerSettings(db),
@@ -62,7 +66,7 @@ export const workerShow = defineTool({
 });
 
 async function viewRun(db: ReadHandle, run: WorkerRun, now: number): Promise<z.infer<typeof RunView>> {
-  const { task: id, state, why, steps, workedMs, spentMicroUsd, session, changedAt } = run;
+  const { task: id, state, why, steps, workedMs, spentMicroUsd, session, nextAt, changedAt } = run;
   const task = await findTask(db, id, now);
   // What a try costs is added up when it is over.
   const isOpen = state === 'working' || state === 'waiting';
@@ -72,6 +76,7 @@ async function viewRun(db: ReadHandle, run: WorkerRun, now: number): Promise<z.i
     title: task === null ? '' : (await bodyOf(db, task)).title,
     state,
     why,
+    tried_again: state === 'waiting' && nextAt !== null ? isoTime(nextAt) : null,
     steps,
     worked_s: Math.round(workedMs / 1_000),
     spent_micro_usd: spentMicroUsd + present,

@@ -1,6 +1,7 @@
 /** The worker as the owner meets it: its limits, what it took on, and what a task says while it waits. */
 import { expect, test } from 'vitest';
 import { OWNER } from '../../src/substrate/actor.ts';
+import { bench } from '../../src/substrate/benched.ts';
 import { writeOrgan } from '../../src/substrate/mind/organs.ts';
 import { allReceipts, codeOf, openSeed } from '../support/home.ts';
 import { scratch } from '../support/scratch.ts';
@@ -102,4 +103,71 @@ test('without a usable model an open task of the worker’s says so; others, and
   expect(await notes()).toEqual({ ...nothing, [own]: 'waiting: no usable model' });
   await applyPolicy(substrate, POLICY);
   expect(await notes()).toEqual(nothing);
+});
+
+test('says that it is paused with the mind, and when a task that is put off is tried again', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir);
+  await seed.on();
+  expect(await seed.ask('worker_show')).toMatchObject({ stopped: null });
+  await seed.ask('mind_pause');
+  expect(await seed.ask('worker_show')).toMatchObject({ stopped: 'paused', held: null });
+  expect(await seed.ask('mind_wake')).toEqual({ state: 'paused' });
+  expect((await allReceipts(seed.substrate)).at(-1)).toMatchObject({ action: 'mind.wake', outcome: 'ok' });
+  await seed.ask('mind_resume');
+  expect(await seed.ask('mind_wake')).toEqual({ state: 'off' });
+});
+
+test('a task at its limit waits for no model; one that it has not taken on does', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir);
+  await seed.on();
+  await seed.ask('worker_set', { steps: 1 });
+  const id = await owe(seed.substrate, OWNER, 'Paint the fence');
+  await seed.run();
+  await seed.ask('task_update', { do: 'verify', ok: false, id, note: 'It is blue.' });
+  const other = await owe(seed.substrate, OWNER, 'Mow the lawn');
+  await applyPolicy(seed.substrate, NO_ROLE);
+  const { tasks } = await seed.ask<{ tasks: { id: string; note: string | null }[] }>('task_list');
+  expect(Object.fromEntries(tasks.map((task) => [task.id, task.note]))).toEqual({
+    [id]: null,
+    [other]: 'waiting: no usable model',
+  });
+});
+
+test('a model that sits out is named', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir, POLICY);
+  await seed.on();
+  const sits = (target: string) => ({ target, model: '*', reason: 'overloaded', policyVersion: '1' }) as const;
+  await seed.substrate.operate({ action: 'test.bench', actor: OWNER }, async (op) => {
+    for (const target of ['a', 'b', 'c']) await bench(op, { ...sits(target), untilMs: op.now + 60_000 });
+  });
+  expect((await seed.ask<Shown>('worker_show')).held).toMatch(
+    /^no usable model \(a\/m: It asked to be left alone \(overloaded\) until \d{4}-/,
+  );
+});
+
+test('the log of an organ that there is not is refused, and names those that there are', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir);
+  const log = (organ: string) => seed.ask('mind_log', { organ });
+  await expect(log('nope')).rejects.toMatchObject({
+    code: 'not_found',
+    hint: expect.stringContaining('digestor') as string,
+  });
+  expect(await log('worker')).toMatchObject({ decisions: [] });
+  expect(await log('all')).toMatchObject({ decisions: [] });
+});
+
+test('whoever revokes an organ as a key is told how it is done; a name that is nobody’s is not', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir);
+  await seed.on();
+  const revoke = (key: string) => seed.ask('key_revoke', { key });
+  await expect(revoke('seed-worker')).rejects.toMatchObject({
+    code: 'not_found',
+    hint: expect.stringContaining('`seed agents forget seed-worker`') as string,
+  });
+  await expect(revoke('nobody')).rejects.toMatchObject({ hint: 'See `seed key list`.' });
 });

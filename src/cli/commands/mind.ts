@@ -120,7 +120,9 @@ async function showLog({ limit, organ, ...options }: LogOptions): Promise<void> 
     return;
   }
   if (decisions.length === 0) printLine('The mind has not done anything yet.');
-  for (const { at, organ: name, act, because, done, says } of decisions.toReversed()) {
+  for (const { at, organ: name, act, because, done, says } of decisions
+    .toReversed()
+    .toSorted((a, b) => a.at.localeCompare(b.at))) {
     const verb = act === 'run' ? 'ran' : act === 'stop' ? 'was stopped' : name === 'all' ? 'rest' : 'rests';
     const end = act === 'run' ? ` → ${says ?? sayDone(done)}` : '';
     printLine(`${at.slice(0, 19)}Z  ${name} ${verb}: ${printable(because)}${printable(end)}`);

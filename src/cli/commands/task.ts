@@ -4,7 +4,7 @@ import type { TaskDetail, TaskView } from '../../tools/task-view.ts';
 import { sentence } from '../../tools/text.ts';
 import { ask, withSeed } from '../ask.ts';
 import { parseLifetime } from '../duration.ts';
-import { printable, printJson, printLine, table } from '../output.ts';
+import { clipped, printable, printJson, printLine, table } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -139,7 +139,7 @@ async function listTasks({ home, json, ...filter }: ListOptions): Promise<void> 
     printable(task.subsystem),
     printable(task.held_by ?? ''),
     task.deadline === null ? '' : `${task.deadline}${task.overdue ? ' (overdue)' : ''}`,
-    printable(task.title) + whyOpen(task),
+    clipped(printable(task.title)) + whyOpen(task),
   ]);
   const headings = ['ID', 'STATE', 'PRIORITY', 'SUBSYSTEM', 'WHO', 'DEADLINE', 'TITLE'];
   printLine(rows.length === 0 ? 'There are no such tasks.' : table(headings, rows));

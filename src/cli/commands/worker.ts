@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { dollars } from '../../substrate/ledger/money.ts';
 import { ask } from '../ask.ts';
-import { printable, printJson, printLine, table } from '../output.ts';
+import { clipped, printable, printJson, printLine, spoken, table } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -16,6 +16,7 @@ interface Settings {
 
 interface Shown {
   readonly on: boolean;
+  readonly stopped: 'halted' | 'paused' | null;
   readonly held: string | null;
   readonly held_until: string | null;
   readonly settings: Settings;
@@ -24,6 +25,7 @@ interface Shown {
     readonly title: string;
     readonly state: string;
     readonly why: string;
+    readonly tried_again: string | null;
     readonly steps: number;
     readonly worked_s: number;
     readonly spent_micro_usd: number;
@@ -47,9 +49,9 @@ export function addWorker(program: Command): void {
   const set = worker
     .command('set')
     .description('set the limits of a task, and which tasks it takes on (owner act)')
-    .option('--steps <n>', 'answers of a model, for one task', parseWhole)
+    .option('--steps <n>', 'answers of a model, for one task (1 to 200)', wholeUpTo(200))
     .option('--usd <amount>', 'what they may cost, such as 0.50', parseUsd)
-    .option('--minutes <n>', 'how long it may work on one task', parseWhole)
+    .option('--minutes <n>', 'how long it may work on one task (1 to 1440)', wholeUpTo(1_440))
     .option('--subsystems <names...>', 'take on the tasks of these alone; all: of every one')
     .addOption(new Option('--helpers <on|off>', 'take on what helpers from outside added').choices(['on', 'off']));
   common(set, {
@@ -61,16 +63,20 @@ export function addWorker(program: Command): void {
   }).action(setWorker);
 }
 
-function parseWhole(text: string): number {
-  if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('Give a whole number.');
+function wholeUpTo(most: number): (text: string) => number {
+  return (text) => {
+    const whole = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+    if (whole >= 1 && whole <= most) return whole;
+    throw new InvalidArgumentError(`Give a whole number from 1 to ${most}.`);
+  };
 }
 
 /** Dollars as whole micro-dollars. */
 function parseUsd(text: string): number {
   const match = /^(\d{1,4})(?:\.(\d{1,6}))?$/.exec(text);
-  if (match === null) throw new InvalidArgumentError('Give dollars, such as 0.50.');
-  return Number(match[1]) * 1_000_000 + Number((match[2] ?? '').padEnd(6, '0'));
+  const micro = match === null ? 0 : Number(match[1]) * 1_000_000 + Number((match[2] ?? '').padEnd(6, '0'));
+  if (micro >= 1 && micro <= 1_000_000_000) return micro;
+  throw new InvalidArgumentError('Give dollars, more than 0 and at most 1000, such as 0.50.');
 }
 
 async function showWorker(options: CommonOptions): Promise<void> {
@@ -79,18 +85,20 @@ async function showWorker(options: CommonOptions): Promise<void> {
   else printLine(screen(shown));
 }
 
-function screen({ on, held, held_until: until, settings, runs }: Shown): string {
-  const rows = runs.map(({ task, title, state, why, steps, worked_s: seconds, spent_micro_usd: spent }) => [
-    task,
-    printable(title),
-    STATES[state] ?? state,
-    String(steps),
-    duration(seconds),
-    dollars(spent),
-    printable(why),
-  ]);
+function screen({ on, stopped, held, held_until: until, settings, runs }: Shown): string {
+  const rows = runs.map(
+    ({ task, title, state, why, steps, worked_s: seconds, spent_micro_usd: spent, tried_again: again }) => [
+      task,
+      clipped(printable(title)),
+      STATES[state] ?? state,
+      String(steps),
+      duration(seconds),
+      dollars(spent),
+      printable(why) + (again === null ? '' : `; tried again ${again}`),
+    ],
+  );
   return [
-    on ? standing(held, until) : 'The worker is off. `seed mind on worker` turns it on.',
+    on ? standing({ stopped, held, until }) : 'The worker is off. `seed mind on worker` turns it on.',
     sayLimits(settings),
     rows.length === 0
       ? 'It has taken on no task yet.'
@@ -104,7 +112,13 @@ const STATES: Readonly<Record<string, string>> = {
   spent: 'at its limit',
 };
 
-function standing(held: string | null, until: string | null): string {
+function standing({
+  stopped,
+  held,
+  until,
+}: Pick<Shown, 'stopped' | 'held'> & { readonly until: string | null }): string {
+  if (stopped === 'halted') return spoken('The seed is halted, and the worker with it; `seed resume` ends that.');
+  if (stopped === 'paused') return spoken('The mind is paused, and the worker with it; `seed mind resume` ends that.');
   if (held === null) return 'The worker may work.';
   return `Waiting: ${printable(held)}${until === null ? '' : `, until ${until}`}.`;
 }

@@ -361,10 +361,12 @@ export async function workerStance(
 /** Why it does not take on a task that it otherwise would, in words; null where the task is not for it. */
 export async function workerWaitsWith(
   db: ReadHandle,
-  { subsystem, adder }: Pick<TaskRow, 'subsystem' | 'adder'>,
+  { id, subsystem, adder }: Pick<TaskRow, 'id' | 'subsystem' | 'adder'>,
   { settings, waits }: WorkerStance,
 ): Promise<string | null> {
   if (!servesSubsystem(settings, subsystem)) return null;
   if (!settings.helpers && (await findGrant(db, adder))?.kind === 'helper') return null;
-  return waits;
+  // What is at its limit waits for no model, but for the owner.
+  const run = await findWorkerRun(db, id);
+  return run !== null && limitReached(run, settings) !== null ? null : waits;
 }
