@@ -29,3 +29,14 @@ export async function admitExchange(
   release();
   return null;
 }
+
+/** Far more than a call may take; a timer counts no further than some weeks. */
+const CALL_MS_MAX = 24 * 60 * 60 * 1_000;
+
+/** What is open when its key expires is cut off, as when the key is removed. */
+export function endWithKey(response: ServerResponse, { endsAt }: Pick<Admitted, 'endsAt'>, now: number): void {
+  const leftMs = endsAt === null ? CALL_MS_MAX : endsAt - now;
+  if (leftMs >= CALL_MS_MAX) return;
+  const timer = setTimeout(() => response.destroy(), Math.max(0, leftMs));
+  response.once('close', () => clearTimeout(timer));
+}

@@ -19,7 +19,7 @@ import { findCallByKey } from '../../substrate/calls.ts';
 import { acceptOffered } from '../../substrate/sessions/handover.ts';
 import { newId } from '../../substrate/sources.ts';
 import type { ReadHandle, Substrate } from '../../substrate/substrate.ts';
-import { admitExchange } from '../admit.ts';
+import { admitExchange, endWithKey } from '../admit.ts';
 import { assertBodyType, readJsonBody } from '../body.ts';
 import * as limits from '../limits.ts';
 import { anthropic } from './anthropic/wire.ts';
@@ -133,6 +133,7 @@ export class Gateway {
     const { membrane, leaveRefusal } = this.#options;
     try {
       if (membrane.work.count(admitted.grant.id) > limits.REQUESTS_PER_KEY_MAX) throw tooManyOpen();
+      endWithKey(exchange.response, admitted, this.#options.substrate.sources.now());
       await this.#serveRoute(exchange, admitted);
     } catch (thrown) {
       // Cut off, or hung up, while it was still arriving: nothing was asked.

@@ -122,7 +122,7 @@ test('while a call is under way it is not closed, and whoever takes it over is t
     step_call: call,
     package: { losses: [expect.stringContaining(call)] },
   });
-  expect(JSON.stringify(taken.result?.content)).toContain('session_step adds its answer');
+  expect(JSON.stringify(taken.result?.['content'])).toContain('session_step adds its answer');
   control.abort();
   await until(async () => {
     const last = (await receipts(rig)).findLast(({ action }) => action === 'route.attempt');

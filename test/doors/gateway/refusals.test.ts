@@ -148,6 +148,22 @@ describe('who comes in', () => {
     await until(async () => (await figure(rig, 'seed_held_micro_usd')) === 0, 'the money to be settled');
     await expect(openaiOf(rig, { key }).chat.completions.create(chat())).rejects.toMatchObject({ status: 401 });
   });
+
+  test('[LOCK-MEMBRANE-2] a key that expires cuts its streams off at that moment', async () => {
+    const before = rig.sources.time;
+    const { key } = await issue(rig, 'brief', ['route.complete'], { expires_in_s: 60 });
+    rig.sources.time += 59_000;
+    stub.next({ do: 'stall', after: 5, answer: { text: ['one ', 'two ', 'three ', 'four ', 'five '] } });
+    const stream = await openaiOf(rig, { key }).chat.completions.create({ ...chat(), stream: true });
+    const reading = (async () => {
+      for await (const chunk of stream) expect(chunk.object).toBe('chat.completion.chunk');
+    })();
+    // Cut off: the provider's own silence, which is told in the stream, takes longer.
+    await expect(reading).rejects.toThrow('terminated');
+    await until(async () => (await figure(rig, 'seed_held_micro_usd')) === 0, 'the money to be settled');
+    rig.sources.time = before + 61_000;
+    await expect(openaiOf(rig, { key }).chat.completions.create(chat())).rejects.toMatchObject({ status: 401 });
+  });
 });
 
 function chat(model = 'worker'): OpenAI.Chat.ChatCompletionCreateParamsNonStreaming {
