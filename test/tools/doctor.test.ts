@@ -2,6 +2,8 @@
 import { chmodSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { OWNER } from '../../src/substrate/actor.ts';
+import { bench } from '../../src/substrate/benched.ts';
 import { homePath } from '../../src/substrate/home/layout.ts';
 import type { Rig } from '../doors/rig.ts';
 import { asOwner, listenAnywhere, openRig } from '../doors/rig.ts';
@@ -86,6 +88,21 @@ describe('targets', () => {
     await apply(policy({ gone: `${gone}/v1` }, ['gone']));
     expect(await line('target')).toMatchObject({ verdict: 'bad' });
     expect((await line('target'))?.says).toContain('The role worker has nobody left.');
+  });
+
+  test('one whose model sits out answers, and yet another takes its place: it says why and until when', async () => {
+    const url = stub.baseUrl('nvidia');
+    await apply(policy({ first: url, second: url }, ['first', 'second']));
+    const why = { model: 'm', reason: 'rate_limited', policyVersion: '1' } as const;
+    await rig.substrate.operate({ action: 'test.bench', actor: OWNER }, (op) =>
+      bench(op, { ...why, target: 'first', untilMs: op.now + 60_000 }),
+    );
+    const [resting, other] = await lines('target');
+    expect(resting).toMatchObject({ verdict: 'warning' });
+    expect(resting?.says).toMatch(
+      /^first answers\. m sits out: It asked to be left alone \(rate_limited\) until \S+Z\. The role worker is answered by second\/m\.$/,
+    );
+    expect(other).toMatchObject({ verdict: 'good' });
   });
 
   test('one without its key says so, and is not asked', async () => {
