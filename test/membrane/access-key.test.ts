@@ -225,10 +225,10 @@ describe('[LOCK-MEMBRANE-1] a forged key', () => {
     expect(atLimit).toHaveLength(TOKEN_CHARS_MAX);
     expect(await enter(atLimit)).toBe('ok');
     expect(await enter(signJwt(header, { ...claims, sub: 'x'.repeat(3_500) }, issuer))).toBe('unauthenticated');
-    // Longer than Node takes headers at all: 431, and no JSON (RFC 6585 §5).
+    // Longer than Node takes headers at all (RFC 6585 §5).
     const { status } = await rpc(rig, 'x'.repeat(15_000), { method: 'ping' });
     expect(status).toBe(401);
-    await expect(rpc(rig, 'x'.repeat(70_000), { method: 'ping' })).rejects.toThrow();
+    expect(await rpc(rig, 'x'.repeat(70_000), { method: 'ping' })).toMatchObject({ status: 431 });
   });
 });
 
