@@ -74,10 +74,12 @@ export function replay(receipts: readonly Receipt[], limits: readonly Limit[], z
     return limits.flatMap((limit) => {
       const share = shareOf(limit.scope, spenderOf(receipt));
       if (share === null) return [];
-      const window = { call: `call ${receipt.seq}`, day, month: day.slice(0, 7) }[limit.window];
+      // One call alone, with all of its attempts.
+      const call = `call ${receipt.subject?.id ?? ''}`;
+      const window = { call, day, month: day.slice(0, 7) }[limit.window];
       const key = `${limit.scope}/${limit.window}|${share}|${window}`;
       const sum = sums.get(key) ?? { spent: 0, held: 0 };
-      if (limit.window !== 'call') sums.set(key, sum);
+      sums.set(key, sum);
       return [{ limit, sum }];
     });
   };
