@@ -13,7 +13,7 @@ export function addGateway(program: Command): void {
     .argument('<model>', 'a name as the client writes it, or its beginning with * at the end')
     .argument('<role>', 'a role of the policy')
     .description('let a model’s name mean a role (owner act)');
-  common(map, { examples: ["seed gateway map 'claude-*' worker", 'seed gateway map gpt-5 thinker'] }).action(mapModel);
+  common(map, { examples: ["seed gateway map 'claude-*' worker", "seed gateway map 'gpt-*' worker"] }).action(mapModel);
   const unmap = gateway
     .command('unmap')
     .argument('<model>', 'the name as it was mapped')
