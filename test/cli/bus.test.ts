@@ -20,7 +20,7 @@ test('messages are printed as they come, acknowledged, and made harmless to the 
   expect((await seedJson<object>(data)).answer).toMatchObject({ repeated: true });
   expect(await tail.line((line) => line.includes('ok'))).toBe('  {"ok":true}');
   const peers = await seedJson<{ peers: readonly object[] }>(['bus', 'peers', '--home', home]);
-  expect(peers).toMatchObject({ code: 0, answer: { peers: [], topics: [] } });
+  expect(peers).toMatchObject({ code: 0, answer: { peers: [{ name: 'seed', kind: 'seed' }], topics: [] } });
   expect((await seed(['bus', 'dead', 'list', '--home', home])).stdout).toBe('There are no dead letters.\n');
 
   daemon.kill('SIGTERM');
