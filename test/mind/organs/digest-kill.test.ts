@@ -10,20 +10,22 @@ import { testSources } from '../../support/sources.ts';
 
 const IS_LONG = process.env['SEED_TEST_LONG'] === '1';
 const LOAD = fileURLToPath(new URL('./digest-load.ts', import.meta.url));
-const MESSAGES = 20;
+const MESSAGES = IS_LONG ? 100 : 20;
 /** Where it is killed, and the how-manieth time that is passed; one home goes through several of them. */
+const POINTS = [
+  'digest.taken',
+  'digest.sorted',
+  'digest.done',
+  'route.intent',
+  'route.answered',
+  'route.settled',
+  'store.commit.before',
+  'store.commit.after',
+  'group.answer',
+];
+// Early ones first: whoever is killed late has done much of what there is.
 const KILLS: readonly (readonly [point: string, nth: number])[] = IS_LONG
-  ? [
-      'digest.taken',
-      'digest.sorted',
-      'digest.done',
-      'route.intent',
-      'route.answered',
-      'route.settled',
-      'store.commit.before',
-      'store.commit.after',
-      'group.answer',
-    ].flatMap((point) => [1, 3, 7].map((nth) => [point, nth] as const))
+  ? [1, 3, 7].flatMap((nth) => POINTS.map((point) => [point, nth] as const))
   : [
       ['digest.taken', 1],
       ['route.answered', 3],
