@@ -116,7 +116,7 @@ async function examineTarget(row: TargetRow, { egress, signal, routings }: Looki
       return fail('its key cannot be used', 'See `seed credential list`.');
     const { fetch } = await egress.open({ ...target, credential: null });
     const timed = AbortSignal.any([signal, AbortSignal.timeout(REACH_MS_MAX)]);
-    const { models } = await reach(target, { fetch, signal: timed });
+    const models = await reach(target, { fetch, signal: timed });
     const wanted = candidatesOf(routings, name).map(({ model }) => model);
     const missing = models === null ? [] : [...new Set(wanted)].filter((model) => !models.includes(model));
     return { name, problem: null, advice: '', missing };
@@ -124,8 +124,10 @@ async function examineTarget(row: TargetRow, { egress, signal, routings }: Looki
     signal.throwIfAborted();
     const { code, message, hint } = toSeedError(thrown);
     if (code !== 'internal') return fail(message.replace(/\.$/, ''), hint);
+    // What `fetch` throws is that nobody answered, or not in time; the rest is that it is no Ollama.
+    const isNobody = thrown instanceof TypeError || thrown instanceof DOMException;
     return fail(
-      `nobody answers at ${new URL(target.baseUrl).origin}`,
+      `${isNobody ? 'nobody' : 'something else'} answers at ${new URL(target.baseUrl).origin}`,
       `Start it, or look at the address. \`seed target test ${name}\` says more.`,
     );
   }
@@ -148,7 +150,7 @@ function sayTarget(state: TargetState, around: Around): Finding {
   const { name, problem, advice, missing } = state;
   const { routings } = around;
   const sitsOut = around.benched.filter(({ target }) => target === name);
-  const check = `target`;
+  const check = 'target';
   if (problem === null && missing.length === 0 && sitsOut.length === 0) return good(check, `${name} answers.`);
   const what =
     problem === null

@@ -105,6 +105,17 @@ describe('targets', () => {
     expect(other).toMatchObject({ verdict: 'good' });
   });
 
+  test('one that is to be an Ollama and is none says so', async () => {
+    const server = createServer((_request, response) => response.writeHead(404).end());
+    const url = `http://127.0.0.1:${await listenAnywhere(server)}`;
+    try {
+      await apply(policy({ other: url }, ['other']).replace('provider: nvidia', 'provider: local-ollama'));
+      expect((await line('target'))?.says).toContain(`other cannot be used: something else answers at ${url}.`);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
   test('one without its key says so, and is not asked', async () => {
     const document = policy({ here: stub.baseUrl('nvidia') }, ['here']).replace(' }', ', credential: missing }');
     await apply(document);

@@ -3,13 +3,6 @@ import type { ProviderName, Target } from '../../substrate/policy/model.ts';
 import { listLocalModels } from './local-models.ts';
 import type { ProviderContext } from './provider.ts';
 
-export interface Reached {
-  /** The HTTP status of the answer; whatever it is, somebody answered. */
-  readonly status: number;
-  /** The models that are there, where the place tells strangers; null where it does not. */
-  readonly models: readonly string[] | null;
-}
-
 /** Where a provider lists its models: cheap to ask for, and refused to strangers by those that ask for a key. */
 const LISTS: Readonly<Record<Exclude<ProviderName, 'local-ollama'>, string>> = {
   anthropic: '/v1/models',
@@ -17,13 +10,18 @@ const LISTS: Readonly<Record<Exclude<ProviderName, 'local-ollama'>, string>> = {
   nvidia: '/models',
 };
 
-/** @throws what `fetch` throws; Error where it is an Ollama's address and no Ollama */
+/**
+ * The models that are there, where the place tells strangers; null where it does not. Whatever it answers, somebody
+ * is there.
+ *
+ * @throws what `fetch` throws; Error where it is to be an Ollama and is none
+ */
 export async function reach(
   { provider, baseUrl }: Target,
   { fetch, signal }: Pick<ProviderContext, 'fetch' | 'signal'>,
-): Promise<Reached> {
-  if (provider === 'local-ollama') return { status: 200, models: await listLocalModels(baseUrl, { fetch, signal }) };
+): Promise<readonly string[] | null> {
+  if (provider === 'local-ollama') return listLocalModels(baseUrl, { fetch, signal });
   const answer = await fetch(`${baseUrl.replace(/\/+$/, '')}${LISTS[provider]}`, { signal });
   await answer.body?.cancel();
-  return { status: answer.status, models: null };
+  return null;
 }
