@@ -29,6 +29,7 @@ const EVENTS: ReadonlyMap<string, EventTraits> = new Map([
   ['bus.bury', { kind: 'dead letter', wakes: 'soon' }],
   ['schedule', wakes('change of a schedule')],
   ['probe', wakes('change of a probe')],
+  ['worker', wakes('change of the worker’s limits')],
   ['coherence', wakes('change of coherence')],
   ['policy', wakes('change of the policy')],
   ['target', wakes('change of a target')],

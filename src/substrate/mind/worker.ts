@@ -44,6 +44,9 @@ const WORKER_DEFAULTS: WorkerSettings = {
   helpers: false,
 };
 
+/** Those of them that a task can be left at. */
+const LIMITS = ['steps', 'budget_micro_usd', 'minutes'] as const;
+
 interface SettingRow extends Row {
   readonly name: string;
   readonly value: string;
@@ -73,11 +76,17 @@ function valueOf({ name, value }: SettingRow): readonly [string, unknown] {
 /** Some of them; what is undefined stays as it was. */
 export type WorkerChanges = { readonly [Name in keyof WorkerSettings]?: WorkerSettings[Name] | undefined };
 
-export async function writeWorkerSettings(tx: WriteHandle, settings: WorkerChanges): Promise<void> {
-  for (const [name, value] of Object.entries(settings)) {
+/**
+ * Writes what the owner set. That a limit was set has happened to every task that was left at its limit: where there
+ * is room for more now, the worker looks at it again.
+ */
+export async function writeWorkerSettings(tx: WriteHandle, changes: WorkerChanges): Promise<void> {
+  for (const [name, value] of Object.entries(changes)) {
     if (value === undefined) continue;
     await tx.run('REPLACE INTO substrate_worker_settings (name, value) VALUES (?, ?)', name, JSON.stringify(value));
   }
+  if (LIMITS.every((limit) => changes[limit] === undefined)) return;
+  await tx.run("UPDATE substrate_worker_runs SET events = 0 WHERE state = 'spent'");
 }
 
 /**

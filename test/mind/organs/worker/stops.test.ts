@@ -1,5 +1,6 @@
 /** When the worker leaves a task, why, and what becomes of it then. */
 import { expect, test } from 'vitest';
+import { wakingOf } from '../../../../src/mind/loop/events.ts';
 import { ProviderFault } from '../../../../src/mind/router/provider.ts';
 import { OWNER } from '../../../../src/substrate/actor.ts';
 import { writeOrgan } from '../../../../src/substrate/mind/organs.ts';
@@ -110,6 +111,25 @@ test('a limit is a task’s over all tries; what is sent back is told why', asyn
   expect(await seed.see()).toMatchObject({ waiting: 0 });
   await set(substrate, { steps: 3 });
   expect(await seed.see()).toMatchObject({ waiting: 1 });
+});
+
+test('a limit that is raised wakes the mind, and what was left at its limit is gone on with', async () => {
+  using dir = scratch();
+  const answer = plays([['memory_search', { query: 'more' }]], [['memory_search', { query: 'more' }]], 'Green.');
+  await using seed = await scene(dir, answer, { settings: { steps: 2 } });
+  const { substrate } = seed;
+  const id = await owe(substrate, OWNER, 'Paint the fence');
+  await seed.runAll();
+  expect(await runOf(substrate, id)).toMatchObject({ state: 'spent', steps: 2 });
+  // What says nothing of its limits, or leaves no room, is no reason to look again.
+  await set(substrate, { helpers: true });
+  await set(substrate, { steps: 1 });
+  expect(await seed.see()).toMatchObject({ waiting: 0 });
+  await set(substrate, { steps: 10 });
+  expect(wakingOf('worker.set')).toBe('now');
+  expect(await seed.see()).toMatchObject({ waiting: 1 });
+  await seed.runAll();
+  expect(await runOf(substrate, id)).toMatchObject({ state: 'handed_in', steps: 5 });
 });
 
 test('gives up what it cannot do, says why, and comes back to it only when something happened', async () => {
