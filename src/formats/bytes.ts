@@ -49,15 +49,14 @@ export function fromHex(text: string): Uint8Array | null {
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const SEXTET_OF_CODE: ReadonlyMap<string, number> = new Map(Array.from(ALPHABET, (char, sextet) => [char, sextet]));
 
+/** Bytes that become text at once; a multiple of three, so that only the last piece is padded. */
+const BASE64_BYTES = 3_072;
+
 /** Standard base64 with padding (RFC 4648 §4). */
 export function toBase64(bytes: Uint8Array): string {
   let text = '';
-  for (let i = 0; i < bytes.length; i += 3) {
-    const [a = 0, b = 0, c = 0] = bytes.subarray(i, i + 3);
-    const bits = (a << 16) | (b << 8) | c;
-    text += ALPHABET.charAt(bits >> 18) + ALPHABET.charAt((bits >> 12) & 63);
-    text += i + 1 < bytes.length ? ALPHABET.charAt((bits >> 6) & 63) : '=';
-    text += i + 2 < bytes.length ? ALPHABET.charAt(bits & 63) : '=';
+  for (let start = 0; start < bytes.length; start += BASE64_BYTES) {
+    text += btoa(Reflect.apply(String.fromCharCode, null, bytes.subarray(start, start + BASE64_BYTES)));
   }
   return text;
 }

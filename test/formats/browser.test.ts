@@ -7,7 +7,7 @@ import { fileOf, buildLog } from './build-log.ts';
 
 const ENTRY = fileURLToPath(new URL('../../src/formats/verify.ts', import.meta.url));
 /** Also in every browser, and not part of the language itself. */
-const BROWSER = { TextEncoder, TextDecoder };
+const BROWSER = { TextEncoder, TextDecoder, btoa };
 const log = buildLog({ size: 12, versions: 2 });
 let script = '';
 let imports: readonly string[] = [];

@@ -2,56 +2,65 @@
  * Whether the database's files still have their names. A file that was moved or deleted would go on
  * taking commits that nobody finds again.
  */
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import path from 'node:path';
 
-/** How old the last look at the journal's identity may be, in milliseconds. */
-const LOOK_MS = 1_000;
+/** How long a look holds for what begins, in milliseconds: after each commit comes another look. */
+const FRESH_MS = 50;
+/** How long the folder's word is taken for its files', in milliseconds: not every file system gives it. */
+const TRUST_MS = 1_000;
 
 /** Identifies a file whatever its name; null when there is none at that path. */
-function fileIdentity(path: string): string | null {
-  const stat = statSync(path, { throwIfNoEntry: false });
+function fileIdentity(file: string): string | null {
+  const stat = statSync(file, { throwIfNoEntry: false });
   return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
 }
 
 /**
  * Remembers which files the database and its write-ahead log were.
  *
- * The journal is compared but once in a while: a `stat` of it makes the kernel give its next write a
- * time of its own (Linux 6.13, multigrain timestamps), which every fsync then has to carry to the
- * disk as well; two a commit cost a sixth of the commit.
+ * A file that gets or loses its name changes its folder's time, so that after a commit one look at the folder
+ * tells that nothing has happened to either. The journal itself is looked at no more often than that: a `stat`
+ * of it makes the kernel give its next write a time of its own (Linux 6.13, multigrain timestamps), which
+ * every fsync then has to carry to the disk as well.
  */
 export class Presence {
-  readonly #path: string;
+  readonly #database: string;
   readonly #journal: string;
-  readonly #database: string | null;
-  readonly #journalWas: string | null;
-  #lookedMs: number;
-  #lost = false;
+  readonly #folder: string;
+  readonly #were: string;
+  /** The folder's time before the files were last looked at; -1 when it has none. */
+  #changedMs = -1;
+  #lookedAtFilesMs = Number.NEGATIVE_INFINITY;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #holds = true;
 
-  constructor(path: string) {
-    this.#path = path;
-    this.#journal = `${path}-wal`;
-    this.#database = fileIdentity(path);
-    this.#journalWas = fileIdentity(this.#journal);
-    this.#lookedMs = performance.now();
+  constructor(database: string) {
+    this.#database = database;
+    this.#journal = `${database}-wal`;
+    this.#folder = path.dirname(database);
+    this.#were = this.#identities();
   }
 
-  /** A quick look before a commit: whether there is a database at all, as far as is known. */
+  /** Before a transaction: whether both files were there {@link FRESH_MS} ago at the earliest. */
   seems(): boolean {
-    return this.#lost ? this.holds() : existsSync(this.#path);
+    return this.#holds && performance.now() - this.#lookedMs < FRESH_MS ? true : this.holds();
   }
 
-  /** After a commit: whether both files are there, the database as the same file. */
+  /** After a commit: whether both files are there, as the same files. */
   holds(): boolean {
-    this.#lost = !this.#look();
-    return !this.#lost;
+    this.#lookedMs = performance.now();
+    // Asked for before the files are looked at: what happens in between shows at the next look.
+    const changedMs = statSync(this.#folder, { throwIfNoEntry: false })?.ctimeMs ?? -1;
+    const isTold = changedMs === this.#changedMs && this.#lookedMs - this.#lookedAtFilesMs < TRUST_MS;
+    if (this.#holds && isTold) return true;
+    this.#changedMs = changedMs;
+    this.#lookedAtFilesMs = this.#lookedMs;
+    this.#holds = this.#identities() === this.#were;
+    return this.#holds;
   }
 
-  #look(): boolean {
-    if (fileIdentity(this.#path) !== this.#database || !existsSync(this.#journal)) return false;
-    const now = performance.now();
-    if (!this.#lost && now - this.#lookedMs < LOOK_MS) return true;
-    this.#lookedMs = now;
-    return fileIdentity(this.#journal) === this.#journalWas;
+  #identities(): string {
+    return `${fileIdentity(this.#database)} ${fileIdentity(this.#journal)}`;
   }
 }
