@@ -25,6 +25,7 @@ export interface Handoff {
   readonly id: string;
   readonly session: string;
   readonly epoch: number;
+  /** The grant of whoever offered it, and once it is redeemed, of whoever held the session; null for the owner. */
   readonly offerer: string | null;
   readonly offererName: string;
   /** A name, or `*` for whoever has the token. */
@@ -287,8 +288,11 @@ export async function redeemHandoff(op: Operation, handoff: Handoff, redeemer: R
   const scopes = handoff.scopes.filter((scope) => actor.scopes.has(scope));
   const after = await moveSession(op, session, { actor, scopes, ...share(session, handoff, redeemer.usedMicroUsd) });
   await op.run(
-    `UPDATE substrate_handoffs SET status = 'redeemed', redeemer = ?, redeem_id = ?, redeemed_epoch = ?, settled_at = ?
+    `UPDATE substrate_handoffs
+        SET status = 'redeemed', offerer = ?, redeemer = ?, redeem_id = ?, redeemed_epoch = ?, settled_at = ?
       WHERE id = ?`,
+    // The owner may offer what somebody else holds, who has to be known again as an earlier holder.
+    session.holder,
     actor.grant ?? OWNER_REDEEMS,
     redeemId,
     after.epoch,

@@ -185,7 +185,7 @@ export async function heldSession(db: ReadHandle, id: string, { actor, epoch }: 
   return session;
 }
 
-/** Whoever held a session is the offerer of the handoff that moved it on. */
+/** Whoever held a session is on the redeemed handoff that moved it on, whoever offered that (`redeemHandoff`). */
 async function hasHeld(db: ReadHandle, session: string, grant: string): Promise<boolean> {
   const row = await db.get(
     "SELECT 1 FROM substrate_handoffs WHERE session = ? AND offerer = ? AND status = 'redeemed' LIMIT 1",

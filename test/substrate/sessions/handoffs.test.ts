@@ -8,7 +8,7 @@ import { GONE_MS } from '../../../src/substrate/sessions/handoffs.ts';
 import { takeBack } from '../../../src/substrate/sessions/handover.ts';
 import { packageHash, packageText } from '../../../src/substrate/sessions/package.ts';
 import { LEASE_MS, listOpenTools } from '../../../src/substrate/sessions/sessions.ts';
-import { endSession, readTranscript } from '../../../src/substrate/sessions/work.ts';
+import { assertNotSuperseded, endSession, readTranscript } from '../../../src/substrate/sessions/work.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
 import { edit } from '../../doors/rig.ts';
 import { allReceipts, codeOf, openSeed } from '../../support/home.ts';
@@ -135,6 +135,21 @@ test('every refusal has its own code and leaves one receipt', async () => {
   const orphan = await offer(substrate, bob, session);
   await substrate.operate({ action: 'key.revoke', actor: OWNER }, (op) => deleteGrantFamily(op, bob.grant ?? ''));
   await refused('handoff_withdrawn', () => accept(substrate, carl, orphan.token));
+});
+
+test('whose session the owner handed on is told so, and the owner is not told that it was the owner’s', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir);
+  const { substrate, ann, bob, carl, session } = seed;
+  const { token } = await offer(substrate, OWNER, session);
+  const told: string[] = [];
+  substrate.sessions.onChange(({ grants }) => told.push(...grants));
+  await accept(substrate, bob, token);
+  expect(told).toContain(ann.grant);
+  expect(await codeOf(append(substrate, ann, session, [say('still me')]))).toBe('superseded');
+  expect(await codeOf(substrate.read((db) => assertNotSuperseded(db, ann)))).toBe('superseded');
+  await substrate.read((db) => assertNotSuperseded(db, OWNER));
+  expect(await codeOf(append(substrate, carl, session, [say('a stranger')]))).toBe('not_found');
 });
 
 test('a package that was altered in the database is not handed over', async () => {
