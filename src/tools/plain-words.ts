@@ -3,6 +3,7 @@
  * one place that reads zod's issues.
  */
 import type * as z from 'zod';
+import { SeedError } from '../errors.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -28,6 +29,21 @@ export function explainIssues([first]: readonly Issue[], input: unknown): InputF
   const value = valueAt(input, issue.path);
   const was = value === undefined ? 'it is missing' : `it was ${describe(value, issue)}`;
   return { argument, ...said(what, `must be ${wanted(issue)}; ${was}`) };
+}
+
+/**
+ * A part of an input, by a schema of its own; `at` is where it stands there, such as `messages.0`.
+ *
+ * @throws SeedError `invalid_input` that names the place and what is wrong with it
+ */
+export function acceptPart<T>(schema: z.ZodType<T>, value: unknown, { at, hint }: { at: string; hint: string }): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const place = at.split('.');
+  const issues = parsed.error.issues.map((issue) => ({ ...issue, path: [...place, ...issue.path] }));
+  const input = place.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value);
+  const { argument, message } = explainIssues(issues, input);
+  throw new SeedError('invalid_input', message, { hint, data: { argument } });
 }
 
 function said(what: string, fault: string): Pick<InputFault, 'message' | 'fault'> {
@@ -87,6 +103,7 @@ function wanted(issue: Issue): string {
 }
 
 function unionOf(issue: Issue & { code: 'invalid_union' }): string {
+  if ('options' in issue && issue.options !== undefined) return `one of ${issue.options.map(String).join(', ')}`;
   const forms = issue.errors.flatMap(([inner]) => (inner === undefined ? [] : [wanted(nearest(inner))]));
   return forms.length === 0 ? 'of a form that is taken here' : [...new Set(forms)].join(' or ');
 }

@@ -1,12 +1,12 @@
 /** What the route tools take and give, in the words of an agent. */
 import * as z from 'zod';
-import { SeedError } from '../errors.ts';
 import type { CompletionRequest } from '../mind/router/request.ts';
 import { CallOutcome } from '../mind/router/outcome.ts';
 import type { CallReport } from '../mind/router/router.ts';
 import { Labels } from '../substrate/ledger/model.ts';
 import type { Part } from '../substrate/transcript.ts';
 import { Message, MESSAGES_MAX, ToolDefinition } from '../substrate/transcript.ts';
+import { acceptPart } from './plain-words.ts';
 
 /** Longer than this and clients hang up (about 60 s, whatever they are told). */
 const WAIT_MS_MAX = 50_000;
@@ -62,7 +62,14 @@ export function toRequest(input: z.infer<typeof Request>): CompletionRequest {
     role: input.role,
     messages: toMessages(input.messages),
     tools: input.tools.map(({ name, description = '', parameters }, index) =>
-      accept(ToolDefinition, { name, description, parameters: JSON.stringify(parameters) }, `tools.${index}`),
+      acceptPart(
+        ToolDefinition,
+        { name, description, parameters: JSON.stringify(parameters) },
+        {
+          at: `tools.${index}`,
+          hint: 'Each tool has a name, a description and parameters, the JSON Schema of an object.',
+        },
+      ),
     ),
     maxOutputTokens: input.max_output_tokens ?? null,
     stop: input.stop,
@@ -73,9 +80,11 @@ export function toRequest(input: z.infer<typeof Request>): CompletionRequest {
 
 /** @throws SeedError `invalid_input` that names the message and what is wrong with it */
 export function toMessages(messages: z.infer<typeof Messages>): Message[] {
-  return messages.map(({ role, content }, index) =>
-    accept(Message, { role, parts: toParts(content) }, `messages.${index}`),
-  );
+  const hint = 'See the description of messages for the forms that parts have.';
+  return messages.map(({ role, content }, index) => ({
+    role,
+    parts: acceptPart(Message.shape.parts, toParts(content), { at: `messages.${index}.content`, hint }),
+  }));
 }
 
 type ContentInput = z.infer<typeof Content>;
@@ -89,17 +98,6 @@ function toParts(content: ContentInput): unknown[] {
     if (part.type !== 'tool_result') return part;
     const { content: inner, status = 'ok' } = part;
     return { ...part, status, content: typeof inner === 'string' ? [{ type: 'text', text: inner }] : inner };
-  });
-}
-
-function accept<T>(schema: z.ZodType<T>, value: unknown, argument: string): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = [argument, ...(issue?.path ?? [])].join('.');
-  throw new SeedError('invalid_input', `${where} is not acceptable: ${issue?.message ?? 'it has the wrong form'}.`, {
-    hint: 'See the description of messages for the forms that parts have.',
-    data: { argument: where },
   });
 }
 

@@ -1,12 +1,12 @@
 /** Sessions as tools take and show them. */
 import * as z from 'zod';
-import { SeedError } from '../errors.ts';
 import type { Hop } from '../substrate/sessions/hops.ts';
 import type { Checkpoint, Session, StoredMessage, ToolState } from '../substrate/sessions/model.ts';
 import { CheckpointInput } from '../substrate/sessions/model.ts';
 import { dollars } from '../substrate/ledger/money.ts';
 import { isoTime } from '../substrate/sources.ts';
 import type { Message, Part } from '../substrate/transcript.ts';
+import { acceptPart } from './plain-words.ts';
 import { lines } from './text.ts';
 
 export const SessionId = z.string().regex(/^[0-9a-f]{32}$/, 'an id as session_open gave it');
@@ -39,14 +39,8 @@ export interface CheckpointArguments extends Pick<CheckpointInput, 'goal' | 'don
 /** The checkpoint among a tool's arguments. @throws SeedError `invalid_input` */
 export function checkpointOf({ more = {}, ...input }: CheckpointArguments): CheckpointInput {
   const { goal, done, next, open, constraints } = input;
-  const parsed = More.safeParse(more);
-  if (parsed.success) return { goal, done, next, open, constraints, ...parsed.data };
-  const [issue] = parsed.error.issues;
-  const argument = ['more', ...(issue?.path ?? [])].join('.');
-  throw new SeedError('invalid_input', `${argument} is not acceptable: ${issue?.message ?? 'it has the wrong form'}.`, {
-    hint: 'more takes plan, acceptance, artefacts, memory and decisions, each a list.',
-    data: { argument },
-  });
+  const hint = 'more takes plan, acceptance, artefacts, memory and decisions, each a list.';
+  return { goal, done, next, open, constraints, ...acceptPart(More, more, { at: 'more', hint }) };
 }
 
 const OpenCall = z.object({ call: z.string(), name: z.string(), key: z.string(), state: z.string() });

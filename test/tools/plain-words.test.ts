@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { TOOLS } from '../../src/tools/index.ts';
 import { explainIssues } from '../../src/tools/plain-words.ts';
+import { toMessages, toRequest } from '../../src/tools/route-schema.ts';
+import { checkpointOf } from '../../src/tools/session-schema.ts';
 
 const SCHEMA = z.strictObject({
   seq: z.int().min(0).max(100).optional(),
@@ -65,6 +67,29 @@ describe('a wrong input', () => {
       expect(words(input)).not.toContain('seed-key');
     }
     expect(words({ seq: long })).toBe('seq must be a number; it was a text of 309 characters.');
+  });
+});
+
+describe('what a tool looks at itself', () => {
+  test.each([
+    [[{ type: 'smell' }], 'content.0.type must be one of text, image, tool_call, tool_result, opaque; it was "smell".'],
+    [[{ type: 'text', texx: 'x' }], 'content.0.text must be a text; it is missing.'],
+    [[{ type: 'text', text: 'a', colour: 1 }], 'There is no argument colour in messages.0.content.0.'],
+    ['a\ud800', String.raw`content.0.text must be text without lone surrogates; it was "a\ud800".`],
+  ])('a message with %j', (content, message) => {
+    const whole = message.startsWith('content') ? `messages.0.${message}` : message;
+    const argument = expect.stringMatching(/^messages\.0\.content\.0\./) as string;
+    const told = expect.objectContaining({ code: 'invalid_input', message: whole, data: { argument } }) as Error;
+    expect(() => toMessages([{ role: 'user', content }])).toThrow(told);
+  });
+
+  test('a tool and a checkpoint', () => {
+    const asked = { role: 'worker', messages: [], stop: [], labels: {} };
+    expect(() => toRequest({ ...asked, tools: [{ name: 'a b', parameters: {} }] })).toThrow(
+      'tools.0.name must be 1 to 64 of A-Z a-z 0-9 _ -; it was "a b".',
+    );
+    expect(() => checkpointOf({ more: { plan: [3] } })).toThrow('more.plan.0 must be a text; it was 3.');
+    expect(() => checkpointOf({ more: { plans: [] } })).toThrow('There is no argument plans in more.');
   });
 });
 
