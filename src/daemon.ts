@@ -30,7 +30,6 @@ import { createAccessKeyOpener } from './membrane/access-key.ts';
 import { Membrane } from './membrane/membrane.ts';
 import { OWNER, SEED } from './substrate/actor.ts';
 import { sweep as sweepBus } from './substrate/bus/bus.ts';
-import { eraseDueContent } from './substrate/content.ts';
 import { sampleGrowth } from './substrate/health.ts';
 import { settleEarlierBoot } from './substrate/earlier-boot.ts';
 import { homePath } from './substrate/home/layout.ts';
@@ -41,6 +40,7 @@ import { prepareSocketFolder, socketPaths } from './substrate/home/sockets.ts';
 import { sweep as sweepMemory } from './substrate/memory/memory.ts';
 import { refreshPrices } from './substrate/policy/apply.ts';
 import { noteOutsideEdits, readPolicy } from './substrate/policy/policy.ts';
+import { eraseDueContent } from './substrate/retention.ts';
 import { closeIdle } from './substrate/sessions/conversations.ts';
 import { isoTime, systemSources } from './substrate/sources.ts';
 import type { SqliteDriver } from './substrate/store/connection.ts';
@@ -59,7 +59,6 @@ const REST_MS = 5_000;
 /** When the start is over and nothing urgent goes on yet. */
 const SETTLE_MS = 2_000;
 const HOUSEKEEPING_MS = 60 * 60 * 1_000;
-const ERASE_ROWS_MAX = 500;
 
 /** A daemon that serves. */
 export interface Serving {
@@ -308,11 +307,7 @@ function keepHouse(
     await sweepBus(substrate);
     await sweepMemory(substrate);
     await closeIdle(substrate);
-    let erased = 0;
-    do {
-      erased = await substrate.maintain((tx) => eraseDueContent(tx, now, ERASE_ROWS_MAX));
-      if (erased > 0) await substrate.scrub();
-    } while (erased === ERASE_ROWS_MAX);
+    await eraseDueContent(substrate, now);
     await watchLog(ended.signal);
   };
   const begin = (): void => {

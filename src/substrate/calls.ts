@@ -1,6 +1,6 @@
 /** Calls to models as rows: who asked for what, how it stands, what came of it. */
 import { SEED } from './actor.ts';
-import { OPEN_INTENTS } from './receipts/open-intents.ts';
+import { OPEN_INTENTS } from './receipts/log.ts';
 import type { ReadHandle, Row, WriteHandle } from './store/store.ts';
 import type { Substrate } from './substrate.ts';
 

@@ -108,12 +108,3 @@ export async function keepContent(tx: WriteHandle, hash: string, eraseAt: number
     hash,
   );
 }
-
-/** Removes up to `limit` pieces of content whose time has come. */
-export async function eraseDueContent(tx: WriteHandle, now: number, limit: number): Promise<number> {
-  return tx.run(
-    'DELETE FROM substrate_content WHERE id IN (SELECT id FROM substrate_content WHERE erase_at <= ? LIMIT ?)',
-    now,
-    limit,
-  );
-}

@@ -18,8 +18,8 @@ import { loadPassphrase } from './identity/passphrase.ts';
 import type { StoredRoot } from './identity/root.ts';
 import { loadRoot } from './identity/root.ts';
 import { HeldCheckpoint } from './receipts/held.ts';
-import type { LogState } from './receipts/log.ts';
-import { logSigner } from './receipts/log.ts';
+import type { LogState, WritableLog } from './receipts/log.ts';
+import { logSigner, readOpenIntents } from './receipts/log.ts';
 import { rangeHash } from './receipts/tree.ts';
 import { CoherenceSignals } from './coherence/signals.ts';
 import { SessionSignals } from './sessions/signals.ts';
@@ -102,7 +102,7 @@ export interface SubstrateOptions {
 
 interface Parts {
   readonly store: Store;
-  readonly state: LogState;
+  readonly state: WritableLog;
   readonly distrust: SeedError | null;
   readonly root: StoredRoot;
   readonly signer: Signer;
@@ -273,8 +273,9 @@ export async function openSubstrate(options: SubstrateOptions): Promise<Substrat
     ...(options.fault === undefined ? {} : { fault: options.fault }),
   });
   try {
-    const log = await openLog((fn) => store.read(fn), root.chain, home);
-    return new LiveSubstrate(options, { store, ...log, root, signer });
+    const { state, distrust } = await openLog((fn) => store.read(fn), root.chain, home);
+    const open = await store.read(readOpenIntents);
+    return new LiveSubstrate(options, { store, state: { ...state, open }, distrust, root, signer });
   } catch (error) {
     await store.close();
     throw error;

@@ -10,7 +10,7 @@ import type { SignCheckpoint } from '../formats/checkpoint.ts';
 import { FormatError } from '../formats/error.ts';
 import type { Actor } from './actor.ts';
 import { assertGrantInForce } from './identity/grants.ts';
-import type { LogState, ReceiptDraft } from './receipts/log.ts';
+import type { LogState, ReceiptDraft, WritableLog } from './receipts/log.ts';
 import { LogWriter, readLogState } from './receipts/log.ts';
 import type { Sources } from './sources.ts';
 import { HandleGuard } from './store/guard.ts';
@@ -144,7 +144,7 @@ export interface WriterOptions {
   /** Signs the log's checkpoints, see `logSigner`. */
   readonly sign: SignCheckpoint;
   readonly sources: Sources;
-  readonly state: LogState;
+  readonly state: WritableLog;
   /** Told after each commit that added receipts. */
   readonly onCommit: (state: LogState) => void;
   readonly fault: (point: string) => void;
@@ -153,11 +153,11 @@ export interface WriterOptions {
 export class Writer {
   readonly #options: WriterOptions;
   readonly #queue: Job[] = [];
-  #state: LogState;
+  #state: WritableLog;
   #working: Promise<void> | null = null;
   #closed = false;
   /** Set while it is not known what the last commit left; nothing is written before that is found out. */
-  #doubt: { readonly candidate: LogState } | null = null;
+  #doubt: { readonly candidate: WritableLog } | null = null;
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -232,7 +232,7 @@ export class Writer {
     const { store, sign, fault, onCommit } = this.#options;
     const answers: ((sealed: LogState) => void)[] = [];
     // Written in a closure, which the type checker does not follow.
-    let sealed = null as LogState | null;
+    let sealed = null as WritableLog | null;
     try {
       await this.#settleDoubt();
       const log = new LogWriter(this.#state, sign);
@@ -255,7 +255,7 @@ export class Writer {
   }
 
   /** Finds out at once, if it can, what a failed commit left, and tells the callers. */
-  async #afterLostGroup(error: SeedError, sealed: LogState | null): Promise<SeedError> {
+  async #afterLostGroup(error: SeedError, sealed: WritableLog | null): Promise<SeedError> {
     if (error.code !== 'commit_unknown') return error;
     const before = this.#state;
     this.#doubt = { candidate: sealed ?? before };

@@ -3,9 +3,10 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { verifyProof } from '../../src/formats/proof.ts';
 import { inclusionRanges, leafHash } from '../../src/formats/merkle.ts';
-import { eraseDueContent, getContent, putContent } from '../../src/substrate/content.ts';
-import type { LogState } from '../../src/substrate/receipts/log.ts';
-import { emptyLog, LogWriter, logSigner, readLogState } from '../../src/substrate/receipts/log.ts';
+import { getContent, putContent } from '../../src/substrate/content.ts';
+import { eraseDueContent } from '../../src/substrate/retention.ts';
+import type { WritableLog } from '../../src/substrate/receipts/log.ts';
+import { emptyLog, LogWriter, logSigner, readLogState, readOpenIntents } from '../../src/substrate/receipts/log.ts';
 import { proveReceipt } from '../../src/substrate/receipts/prove.ts';
 import { getReceiptLines } from '../../src/substrate/receipts/query.ts';
 import { rangeHash } from '../../src/substrate/receipts/tree.ts';
@@ -25,7 +26,7 @@ const NOTE = { action: 'note.put', actor: CURSOR } as const;
 interface Log extends AsyncDisposable {
   readonly store: Store;
   /** Appends so many receipts, in groups of a size. */
-  grow(count: number, group: number): Promise<LogState>;
+  grow(count: number, group: number): Promise<WritableLog>;
 }
 
 const DRAFT = {
@@ -265,9 +266,9 @@ describe('the system clock', () => {
     // Set back a week: what is due in a minute is due in a minute, not in a week and a minute.
     sources.time = start;
     const hash = await dueIn(60_000);
-    expect(await substrate.maintain((tx) => eraseDueContent(tx, sources.now(), 10))).toBe(0);
+    expect(await eraseDueContent(substrate, sources.now())).toBe(0);
     sources.time += 60_000;
-    expect(await substrate.maintain((tx) => eraseDueContent(tx, sources.now(), 10))).toBe(1);
+    expect(await eraseDueContent(substrate, sources.now())).toBe(1);
     expect(await substrate.read((db) => getContent(db, hash))).toBeNull();
     expect(await verifyExport(substrate, { out: dir.at('out'), pinnedRoot: seed.pinnedRoot })).toMatchObject({
       verdict: 'proven',

@@ -2,7 +2,7 @@
 import type { Receipt } from '../../formats/receipt.ts';
 import { parseReceipt } from '../../formats/receipt.ts';
 import { SEED } from '../actor.ts';
-import { OPEN_INTENTS } from '../receipts/open-intents.ts';
+import { OPEN_INTENTS } from '../receipts/log.ts';
 import type { Row, Substrate } from '../substrate.ts';
 import { settle } from './ledger.ts';
 import { readHeldMicroUsd } from './sums.ts';

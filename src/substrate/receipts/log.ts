@@ -30,6 +30,12 @@ export interface LogState {
   readonly checkpoint: string;
 }
 
+/** The log as whoever appends to it has to know it. */
+export interface WritableLog extends LogState {
+  /** The `seq` of each intent without an outcome, in order. */
+  readonly open: ReadonlySet<number>;
+}
+
 /** What one receipt says, as far as its writer decides it. */
 export interface ReceiptDraft {
   readonly actor: ReceiptActor;
@@ -55,8 +61,14 @@ interface LogRow extends Row {
   readonly checkpoint: string;
 }
 
-export function emptyLog(seed: string): LogState {
-  return { seed, size: 0, range: new CompactRange(fastSha256), prev: GENESIS_PREV, time: '', checkpoint: '' };
+/** Intents without an outcome, as a table for other statements. The head says where the earliest stands. */
+export const OPEN_INTENTS = `(SELECT seq, bytes FROM substrate_receipts r
+  WHERE seq >= (SELECT open_from FROM substrate_log WHERE id = 1) AND outcome = 'intent'
+    AND NOT EXISTS (SELECT 1 FROM substrate_receipts WHERE of_seq = r.seq))`;
+
+export function emptyLog(seed: string): WritableLog {
+  const range = new CompactRange(fastSha256);
+  return { seed, size: 0, range, prev: GENESIS_PREV, time: '', checkpoint: '', open: new Set() };
 }
 
 /** The log's newest committed state; null in a database that has none yet. */
@@ -69,6 +81,12 @@ export async function readLogState(db: ReadHandle): Promise<LogState | null> {
   return { ...rest, range: CompactRange.decode(row.size, new Uint8Array(frontier), fastSha256) };
 }
 
+/** The `seq` of each committed intent without an outcome, in order. */
+export async function readOpenIntents(db: ReadHandle): Promise<ReadonlySet<number>> {
+  const rows = await db.all<{ seq: number }>(`SELECT seq FROM ${OPEN_INTENTS} ORDER BY seq`);
+  return new Set(rows.map(({ seq }) => seq));
+}
+
 /** Signs the checkpoints of that seed's log. */
 export function logSigner(seed: string, signer: Signer): SignCheckpoint {
   return checkpointSigner(originOf(seed), signer, fastSha256);
@@ -78,19 +96,21 @@ export function logSigner(seed: string, signer: Signer): SignCheckpoint {
 const LEAF_PREFIX = '\0';
 
 export class LogWriter {
-  readonly #before: LogState;
+  readonly #before: WritableLog;
   readonly #sign: SignCheckpoint;
   readonly #range: CompactRange;
   #prev: string;
   #time: string;
+  #open: ReadonlySet<number>;
   #halfDone = false;
 
-  constructor(state: LogState, sign: SignCheckpoint) {
+  constructor(state: WritableLog, sign: SignCheckpoint) {
     this.#before = state;
     this.#sign = sign;
     this.#range = state.range.clone();
     this.#prev = state.prev;
     this.#time = state.time;
+    this.#open = state.open;
   }
 
   get seed(): string {
@@ -114,7 +134,7 @@ export class LogWriter {
     const time = laterOf(isoTime(now), this.#time);
     const seq = this.nextSeq;
     const receipt: Receipt = { v: 1, seed: this.#before.seed, seq, prev: this.#prev, time, ...draft };
-    if (draft.of !== null) await assertSettles(tx, draft.of);
+    if (draft.of !== null && !this.#open.has(draft.of)) throw notOpen(draft.of);
     const line = encodeReceipt(receipt);
     await tx.run(
       'INSERT INTO substrate_receipts (seq, bytes, actor, grant_id, action, outcome, of_seq) VALUES (?, ?, ?, ?, ?, ?, ?)',
@@ -129,6 +149,8 @@ export class LogWriter {
     this.#halfDone = true;
     this.#prev = fastSha256HexOfText(line);
     this.#time = time;
+    if (draft.of !== null) this.#open = without(this.#open, draft.of);
+    if (draft.outcome === 'intent') this.#open = new Set(this.#open).add(seq);
     const tiles: Value[][] = [];
     this.#range.append(fastSha256OfText(LEAF_PREFIX + line), (height, index, hash) => {
       if (height % TILE_HEIGHT === 0) tiles.push([height / TILE_HEIGHT, index, hash]);
@@ -143,54 +165,54 @@ export class LogWriter {
   }
 
   /** Signs a checkpoint over everything appended and writes the log's head. */
-  async seal(tx: Transaction): Promise<LogState> {
+  async seal(tx: Transaction): Promise<WritableLog> {
     this.#assertWhole();
     const { seed, size } = this.#before;
     if (this.#range.size === size) return this.#before;
-    const state: LogState = {
+    const state: WritableLog = {
       seed,
       size: this.#range.size,
       range: this.#range,
       prev: this.#prev,
       time: this.#time,
       checkpoint: this.#sign({ size: this.#range.size, root: this.#range.root() }),
+      open: this.#open,
     };
     await writeHead(tx, state);
     return state;
   }
 }
 
-async function writeHead(tx: Transaction, { seed, size, range, prev, time, checkpoint }: LogState): Promise<void> {
-  const head = [size, range.encode(), prev, time, checkpoint] as const;
+async function writeHead(
+  tx: Transaction,
+  { seed, size, range, prev, time, checkpoint, open }: WritableLog,
+): Promise<void> {
+  const [earliest = size] = open;
+  const head = [size, range.encode(), prev, time, checkpoint, earliest] as const;
   const changed = await tx.run(
-    'UPDATE substrate_log SET size = ?, frontier = ?, prev = ?, time = ?, checkpoint = ? WHERE id = 1',
+    'UPDATE substrate_log SET size = ?, frontier = ?, prev = ?, time = ?, checkpoint = ?, open_from = ? WHERE id = 1',
     ...head,
   );
   if (changed > 0) return;
   await tx.run(
-    'INSERT INTO substrate_log (id, size, frontier, prev, time, checkpoint, seed) VALUES (1, ?, ?, ?, ?, ?, ?)',
+    `INSERT INTO substrate_log (id, size, frontier, prev, time, checkpoint, open_from, seed)
+      VALUES (1, ?, ?, ?, ?, ?, ?, ?)`,
     ...head,
     seed,
   );
 }
 
-interface IntentRow extends Row {
-  readonly outcome: string;
-  readonly settled: number;
-}
-
-/** @throws SeedError `conflict` unless `of` is an intent that no receipt has settled yet */
-async function assertSettles(tx: Transaction, of: number): Promise<void> {
-  const row = await tx.get<IntentRow>(
-    `SELECT outcome, EXISTS (SELECT 1 FROM substrate_receipts WHERE of_seq = r.seq) AS settled
-     FROM substrate_receipts r WHERE seq = ?`,
-    of,
-  );
-  if (row?.outcome === 'intent' && row.settled === 0) return;
-  throw new SeedError('conflict', `Receipt ${of} is not an open intent.`, {
+function notOpen(of: number): SeedError {
+  return new SeedError('conflict', `Receipt ${of} is not an open intent.`, {
     hint: 'An outcome settles one intent, once.',
     data: { of },
   });
+}
+
+function without(open: ReadonlySet<number>, seq: number): ReadonlySet<number> {
+  const left = new Set(open);
+  left.delete(seq);
+  return left;
 }
 
 /** ISO times of one form order as text does. */

@@ -3,6 +3,7 @@ import type { Receipt } from '../../formats/receipt.ts';
 import { parseReceipt } from '../../formats/receipt.ts';
 import { SEED } from '../actor.ts';
 import type { Row, Substrate } from '../substrate.ts';
+import { OPEN_INTENTS } from './log.ts';
 
 interface OpenRow extends Row {
   readonly bytes: string;
@@ -10,15 +11,6 @@ interface OpenRow extends Row {
 
 /** Looked up at once. */
 const PAGE_ROWS = 1_000;
-
-/**
- * Intents without an outcome, of the boot before this one only: what stood open before its `seed.start` was
- * settled then. As a table for other statements.
- */
-export const OPEN_INTENTS = `(SELECT seq, bytes FROM substrate_receipts r
-  WHERE outcome = 'intent' AND outcome <> 'ok'
-    AND seq > coalesce((SELECT max(seq) FROM substrate_receipts WHERE action = 'seed.start'), -1)
-    AND NOT EXISTS (SELECT 1 FROM substrate_receipts WHERE of_seq = r.seq))`;
 
 const OPEN = `SELECT bytes FROM ${OPEN_INTENTS} ORDER BY seq LIMIT ?`;
 

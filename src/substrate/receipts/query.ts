@@ -165,7 +165,12 @@ const WINDOW_RECEIPTS = 20_000;
 /** Whether one index leads to the receipts wanted and to no others. */
 function isIndexed({ actor, action, outcome, grant }: ReceiptFilter): boolean {
   const given = [actor, action, outcome, grant].filter((wanted) => wanted !== undefined);
-  return given.length === 0 || (given.length === 1 && actor === undefined && action === undefined && outcome !== 'ok');
+  return given.length === 0 || (given.length === 1 && (grant !== undefined || isUnusual(outcome)));
+}
+
+/** Whether the index of outcomes has it: the usual ones are not worth one. */
+function isUnusual(outcome: Outcome | undefined): boolean {
+  return outcome !== undefined && outcome !== 'ok' && outcome !== 'intent';
 }
 
 /** The part of `low` to `high` that one page looks at, from the end where it begins. */
@@ -192,7 +197,7 @@ function whereOf(filter: ReceiptFilter): { terms: string[]; params: Value[] } {
   const given = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const terms = given.map(([column]) => `${column} = ?`);
   // Said again in the words of the partial index, which the planner does not derive by itself.
-  if (filter.outcome !== undefined && filter.outcome !== 'ok') terms.push("outcome <> 'ok'");
+  if (isUnusual(filter.outcome)) terms.push("outcome NOT IN ('ok', 'intent')");
   return { terms, params: given.map(([, value]) => value) };
 }
 

@@ -16,6 +16,7 @@ import { mind } from './0014-mind.ts';
 import { coherence } from './0015-coherence.ts';
 import { notices } from './0016-notices.ts';
 import { worker } from './0017-worker.ts';
+import { pages } from './0018-pages.ts';
 import type { Migration } from './migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -36,4 +37,5 @@ export const MIGRATIONS: readonly Migration[] = [
   coherence,
   notices,
   worker,
+  pages,
 ];
