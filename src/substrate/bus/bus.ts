@@ -18,14 +18,17 @@ import { findInbox, openInbox } from './inbox.ts';
 import { ATTEMPTS_MAX, holderOf, KEPT_MS } from './model.ts';
 import type { Draft, Posted } from './post.ts';
 import { findSent, forgetKeys, post } from './post.ts';
+import { Serving } from './serve.ts';
 import type { Handle, Settled, Verdict } from './settle.ts';
 import { bury, buryAll, settle } from './settle.ts';
 import { expireDue } from './settled.ts';
+import type { Received } from './signals.ts';
 import type { Outlook } from './take.ts';
 import { lookAhead, take } from './take.ts';
 import { follow, leave } from './topics.ts';
 
 export type { Draft, Posted } from './post.ts';
+export type { Received } from './signals.ts';
 
 /** Rows that one transaction of upkeep touches at most. */
 const BATCH_ROWS = 500;
@@ -42,9 +45,13 @@ export async function send(substrate: Substrate, actor: Actor, draft: Draft): Pr
     const before = await substrate.read((db) => findSent(db, holderOf(actor), draft));
     if (before !== null) return before;
   }
-  const { value } = await substrate.operate({ action: 'bus.send', actor }, (op) =>
-    post(op, actor, draft, substrate.sources),
-  );
+  using serving = new Serving(substrate.mail);
+  const { value } = await substrate.operate({ action: 'bus.send', actor }, async (op) => {
+    const posted = await post(op, actor, draft, substrate.sources);
+    await serving.lease(op, posted.holders);
+    return posted;
+  });
+  serving.give();
   substrate.mail.arrived(value.holders);
   return value;
 }
@@ -59,30 +66,31 @@ export interface Want {
   readonly signal: AbortSignal;
 }
 
-/** What a receiver gets. */
-export type Received = Pick<Outlook, 'ready' | 'more'>;
-
 const NOTHING: Outlook = { ready: [], doomed: [], nextAt: null, more: false };
 
 /**
  * Gives out messages of the actor's own inbox on leases, waiting for the first if there is none.
  *
  * Nothing is polled: the wait ends with an arrival, with the moment at which something held back may
- * come, when nobody waits any more, or when the seed stops.
+ * come, when nobody waits any more, or when the seed stops. What arrives meanwhile is leased in the commit
+ * that sends it.
  *
  * @throws SeedError `key_revoked`, `key_expired`, `halted`
  */
 export async function receive(substrate: Substrate, actor: Actor, want: Want): Promise<Received> {
-  const { signal, waitMs } = want;
+  const { signal, waitMs, limit, leaseMs } = want;
   const started = performance.now();
-  using waiter = substrate.mail.wait(holderOf(actor));
+  // What a helper reads has a receipt of its own, so it is not served by whoever sends.
+  const order = actor.kind === 'helper' ? null : { actor, limit, leaseMs };
+  using waiter = substrate.mail.wait(holderOf(actor), order);
   // Whoever hung up must not be given what it will never see.
   while (!signal.aborted) {
     const { ready, more, nextAt } = await takeNow(substrate, actor, want);
     const leftMs = waitMs - (performance.now() - started);
     if (ready.length > 0 || leftMs <= 0 || substrate.mail.closed) return { ready, more };
     const untilNextMs = nextAt === null ? leftMs : Math.max(nextAt - substrate.sources.now(), 1);
-    await waiter.next(Math.min(leftMs, untilNextMs), signal);
+    const served = await waiter.next(Math.min(leftMs, untilNextMs), signal);
+    if (served !== null) return served;
   }
   return NOTHING;
 }

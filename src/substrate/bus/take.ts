@@ -84,7 +84,12 @@ export async function take(
   { limit, now, until }: { limit: number; now: number; until: number },
 ): Promise<Outlook> {
   const outlook = await lookAhead(tx, inbox, { limit, now });
-  for (const { seq } of outlook.ready) {
+  return { ...outlook, ready: await lease(tx, outlook.ready, until) };
+}
+
+/** Leases what was found ready in the same transaction, until `until`; resolves to it as it is given out. */
+export async function lease(tx: WriteHandle, ready: readonly Delivery[], until: number): Promise<Delivery[]> {
+  for (const { inbox, seq } of ready) {
     await tx.run(
       `UPDATE substrate_messages SET lease = lease + 1, failed = failed + leased, leased = 1, not_before = ?
        WHERE inbox = ? AND seq = ?`,
@@ -93,6 +98,5 @@ export async function take(
       seq,
     );
   }
-  const ready = outlook.ready.map((row) => ({ ...row, lease: row.lease + 1 }));
-  return { ...outlook, ready };
+  return ready.map((row) => ({ ...row, lease: row.lease + 1 }));
 }
