@@ -1,15 +1,14 @@
 /**
- * Grants as the doors look them up: each is read once for each state of the database.
+ * Grants as the doors look them up: each is read once, until any grant or switch may have changed.
  *
  * Every request looks, and nearly every one finds what the one before found. What can change it
- * is a commit: our own, which each makes a new state of the log (grants and switches change in
- * operations alone), or another program's, which SQLite counts. Neither can go by unseen, so what
- * is kept is as good as what would be read. An operation reads the grant itself, in its transaction.
+ * is a commit: our own, where the writer counts those that wrote a grant or a switch, or another
+ * program's, which SQLite counts. Neither can go by unseen, so what is kept is as good as what
+ * would be read. An operation reads the grant itself, in its transaction.
  */
 import type { Actor } from '../substrate/actor.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
 import { findGrant } from '../substrate/identity/grants.ts';
-import type { LogState } from '../substrate/receipts/log.ts';
 import type { Substrate } from '../substrate/substrate.ts';
 import { readSwitch } from '../substrate/switches.ts';
 
@@ -28,11 +27,11 @@ export function actorOf(grant: Grant): Actor {
 }
 
 /** What of the substrate a look needs. */
-export type CommittedState = Pick<Substrate, 'log' | 'foreignVersion' | 'read'>;
+export type CommittedState = Pick<Substrate, 'accessVersion' | 'foreignVersion' | 'read'>;
 
 export class GrantLookup {
   readonly #substrate: CommittedState;
-  #log: LogState | null = null;
+  #access = -1;
   #foreign = -1;
   #kept = new Map<string, Found>();
 
@@ -42,10 +41,10 @@ export class GrantLookup {
 
   /** The grant with that id as last committed, in force or not; null when there is none. */
   async find(id: string): Promise<Found | null> {
-    const log = await this.#substrate.log();
+    const access = this.#substrate.accessVersion();
     const foreign = this.#substrate.foreignVersion();
-    if (log !== this.#log || foreign !== this.#foreign || this.#kept.size >= KEPT_MAX) {
-      this.#log = log;
+    if (access !== this.#access || foreign !== this.#foreign || this.#kept.size >= KEPT_MAX) {
+      this.#access = access;
       this.#foreign = foreign;
       this.#kept = new Map();
     }

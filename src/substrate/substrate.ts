@@ -76,6 +76,8 @@ export interface Substrate extends SubstrateReader {
   scrub(): Promise<void>;
   /** Changes when a program other than this one has committed; see `Store.foreignVersion`. */
   foreignVersion(): number;
+  /** Changes when a commit of this process may have changed who may come in: the grants and the switches. */
+  accessVersion(): number;
   /**
    * Calls `listener` with the action after each operation that was not quiet; the returned function takes it
    * back. The action says what kind of thing happened, so that whoever needs few of them looks for few.
@@ -191,6 +193,10 @@ class LiveSubstrate implements Substrate {
 
   foreignVersion(): number {
     return this.#store.foreignVersion();
+  }
+
+  accessVersion(): number {
+    return this.#writer.accessVersion;
   }
 
   onChange(listener: (action: string) => void): () => void {

@@ -114,15 +114,23 @@ function bare(sql: string): string {
   return sql.replace(COMMENT_OR_QUOTED, (part) => (part.startsWith('--') || part.startsWith('/*') ? ' ' : '?'));
 }
 
-const allowed: Readonly<Record<'operation' | 'maintenance', Set<string>>> = {
-  operation: new Set(),
-  maintenance: new Set(),
+/** Tables that say who may come in: what was read of them holds until one of them is written. */
+const ACCESS_TABLES = new Set(['substrate_grants', 'substrate_switches']);
+
+/** Statements that were looked at, each with whether it writes who may come in. */
+const allowed: Readonly<Record<'operation' | 'maintenance', Map<string, boolean>>> = {
+  operation: new Map(),
+  maintenance: new Map(),
 };
 
-/** @throws SeedError `volatile_only` unless `writer` may run this statement */
-export function assertWritable(sql: string, writer: 'operation' | 'maintenance'): void {
-  const known = allowed[writer];
-  if (known.has(sql)) return;
+/**
+ * Whether the statement writes who may come in.
+ *
+ * @throws SeedError `volatile_only` unless `writer` may run it
+ */
+export function assertWritable(sql: string, writer: 'operation' | 'maintenance'): boolean {
+  const known = allowed[writer].get(sql);
+  if (known !== undefined) return known;
   const statement = bare(sql);
   const table = NO_WRITE.test(statement) ? undefined : WRITE.exec(statement)?.[1];
   if (table === undefined || !Object.hasOwn(TABLE_WRITERS, table) || !TABLE_WRITERS[table]?.includes(writer)) {
@@ -134,7 +142,9 @@ export function assertWritable(sql: string, writer: 'operation' | 'maintenance')
       },
     );
   }
-  known.add(sql);
+  const writesAccess = ACCESS_TABLES.has(table);
+  allowed[writer].set(sql, writesAccess);
+  return writesAccess;
 }
 
 const readings = new Set<string>();

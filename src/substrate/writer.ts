@@ -71,6 +71,8 @@ class GuardedHandle implements WriteHandle {
   readonly #tx: Transaction;
   readonly #writer: 'operation' | 'maintenance';
   #inSavepoint = false;
+  /** Whether anything was written of who may come in. */
+  wroteAccess = false;
 
   constructor(tx: Transaction, writer: 'operation' | 'maintenance') {
     this.#tx = tx;
@@ -99,7 +101,7 @@ class GuardedHandle implements WriteHandle {
 
   /** The savepoint is set by the first write: what only reads, or leaves its receipt alone, needs none. */
   async run(sql: string, ...params: readonly Value[]): Promise<number> {
-    assertWritable(sql, this.#writer);
+    if (assertWritable(sql, this.#writer)) this.wroteAccess = true;
     this.guard.began();
     try {
       if (this.#inSavepoint) return await this.#tx.run(sql, ...params);
@@ -158,6 +160,9 @@ export class Writer {
   #closed = false;
   /** Set while it is not known what the last commit left; nothing is written before that is found out. */
   #doubt: { readonly candidate: WritableLog } | null = null;
+  /** Whether an operation of this group has written who may come in. */
+  #accessWritten = false;
+  #accessVersion = 0;
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -166,6 +171,11 @@ export class Writer {
 
   get state(): LogState {
     return this.#state;
+  }
+
+  /** Changes with each group that may have changed who may come in, before anybody of it is answered. */
+  get accessVersion(): number {
+    return this.#accessVersion;
   }
 
   operate<T>(options: OperateOptions, fn: (op: Operation) => Promise<T>): Promise<Receipted<T>> {
@@ -242,6 +252,7 @@ export class Writer {
         sealed = await log.seal(tx);
       });
     } catch (error) {
+      this.#countAccess();
       const failure = await this.#afterLostGroup(toSeedError(error), sealed);
       for (const job of jobs) job.reject(failure);
       return;
@@ -249,9 +260,15 @@ export class Writer {
     const state = sealed ?? this.#state;
     const grown = state.size > this.#state.size;
     this.#state = state;
+    this.#countAccess();
     fault('group.answer');
     for (const answer of answers) answer(state);
     if (grown) onCommit(state);
+  }
+
+  #countAccess(): void {
+    if (this.#accessWritten) this.#accessVersion++;
+    this.#accessWritten = false;
   }
 
   /** Finds out at once, if it can, what a failed commit left, and tells the callers. */
@@ -314,6 +331,7 @@ export class Writer {
       await log.append(tx, { ...blank, ...handle.fields, ...who }, now);
       return value;
     });
+    if (handle.wroteAccess) this.#accessWritten = true;
     if ('value' in ended) return (sealed) => ({ value: ended.value, seq: handle.seq, checkpoint: sealed.checkpoint });
     const error = asOperationError(ended.error);
     const trace = { ...blank, ...who, outcome: error.kind, code: error.code };

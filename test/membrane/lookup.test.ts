@@ -33,7 +33,7 @@ beforeEach(async () => {
   substrate = await openSubstrate({ home, driver, sources });
   reads = 0;
   const counted: CommittedState = {
-    log: () => substrate.log(),
+    accessVersion: () => substrate.accessVersion(),
     foreignVersion: () => substrate.foreignVersion(),
     read: (fn) => {
       reads++;
@@ -75,7 +75,7 @@ const halt = (on: boolean): Promise<unknown> =>
   substrate.operate({ action: 'seed.halt', actor: OWNER }, (op) => writeSwitch(op, 'halted', on));
 
 describe('[LOCK-MEMBRANE-2] a grant that is looked up', () => {
-  test('is read once, until something is committed', async () => {
+  test('is read once, until a grant or a switch is committed', async () => {
     await admit(1);
     for (let i = 0; i < 5; i++) expect((await lookup.find(idOf(1)))?.grant.name).toBe('helper-1');
     expect(reads).toBe(1);
@@ -83,9 +83,16 @@ describe('[LOCK-MEMBRANE-2] a grant that is looked up', () => {
     await substrate.maintain((tx) => noteGrantUse(tx, idOf(1), 1, 1));
     expect((await lookup.find(idOf(1)))?.grant.name).toBe('helper-1');
     expect(reads).toBe(1);
+    // Nor does an operation that writes neither.
+    await substrate.operate({ action: 'note.claim', actor: OWNER }, async () => {});
+    expect((await lookup.find(idOf(1)))?.grant.name).toBe('helper-1');
+    expect(reads).toBe(1);
     await admit(2);
     expect((await lookup.find(idOf(1)))?.grant.name).toBe('helper-1');
     expect(reads).toBe(2);
+    await halt(true);
+    expect((await lookup.find(idOf(1)))?.halted).toBe(true);
+    expect(reads).toBe(3);
   });
 
   test('is gone with the commit that removes it, and with another program’s', async () => {
