@@ -6,7 +6,7 @@ import { inclusionRanges, leafHash } from '../../src/formats/merkle.ts';
 import { getContent, putContent } from '../../src/substrate/content.ts';
 import { eraseDueContent } from '../../src/substrate/retention.ts';
 import type { WritableLog } from '../../src/substrate/receipts/log.ts';
-import { emptyLog, LogWriter, logSigner, readLogState, readOpenIntents } from '../../src/substrate/receipts/log.ts';
+import { emptyLog, LogWriter, logSigner, readLogState } from '../../src/substrate/receipts/log.ts';
 import { proveReceipt } from '../../src/substrate/receipts/prove.ts';
 import { getReceiptLines } from '../../src/substrate/receipts/query.ts';
 import { rangeHash } from '../../src/substrate/receipts/tree.ts';

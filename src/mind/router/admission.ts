@@ -13,9 +13,8 @@ import { admit } from '../../substrate/ledger/ledger.ts';
 import type { Hold } from '../../substrate/ledger/model.ts';
 import type { Ceiling, ProviderName, Routing } from '../../substrate/policy/model.ts';
 import { payerOf } from '../../substrate/identity/grants.ts';
-import { hasUnnotedEdits } from '../../substrate/policy/outside.ts';
 import type { PolicySnapshot } from '../../substrate/policy/policy.ts';
-import { ceilingsOf, readPolicy, timezoneOf } from '../../substrate/policy/policy.ts';
+import { ceilingsOf, readNotedPolicy, timezoneOf } from '../../substrate/policy/policy.ts';
 import { budgetCeilings } from '../../substrate/sessions/budget.ts';
 import type { Hop } from '../../substrate/sessions/hops.ts';
 import { offerHop, openHop, redeemHop } from '../../substrate/sessions/hops.ts';
@@ -92,9 +91,9 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   const dispatch = dispatchOf(asker.dispatch);
   op.receipt({ subject: { type: 'call', id: call.id }, input: call.input });
   // An edit that came since they were last looked for gets its receipt first.
-  if (await hasUnnotedEdits(op)) return refuse(op, call, { error: policyChanged(), last: false });
+  const policy = await readNotedPolicy(op);
+  if (policy === null) return refuse(op, call, { error: policyChanged(), last: false });
   if (await isTakenOff(op, call)) return refuse(op, call, { error: takenOff(), last: true });
-  const policy = await readPolicy(op);
   const resolved = policy.resolve(request.role, dispatch).routing;
   if (resolved === null) return refuse(op, call, { error: noRoute(request.role), last: true });
   const routing = narrowed(resolved, asker);

@@ -24,10 +24,13 @@ const PAGE_ROWS = 1_000;
 const COLUMNS = `l.id, l.target, l.model, l.price_version, l.bound_micro_usd, r.bytes,
   EXISTS (SELECT 1 FROM substrate_receipts WHERE of_seq = r.seq) AS has_outcome`;
 
-/** By the open intents of calls, whose attempts are numbered within their call (`<call>.001`; the slash follows the full stop). */
+/**
+ * By the open intents of calls, whose attempts are numbered within their call (`<call>.001`; the slash follows
+ * the full stop). The plus keeps SQLite from an index of the whole ledger, made for this alone.
+ */
 const OF_OPEN_INTENTS = `SELECT ${COLUMNS} FROM ${OPEN_INTENTS} r CROSS JOIN substrate_ledger l
     ON l.id >= json_extract(r.bytes, '$.subject.id') || '.' AND l.id < json_extract(r.bytes, '$.subject.id') || '/'
-  WHERE l.receipt = r.seq AND l.cost_micro_usd IS NULL ORDER BY l.receipt LIMIT ?`;
+  WHERE +l.receipt = r.seq AND l.cost_micro_usd IS NULL ORDER BY l.receipt LIMIT ?`;
 
 /** Wherever it is: reads the whole ledger. */
 const ANYWHERE = `SELECT ${COLUMNS} FROM substrate_ledger l JOIN substrate_receipts r ON r.seq = l.receipt

@@ -8,7 +8,7 @@
 import type { Json } from '../../formats/canonical.ts';
 import type { Actor } from '../actor.ts';
 import { CONTENT_BYTES_MAX, putContent } from '../content.ts';
-import type { ReadHandle, Row } from '../store/store.ts';
+import type { Row } from '../store/store.ts';
 import type { Operation, Substrate, SubstrateReader } from '../substrate.ts';
 
 /** Of kind human, because whoever may open the database has the owner's user id, and no grant. */
@@ -56,11 +56,6 @@ export async function noteOutsideEdits(substrate: Substrate): Promise<void> {
     }
     await round;
   }
-}
-
-/** Whether an edit from outside is in force here that has no receipt yet. */
-export async function hasUnnotedEdits(db: ReadHandle): Promise<boolean> {
-  return (await db.get('SELECT 1 FROM policy_change WHERE receipt IS NULL LIMIT 1')) !== undefined;
 }
 
 /** As {@link noteOutsideEdits}, where this process may write; otherwise the daemon will. */

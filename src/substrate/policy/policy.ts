@@ -79,6 +79,7 @@ function unreadable(what: string, problems: readonly PolicyProblem[]): SeedError
 // Never stale, and rarely read
 
 interface GenerationRow extends Row {
+  readonly unnoted: 0 | 1;
   readonly newest: number | null;
   readonly mark: string | null;
   readonly sealed: number | null;
@@ -91,7 +92,8 @@ interface GenerationRow extends Row {
  * version for the triggers that record changes.
  */
 const GENERATION = `
-  SELECT (SELECT max(id) FROM policy_change) AS newest,
+  SELECT EXISTS (SELECT 1 FROM policy_change WHERE receipt IS NULL) AS unnoted,
+         (SELECT max(id) FROM policy_change) AS newest,
          (SELECT mark FROM policy_change ORDER BY id DESC LIMIT 1) AS mark,
          (SELECT max(seq) FROM substrate_receipts WHERE ${POLICY_SEALS}) AS sealed,
          (SELECT schema_version FROM pragma_schema_version) AS schema`;
@@ -102,7 +104,16 @@ const snapshots = new Map<string, PolicySnapshot>();
 
 /** The policy in the state that this view of the database shows. */
 export async function readPolicy(db: ReadHandle): Promise<PolicySnapshot> {
+  return snapshotOf(db, await db.get<GenerationRow>(GENERATION));
+}
+
+/** As {@link readPolicy}; null while an edit from outside is in force that has no receipt yet. */
+export async function readNotedPolicy(db: ReadHandle): Promise<PolicySnapshot | null> {
   const generation = await db.get<GenerationRow>(GENERATION);
+  return generation?.unnoted === 1 ? null : snapshotOf(db, generation);
+}
+
+async function snapshotOf(db: ReadHandle, generation: GenerationRow | undefined): Promise<PolicySnapshot> {
   // Of a database without a single edit the mark says nothing; it is read anew, and is empty.
   const mark = generation?.mark ?? null;
   if (generation === undefined || mark === null) return loadPolicy(db);
