@@ -20,12 +20,17 @@ export const INPUT_NAMES_MAX = 5_000;
 /** Bodies that are held in memory while their requests are answered, of one key and of all. */
 export const HTTP_BYTES_PER_KEY_MAX: number = 32 * 1024 * 1024;
 export const HTTP_BYTES_AT_ONCE_MAX: number = 96 * 1024 * 1024;
+/** Answers that wait in memory for clients that do not read them, of one key and of all. */
+export const HTTP_UNREAD_BYTES_PER_KEY_MAX: number = 32 * 1024 * 1024;
+export const HTTP_UNREAD_BYTES_MAX: number = 96 * 1024 * 1024;
 /** A request that opens a stream: what it says of itself is kept as long as the stream. */
 export const LISTEN_BYTES_MAX: number = 64 * 1024;
 /** Addresses that one request listens to, and that one connection of the older era is subscribed to. */
 export const ADDRESSES_PER_LISTEN_MAX = 256;
 /** Streams of one connection to the local socket. */
 export const STREAMS_PER_CONNECTION_MAX = 128;
+/** Changed addresses that one connection is told of when it reads again. */
+export const ADDRESSES_LATE_MAX: number = STREAMS_PER_CONNECTION_MAX * ADDRESSES_PER_LISTEN_MAX;
 /** Notifications that wait in memory for one stream's client. */
 export const NOTICES_UNREAD_BYTES_MAX: number = 256 * 1024;
 /** Under one key at once. */
@@ -44,11 +49,14 @@ export const HELLO_MS_MAX = 10_000;
 /** Windows of one client at once. */
 export const WINDOWS_PER_NAME_MAX = 99;
 /**
- * A request to the gateway, which has a whole conversation in it, and all of them together. It is read, hashed and
- * written in one thread: a larger one would keep everybody else waiting for a second and more.
+ * A request to the gateway, which has a whole conversation in it, those of one key, and all of them together. It is
+ * read, hashed and written in one thread: a larger one would keep everybody else waiting for a second and more.
  */
 export const GATEWAY_BODY_BYTES_MAX: number = 12 * 1024 * 1024;
+export const GATEWAY_BYTES_PER_KEY_MAX: number = 64 * 1024 * 1024;
 export const GATEWAY_BYTES_AT_ONCE_MAX: number = 128 * 1024 * 1024;
+/** Values in its JSON, the lists and objects among them: each is looked at, and copied, in that one thread. */
+export const GATEWAY_VALUES_MAX = 200_000;
 /** Time for its body to arrive: less than for a request at all, so that it is told so in its API's own terms. */
 export const GATEWAY_BODY_MS_MAX = 25_000;
 /** Between signs of life in a stream that has nothing to say. */

@@ -14,7 +14,8 @@ import { fastSha256 } from './receipts/sha256.ts';
 export const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Messages in one request, at most. */
 export const MESSAGES_MAX = 10_000;
-const PARTS_MAX = 1_000;
+/** Parts of one message, at most. */
+export const PARTS_MAX = 1_000;
 
 const wellFormed = (text: string): boolean => text.isWellFormed();
 const ILL_FORMED = 'text without lone surrogates';
@@ -26,13 +27,23 @@ const ToolCallId = z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, '1 to 40 of A-Z a-z
 
 const ToolName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ -');
 
-function isJsonObject(text: string): boolean {
+/** Lists and objects inside one another in the JSON of a call or a tool: whoever goes through it does so by recursion. */
+const JSON_DEPTH_MAX = 64;
+const JSON_OBJECT = `the JSON text of an object, of at most ${JSON_DEPTH_MAX} levels`;
+
+/** Whether a text is the JSON of an object, of at most {@link JSON_DEPTH_MAX} levels. */
+export function isJsonObject(text: string): boolean {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) && !isDeeper(value, JSON_DEPTH_MAX);
   } catch {
     return false;
   }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1));
 }
 
 const TextPart = z.strictObject({ type: z.literal('text'), text: Text });
@@ -49,7 +60,7 @@ export const ToolCallPart = z.strictObject({
   id: ToolCallId,
   name: ToolName,
   /** The exact JSON text of an object. */
-  arguments: Text.refine(isJsonObject, 'the JSON text of an object'),
+  arguments: Text.refine(isJsonObject, JSON_OBJECT),
 });
 
 const ToolResultPart = z.strictObject({
@@ -85,7 +96,7 @@ export type Message = z.infer<typeof Message>;
 export const ToolDefinition = z.strictObject({
   name: ToolName,
   description: Text.max(8_192).default(''),
-  parameters: Text.max(65_536).refine(isJsonObject, 'the JSON text of an object'),
+  parameters: Text.max(65_536).refine(isJsonObject, JSON_OBJECT),
 });
 export type ToolDefinition = z.infer<typeof ToolDefinition>;
 

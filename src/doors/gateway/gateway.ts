@@ -6,12 +6,12 @@
  * let in, the model's name becomes a role, the conversation is recognised, and the answer goes out.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { SeedError, toSeedError, toWire } from '../../errors.ts';
+import { SeedError, toSeedError } from '../../errors.ts';
 import type { Admitted, Membrane } from '../../membrane/membrane.ts';
 import type { RefusalCounter } from '../../membrane/refusals.ts';
 import { ON_DEMAND } from '../../mind/router/dispatch.ts';
 import type { Asker, CompletionRequest } from '../../mind/router/request.ts';
-import type { CallEnd, CallReport, Router } from '../../mind/router/router.ts';
+import type { CallReport, Router } from '../../mind/router/router.ts';
 import { RunningCall } from '../../mind/router/router.ts';
 import type { Actor } from '../../substrate/actor.ts';
 import type { StoredCall } from '../../substrate/calls.ts';
@@ -22,13 +22,14 @@ import type { ReadHandle, Substrate } from '../../substrate/substrate.ts';
 import { admitExchange, endWithKey } from '../admit.ts';
 import { assertBodyType, readJsonBody } from '../body.ts';
 import * as limits from '../limits.ts';
+import { SharedRoom } from '../room.ts';
 import { anthropic } from './anthropic/wire.ts';
 import type { AskedInHeaders } from './asked.ts';
 import { askedInHeaders, mergedLabels, shownKey } from './asked.ts';
 import type { Offered, Plan } from './conversation.ts';
 import { assertPlanned, planTurn, turnOf } from './conversation.ts';
-import { errorOf } from './errors.ts';
-import { EVENTS, EventStream } from './event-stream.ts';
+import { EventStream } from './event-stream.ts';
+import { HalfClosed } from './half-closed.ts';
 import type { Metrics } from './metrics.ts';
 import { renderMetrics } from './metrics.ts';
 import { findModel, listModels, roleOf } from './models.ts';
@@ -36,8 +37,9 @@ import { responses } from './openai/responses.ts';
 import { openai } from './openai/wire.ts';
 import type { GatewayRoute } from './paths.ts';
 import { apiOf, methodOf, routeOf } from './paths.ts';
-import { bodyBytesMax, inTime, Room } from './room.ts';
-import type { AnswerFacts, GatewayRequest, Reply, Wire } from './wire.ts';
+import { assertLengthFits, inTime } from './arrival.ts';
+import { answer, endUnlessTaken, plainError, repeated, withReceipt } from './replies.ts';
+import type { AnswerFacts, GatewayRequest, Wire } from './wire.ts';
 import { wireOf } from './wires.ts';
 
 export interface GatewayOptions {
@@ -75,7 +77,11 @@ interface Begun {
 
 export class Gateway {
   readonly #options: GatewayOptions;
-  readonly #room = new Room(limits.GATEWAY_BYTES_AT_ONCE_MAX);
+  readonly #room = new SharedRoom({
+    bytesMax: limits.GATEWAY_BYTES_AT_ONCE_MAX,
+    bytesPerKeyMax: limits.GATEWAY_BYTES_PER_KEY_MAX,
+  });
+  readonly #halfClosed = new HalfClosed((exchange, error) => this.refuse(exchange, error));
   /** Sessions in which a request goes on at this moment. */
   readonly #taken = new Set<string>();
 
@@ -184,10 +190,12 @@ export class Gateway {
     const { request, response } = exchange;
     assertScope(admitted.actor, 'route.complete');
     assertBodyType(request, 'application/json');
-    const bytesMax = bodyBytesMax(request.headers);
-    const giveBack = this.#room.take(bytesMax);
-    response.once('close', giveBack);
-    const body = await inTime(readJsonBody(request, bytesMax), limits.GATEWAY_BODY_MS_MAX);
+    assertLengthFits(request.headers);
+    const { take, release } = this.#room.hold(admitted.grant.id);
+    response.once('close', release);
+    const bounds = { valuesMax: limits.GATEWAY_VALUES_MAX, onBytes: take };
+    const arriving = readJsonBody(request, limits.GATEWAY_BODY_BYTES_MAX, bounds);
+    const body = await inTime(arriving, limits.GATEWAY_BODY_MS_MAX);
     if (to === 'count') {
       const { model, reply } = anthropic.count(body);
       if ((await this.#options.substrate.read((db) => roleOf(db, model))) === null) throw noModel(model);
@@ -203,6 +211,7 @@ export class Gateway {
     const { wire, wanted } = asked;
     const hungUp = new AbortController();
     exchange.response.once('close', () => hungUp.abort());
+    this.#halfClosed.listen(exchange);
     const begun = await this.#begin(asked);
     const { call, isOwn, facts, headers } = begun;
     if (!(call instanceof RunningCall)) {
@@ -346,44 +355,6 @@ export class Gateway {
   }
 }
 
-/**
- * What became of a call, for whoever asks again by its key. One that has no whole answer will not get one any more:
- * another try by that key could only hear the same.
- */
-function repeated(wire: Wire, call: CallReport, { facts, stream }: { facts: AnswerFacts; stream: boolean }): Reply {
-  if (call.outcome.status === 'complete') {
-    if (!stream) return wire.answer(call, facts);
-    return { status: 200, headers: { 'content-type': EVENTS }, body: wire.stream(facts).end(call) };
-  }
-  const { code, message, data } = errorOf(call);
-  const over = new SeedError(code, `The call of that idempotency key has no whole answer: ${message}`, {
-    hint: 'It is not made again by itself. Ask anew with a new idempotency key.',
-    data: { ...data, retry_after_s: null },
-  });
-  const { headers, ...reply } = wire.error(over);
-  return { ...reply, headers: { ...headers, 'x-should-retry': 'false' } };
-}
-
-/** The receipt that says how a call ended is known at its end alone: a stream’s headers are out by then. */
-function withReceipt(reply: Reply, headers: Readonly<Record<string, string>>, { outcome }: CallEnd): Reply {
-  const receipt = outcome.receipt === null ? {} : { 'x-seed-receipt': String(outcome.receipt) };
-  return { ...reply, headers: { ...headers, ...receipt, ...reply.headers } };
-}
-
-function answer(response: ServerResponse, { status, headers, body }: Reply): void {
-  if (response.destroyed) return;
-  const bytes = Buffer.from(body);
-  response.writeHead(status, { 'content-type': 'application/json', ...headers, 'content-length': bytes.length });
-  response.end(bytes);
-}
-
-/** Whoever does not take the end of an answer must not keep it in memory for ever. */
-function endUnlessTaken(response: ServerResponse): void {
-  if (response.destroyed || response.writableFinished) return;
-  const timer = setTimeout(() => response.destroy(), limits.ANSWER_TAKEN_MS_MAX).unref();
-  response.once('close', () => clearTimeout(timer));
-}
-
 function assertScope({ scopes }: Actor, scope: 'route.complete' | 'metrics.read'): void {
   if (scopes.has(scope)) return;
   throw new SeedError('forbidden', `This needs the scope ${scope}.`, {
@@ -405,11 +376,4 @@ function noModel(model: string): SeedError {
 
 function tooManyOpen(): SeedError {
   return new SeedError('too_many', 'Too many requests are open under this key.', { hint: 'Wait for some to end.' });
-}
-
-/** `/metrics` is no part of either API. */
-function plainError(error: SeedError): Reply {
-  const { code, message, hint } = toWire(error, { outside: true });
-  const status = code === 'forbidden' ? 403 : error.kind === 'refused' ? openai.error(error).status : 500;
-  return { status, headers: {}, body: JSON.stringify({ error: { code, message, hint } }) };
 }

@@ -5,15 +5,13 @@ import { SeedError } from '../../errors.ts';
 import { callId } from '../../mind/sessions/import/parts.ts';
 import { LABEL_KEY, LABELS_MAX } from '../../substrate/ledger/model.ts';
 import type { Message, Part, ToolCall, ToolDefinition } from '../../substrate/transcript.ts';
-import { MESSAGE_BYTES_MAX } from '../../substrate/transcript.ts';
+import { isJsonObject, MESSAGE_BYTES_MAX, PARTS_MAX } from '../../substrate/transcript.ts';
 import type { Sifting } from './sifting.ts';
 import { refusal } from './sifting.ts';
 
 export type TextPart = Extract<Part, { type: 'text' }>;
 export type ImagePart = Extract<Part, { type: 'image' }>;
 
-/** Parts of one message, at most: as many as a transcript's message has. */
-export const PARTS_MAX = 1_000;
 /** Tools of one request, at most. */
 export const TOOLS_MAX = 1_024;
 
@@ -110,19 +108,11 @@ export function toolCall(
 /** A call's arguments where they are text already; none at all are none. */
 export function argumentsText(text: string, path: string): string {
   const given = text.trim() === '' ? '{}' : text;
-  if (!given.isWellFormed() || !isObjectText(given)) throw refusal(path, 'must be the JSON text of an object');
-  return given;
+  if (given.isWellFormed() && isJsonObject(given)) return given;
+  throw refusal(path, 'must be the JSON text of an object, of at most 64 levels');
 }
 
-export { callId };
-
-function isObjectText(text: string): boolean {
-  try {
-    return isObject(JSON.parse(text));
-  } catch {
-    return false;
-  }
-}
+export { callId, PARTS_MAX };
 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -40,6 +40,8 @@ export class Sifting {
 
   /** Remembers what is not carried. */
   list(name: string): void {
+    // Of thousands that no table names the first few are told.
+    if (this.#listed.size > LISTED_MAX) return;
     const plain = name.replaceAll(/[^\w.-]/g, '?').slice(0, NAME_UNITS_MAX);
     if (this.#listed.size < LISTED_MAX) this.#listed.add(plain);
     else if (!this.#listed.has(plain)) this.#listed.add(REST);

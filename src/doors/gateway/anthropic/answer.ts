@@ -82,10 +82,20 @@ export function message({ outcome, message: said }: CallEnd, facts: AnswerFacts)
   return { ...messageOf(facts, outcome.usage), content, ...stopOf(outcome, facts) };
 }
 
+/**
+ * What clients look for in the refusal of a field, by the field. The SDK's tool runner asks for a conversation that
+ * the server keeps (`thread`), and goes on without one where it is told so in these words.
+ */
+const DETAILS: Readonly<Record<string, object>> = {
+  thread: { error_code: 'thread_unsupported_request', unsupported: ['thread'] },
+};
+
 /** The body of an error (API reference, "Errors"). */
 export function errorBody(error: SeedError): { type: 'error'; error: object } {
   const told = tell(error);
-  return { type: 'error', error: { type: typeOf(told), message: told.message, seed: told.seed } };
+  const { argument } = told;
+  const details = argument !== null && Object.hasOwn(DETAILS, argument) ? { details: DETAILS[argument] } : {};
+  return { type: 'error', error: { type: typeOf(told), message: told.message, ...details, seed: told.seed } };
 }
 
 /** The status that this API has for an error: 529 is its own. */

@@ -93,8 +93,13 @@ function toTool(
 /** What one answer said stands in items of its own here: neighbours of the assistant's are one message. */
 function toMessages({ input, instructions }: Body, sifting: Sifting): Message[] {
   const messages: Message[] = [];
+  /** Where each of them begins. */
+  const paths: string[] = [];
   const first = parts.textParts(instructions ?? '', 'instructions');
-  if (first.length > 0) messages.push({ role: 'system', parts: first });
+  if (first.length > 0) {
+    messages.push({ role: 'system', parts: first });
+    paths.push('instructions');
+  }
   const items = typeof input === 'string' ? [{ role: 'user', content: input }] : input;
   for (const [index, item] of items.entries()) {
     const path = typeof input === 'string' ? 'input' : `input.${index}`;
@@ -106,9 +111,13 @@ function toMessages({ input, instructions }: Body, sifting: Sifting): Message[] 
     // Its place is right behind the call, wherever it stood.
     if (message.role === 'tool' && last?.role === 'user') sifting.list('input.order');
     if (message.role === 'assistant' && last?.role === 'assistant') last.parts.push(...message.parts);
-    else messages.push(message);
-    parts.assertFits(messages.at(-1) ?? message, path);
+    else {
+      messages.push(message);
+      paths.push(path);
+    }
   }
+  // Once they are whole: an answer that is measured with each of its items takes the square of their number.
+  for (const [index, message] of messages.entries()) parts.assertFits(message, paths[index] ?? 'input');
   if (messages.length === 0) throw refusal('input', 'has nothing in it that a model could answer');
   parts.listMoved(messages, sifting);
   return messages;
