@@ -224,8 +224,9 @@ interface InboxRow extends Row {
 
 /** Every inbox, with whether its holder is gone and whether something in it failed too often. */
 const INBOXES = `SELECT i.id,
-    i.holder NOT IN ('owner', 'seed') AND i.waiting > 0 AND g.id IS NULL AS orphaned,
-    i.waiting > 0 AND EXISTS (SELECT 1 FROM substrate_messages m
+    i.holder NOT IN ('owner', 'seed') AND g.id IS NULL
+      AND EXISTS (SELECT 1 FROM substrate_messages m WHERE m.inbox = i.id) AS orphaned,
+    EXISTS (SELECT 1 FROM substrate_messages m
       WHERE m.inbox = i.id AND m.leased = 1 AND m.not_before <= ? AND m.failed + 1 >= ${ATTEMPTS_MAX}) AS doomed
   FROM substrate_inboxes i LEFT JOIN substrate_grants g ON g.id = i.holder`;
 

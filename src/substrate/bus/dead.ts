@@ -3,7 +3,7 @@ import { SeedError } from '../../errors.ts';
 import { getContent, keepContent } from '../content.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
 import type { Operation } from '../writer.ts';
-import { assertRoom, countWaiting } from './inbox.ts';
+import { assertRoom, countBack, WAITING } from './inbox.ts';
 import type { MessageRow } from './model.ts';
 import { KEPT_MS, LIFE_MS_MAX, MESSAGE_COLUMNS } from './model.ts';
 
@@ -86,7 +86,10 @@ export async function retryDead(op: Operation, id: DeadId): Promise<{ holder: st
       hint: 'Drop it with `seed bus dead drop`.',
     });
   }
-  const box = await op.get<InboxRow>('SELECT holder, waiting FROM substrate_inboxes WHERE id = ?', inbox);
+  const box = await op.get<InboxRow>(
+    `SELECT i.holder, ${WAITING} AS waiting FROM substrate_inboxes i WHERE i.id = ?`,
+    inbox,
+  );
   const { holder = '', waiting = 0 } = box ?? {};
   await assertRoom(op, { name: recipient, inbox, waiting }, sender);
   const lifeMs = Math.min(letter.expires_at - letter.sent_at, LIFE_MS_MAX);
@@ -100,7 +103,7 @@ export async function retryDead(op: Operation, id: DeadId): Promise<{ holder: st
     seq,
   );
   await op.run('DELETE FROM substrate_settled_messages WHERE inbox = ? AND seq = ?', inbox, seq);
-  await countWaiting(op, inbox, 1);
+  await countBack(op, inbox);
   await keepContent(op, letter.body, expiresAt + KEPT_MS);
   return { holder, name: recipient };
 }

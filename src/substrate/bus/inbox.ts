@@ -18,7 +18,8 @@ export interface Recipient extends Row {
   readonly name: string;
   /** Null while nothing was ever sent there. */
   readonly inbox: number | null;
-  readonly next_seq: number | null;
+  /** The newest place that was given in it, and how many messages wait there. */
+  readonly last_seq: number | null;
   readonly waiting: number | null;
 }
 
@@ -29,17 +30,26 @@ interface GrantRow extends Row {
 
 interface StateRow extends Row {
   readonly inbox: number;
-  readonly next_seq: number;
-  readonly waiting: number;
+  readonly last_seq: number;
+  readonly settled: number;
 }
 
-const NO_INBOX = { inbox: null, next_seq: null, waiting: null } as const;
+/**
+ * The newest place of an inbox `i`, and how many messages wait in it. Places have no gap, and what is settled is
+ * counted: so a send, which adds to both, changes no row but the message's own.
+ */
+const LAST_SEQ = `max(i.settled_seq,
+  coalesce((SELECT max(m.seq) FROM substrate_messages m WHERE m.inbox = i.id), 0))`;
+export const WAITING: string = `(${LAST_SEQ} - i.settled)`;
+
+const NO_INBOX = { inbox: null, last_seq: null, waiting: null } as const;
 
 // Looked up one by one: every send pays for it, and as one join it costs several times as much.
 const GRANT = 'SELECT id, expires_at FROM substrate_grants WHERE door = ? AND name = ?';
-const STATE = 'SELECT id AS inbox, next_seq, waiting FROM substrate_inboxes WHERE holder = ?';
+const STATE = `SELECT i.id AS inbox, ${LAST_SEQ} AS last_seq, i.settled FROM substrate_inboxes i WHERE i.holder = ?`;
 
-const OF_TOPIC = `SELECT i.holder, coalesce(g.name, i.holder) AS name, i.id AS inbox, i.next_seq, i.waiting
+const OF_TOPIC = `SELECT i.holder, coalesce(g.name, i.holder) AS name, i.id AS inbox,
+    ${LAST_SEQ} AS last_seq, ${WAITING} AS waiting
   FROM substrate_topics t JOIN substrate_inboxes i ON i.id = t.inbox LEFT JOIN substrate_grants g ON g.id = i.holder
   WHERE t.topic = ? AND (i.holder = '${OWNER}' OR (g.id IS NOT NULL AND coalesce(g.expires_at > ?, 1)))
   ORDER BY i.id`;
@@ -57,7 +67,9 @@ export async function resolveAddress(
   }
   const holder = WITHOUT_GRANT.has(address) ? address : await holderNamed(db, address, now);
   const state = await db.get<StateRow>(STATE, holder);
-  return [{ ...(state ?? NO_INBOX), holder, name: address }];
+  if (state === undefined) return [{ ...NO_INBOX, holder, name: address }];
+  const { inbox, last_seq: last, settled } = state;
+  return [{ holder, name: address, inbox, last_seq: last, waiting: last - settled }];
 }
 
 async function holderNamed(db: ReadHandle, name: string, now: number): Promise<string> {
@@ -86,13 +98,24 @@ export async function findInbox(db: ReadHandle, holder: string): Promise<number 
 export async function openInbox(tx: WriteHandle, holder: string): Promise<number> {
   const found = await findInbox(tx, holder);
   if (found !== null) return found;
-  await tx.run('INSERT INTO substrate_inboxes (holder, next_seq, waiting) VALUES (?, 1, 0)', holder);
+  await tx.run('INSERT INTO substrate_inboxes (holder, settled, settled_seq) VALUES (?, 0, 0)', holder);
   return (await findInbox(tx, holder)) ?? 0;
 }
 
-/** Counts messages that came to wait in an inbox, or with a negative number went. */
-export async function countWaiting(tx: WriteHandle, inbox: number, by: number): Promise<void> {
-  if (by !== 0) await tx.run('UPDATE substrate_inboxes SET waiting = waiting + ? WHERE id = ?', by, inbox);
+/** Counts messages of an inbox that wait no longer, by their places. */
+export async function countSettled(tx: WriteHandle, inbox: number, seqs: readonly number[]): Promise<void> {
+  if (seqs.length === 0) return;
+  await tx.run(
+    'UPDATE substrate_inboxes SET settled = settled + ?, settled_seq = max(settled_seq, ?) WHERE id = ?',
+    seqs.length,
+    Math.max(...seqs),
+    inbox,
+  );
+}
+
+/** Counts one that was settled and waits again. */
+export async function countBack(tx: WriteHandle, inbox: number): Promise<void> {
+  await tx.run('UPDATE substrate_inboxes SET settled = settled - 1 WHERE id = ?', inbox);
 }
 
 interface CountRow extends Row {

@@ -1,6 +1,6 @@
 /** What can be seen of an inbox without taking anything out of it. */
 import type { ReadHandle, Row } from '../store/store.ts';
-import { findInbox } from './inbox.ts';
+import { findInbox, WAITING } from './inbox.ts';
 import type { MessageRow, SettledState } from './model.ts';
 import { MESSAGE_COLUMNS } from './model.ts';
 import { lookAhead } from './take.ts';
@@ -61,7 +61,7 @@ export interface Readiness {
 
 export async function readiness(db: ReadHandle, holder: string, now: number): Promise<Readiness> {
   const row = await db.get<{ id: number; waiting: number } & Row>(
-    'SELECT id, waiting FROM substrate_inboxes WHERE holder = ?',
+    `SELECT i.id, ${WAITING} AS waiting FROM substrate_inboxes i WHERE i.holder = ?`,
     holder,
   );
   if (row === undefined || row.waiting === 0) return { waiting: 0, ready: false, nextAt: null };

@@ -3,7 +3,7 @@ import type { Actor } from '../actor.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
 import { isServiceName } from '../identity/names.ts';
 import { mayReach } from './address.ts';
-import { findInbox, SEED_INBOX } from './inbox.ts';
+import { findInbox, SEED_INBOX, WAITING } from './inbox.ts';
 import { holderOf } from './model.ts';
 import { topicsOf } from './topics.ts';
 
@@ -26,12 +26,12 @@ interface PeerRow extends Row {
 }
 
 const PEERS = `SELECT 'owner' AS holder, 'owner' AS name, 'owner' AS kind, NULL AS last_seen,
-    (SELECT waiting FROM substrate_inboxes WHERE holder = 'owner') AS waiting
+    (SELECT ${WAITING} FROM substrate_inboxes i WHERE i.holder = 'owner') AS waiting
   UNION ALL
   SELECT '${SEED_INBOX}', '${SEED_INBOX}', 'seed', NULL,
-    (SELECT waiting FROM substrate_inboxes WHERE holder = '${SEED_INBOX}')
+    (SELECT ${WAITING} FROM substrate_inboxes i WHERE i.holder = '${SEED_INBOX}')
   UNION ALL
-  SELECT g.id, g.name, g.kind, u.last_seen, i.waiting
+  SELECT g.id, g.name, g.kind, u.last_seen, ${WAITING}
   FROM substrate_grants g LEFT JOIN substrate_grant_use u ON u.grant_id = g.id
     LEFT JOIN substrate_inboxes i ON i.holder = g.id
   ORDER BY name`;

@@ -78,7 +78,6 @@ export async function post(op: Operation, actor: Actor, draft: Draft, sources: S
       op.now,
       expiresAt,
     );
-    await op.run('UPDATE substrate_inboxes SET next_seq = next_seq + 1, waiting = waiting + 1 WHERE id = ?', inbox);
     to.push({ name: recipient.name, seq });
   }
   op.receipt({
@@ -113,15 +112,15 @@ async function recipientsOf(op: Operation, addresses: readonly string[], sender:
 /** The place in a recipient's inbox, once it is sure that there is room. */
 async function makeRoom(
   op: Operation,
-  { holder, name, inbox, next_seq: seq, waiting }: Recipient,
+  { holder, name, inbox, last_seq: last, waiting }: Recipient,
   sender: string,
 ): Promise<{ inbox: number; seq: number }> {
-  if (inbox === null || seq === null) return { inbox: await openInbox(op, holder), seq: 1 };
+  if (inbox === null || last === null) return { inbox: await openInbox(op, holder), seq: 1 };
   let left = waiting ?? 0;
   // What has expired waits no longer, whether or not anybody has looked.
   if (left >= SENDER_MESSAGES_MAX) left -= await expireDue(op, inbox, { now: op.now, limit: INBOX_MESSAGES_MAX });
   await assertRoom(op, { name, inbox, waiting: left }, sender);
-  return { inbox, seq };
+  return { inbox, seq: last + 1 };
 }
 
 /** What the key stands for besides the body, which is compared itself. */

@@ -1,7 +1,7 @@
 /** Acknowledges messages, hands them back, and buries those that failed too often. */
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import type { Operation } from '../writer.ts';
-import { countWaiting } from './inbox.ts';
+import { countSettled } from './inbox.ts';
 import type { SettledState, WaitingRow } from './model.ts';
 import { ATTEMPTS_MAX, MESSAGE_COLUMNS } from './model.ts';
 import { settleRow } from './settled.ts';
@@ -42,8 +42,12 @@ export async function settle(
   for (const handle of handles.toSorted((a, b) => a.seq - b.seq)) {
     results.push({ handle, became: await settleOne(op, inbox, handle, verdict) });
   }
-  const gone = results.filter(({ became }) => became === 'acked' || became === 'dead').length;
-  await countWaiting(op, inbox, -gone);
+  const gone = results.filter(({ became }) => became === 'acked' || became === 'dead');
+  await countSettled(
+    op,
+    inbox,
+    gone.map(({ handle }) => handle.seq),
+  );
   return results;
 }
 
@@ -137,8 +141,9 @@ export async function bury(op: Operation, inbox: number, limit: number): Promise
     const why = `not acknowledged in time, given out ${ATTEMPTS_MAX} times${because}`;
     await settleRow(op, { inbox, seq }, { state: 'dead', now: op.now, reason: why });
   }
-  await countWaiting(op, inbox, -doomed.length);
-  return doomed.map(({ seq }) => seq);
+  const seqs = doomed.map(({ seq }) => seq);
+  await countSettled(op, inbox, seqs);
+  return seqs;
 }
 
 /** Everything that waits in the inbox of somebody who is gone becomes a dead letter. */
@@ -155,6 +160,10 @@ export async function buryAll(
   for (const { seq } of rows) {
     await settleRow(tx, { inbox, seq }, { state: 'dead', now: tx.now, reason: 'its recipient was removed' });
   }
-  await countWaiting(tx, inbox, -rows.length);
+  await countSettled(
+    tx,
+    inbox,
+    rows.map(({ seq }) => seq),
+  );
   return rows.length;
 }

@@ -1,6 +1,6 @@
 /** Where messages go that wait no longer: settled, each with what became of it. */
 import type { Row, WriteHandle } from '../store/store.ts';
-import { countWaiting } from './inbox.ts';
+import { countSettled } from './inbox.ts';
 import type { SettledState } from './model.ts';
 import { MESSAGE_COLUMNS } from './model.ts';
 
@@ -49,6 +49,10 @@ export async function expireDue(
     limit,
   );
   for (const { seq } of due) await settleRow(tx, { inbox, seq }, { state: 'expired', now });
-  await countWaiting(tx, inbox, -due.length);
+  await countSettled(
+    tx,
+    inbox,
+    due.map(({ seq }) => seq),
+  );
   return due.length;
 }

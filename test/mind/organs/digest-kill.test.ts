@@ -1,6 +1,7 @@
 /** A digestor killed at every point: each message has its effect once, and no model is asked twice about one. */
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { WAITING } from '../../../src/substrate/bus/inbox.ts';
 import { listSorted } from '../../../src/substrate/mind/sorted.ts';
 import type { Row } from '../../../src/substrate/substrate.ts';
 import { startNode } from '../../support/child.ts';
@@ -68,7 +69,7 @@ it(`[LOCK-MIND-1] [LOCK-RECEIPT-2] killed ${KILLS.length} times, ${MESSAGES} mes
     db.get<Facts>(
       `SELECT (SELECT count(*) FROM substrate_tasks) AS tasks, (SELECT count(DISTINCT body) FROM substrate_tasks) AS titles,
         (SELECT count(*) FROM substrate_memories) AS notes, (SELECT count(DISTINCT text) FROM substrate_memories) AS texts,
-        (SELECT sum(waiting) FROM substrate_inboxes WHERE holder = 'seed') AS waiting,
+        (SELECT sum(${WAITING}) FROM substrate_inboxes i WHERE i.holder = 'seed') AS waiting,
         (SELECT count(*) FROM substrate_ledger WHERE cost_micro_usd IS NULL) AS held`,
     ),
   );

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { sweep } from '../../../src/substrate/bus/bus.ts';
+import { WAITING } from '../../../src/substrate/bus/inbox.ts';
 import { listDead } from '../../../src/substrate/bus/dead.ts';
 import type { Receipt } from '../../../src/formats/receipt.ts';
 import { findGrantsNamed } from '../../../src/substrate/identity/grants.ts';
@@ -121,7 +122,8 @@ it(`[LOCK-RECEIPT-2] ${SIZE.people} producers and ${SIZE.people} consumers kille
   expect(ackedTwice(await allReceipts(substrate))).toEqual([]);
   const left = await substrate.read((db) =>
     db.get<{ rows: number; counted: number }>(
-      'SELECT (SELECT count(*) FROM substrate_messages) AS rows, (SELECT sum(waiting) FROM substrate_inboxes) AS counted',
+      `SELECT (SELECT count(*) FROM substrate_messages) AS rows,
+         (SELECT sum(${WAITING}) FROM substrate_inboxes i) AS counted`,
     ),
   );
   expect(left).toEqual({ rows: 0, counted: 0 });

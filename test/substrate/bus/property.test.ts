@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Actor } from '../../../src/substrate/actor.ts';
 import { sweep } from '../../../src/substrate/bus/bus.ts';
+import { WAITING } from '../../../src/substrate/bus/inbox.ts';
 import { ATTEMPTS_MAX } from '../../../src/substrate/bus/model.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
 import type { TestSeed } from '../../support/home.ts';
@@ -115,7 +116,7 @@ interface Counts {
 function counts(substrate: Substrate, holder: string): Promise<Counts | undefined> {
   return substrate.read((db) =>
     db.get<Counts & Record<string, number>>(
-      `SELECT waiting, (SELECT count(*) FROM substrate_messages WHERE inbox = i.id) AS rows,
+      `SELECT ${WAITING} AS waiting, (SELECT count(*) FROM substrate_messages WHERE inbox = i.id) AS rows,
          (SELECT count(*) FROM substrate_settled_messages WHERE inbox = i.id) AS settled,
          (SELECT count(*) FROM substrate_settled_messages WHERE inbox = i.id AND state = 'dead') AS dead
        FROM substrate_inboxes i WHERE holder = ?`,

@@ -17,6 +17,7 @@ import { coherence } from './0015-coherence.ts';
 import { notices } from './0016-notices.ts';
 import { worker } from './0017-worker.ts';
 import { pages } from './0018-pages.ts';
+import { inboxes } from './0019-inboxes.ts';
 import type { Migration } from './migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -38,4 +39,5 @@ export const MIGRATIONS: readonly Migration[] = [
   notices,
   worker,
   pages,
+  inboxes,
 ];
