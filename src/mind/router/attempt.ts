@@ -7,11 +7,12 @@
 import { toSeedError } from '../../errors.ts';
 import type { Timeouts } from '../../substrate/policy/model.ts';
 import type { Message, Part } from '../../substrate/transcript.ts';
+import { PARTS_MAX } from '../../substrate/transcript.ts';
 import type { ModelRequest, Provider, ProviderContext, ProviderEvent, StopReason, Usage } from './provider.ts';
 import { ProviderFault } from './provider.ts';
 
-/** UTF-16 units of an answer, at most: what a message can keep with room for its frame. */
-const ANSWER_UNITS_MAX = 1_000_000;
+/** UTF-16 units of an answer, at most: each has up to six bytes where a message is kept, which has 4 MiB. */
+const ANSWER_UNITS_MAX = 650_000;
 
 /** What a stream has said so far. */
 export class Gathered {
@@ -73,22 +74,28 @@ export class Gathered {
     this.#count(text.length);
     const last = this.parts.at(-1);
     if (last?.type === 'text') last.text += text;
-    else this.parts.push({ type: 'text', text });
+    else this.#push({ type: 'text', text });
   }
 
   #addPart(part: Part, units: number): void {
     this.#count(units);
+    this.#push(part);
+  }
+
+  #push(part: Part): void {
+    if (this.parts.length >= PARTS_MAX) throw tooMuch(`${PARTS_MAX} parts`);
     this.parts.push(part);
   }
 
   #count(units: number): void {
     this.#units += units;
-    if (this.#units > ANSWER_UNITS_MAX) {
-      throw new ProviderFault('stream_error', `The answer has more than ${ANSWER_UNITS_MAX} characters.`, {
-        mayBeBilled: true,
-      });
-    }
+    if (this.#units > ANSWER_UNITS_MAX) throw tooMuch(`${ANSWER_UNITS_MAX} characters`);
   }
+}
+
+/** What no transcript keeps is no answer: it would be given out, and then not be booked. */
+function tooMuch(max: string): ProviderFault {
+  return new ProviderFault('stream_error', `The answer has more than ${max}.`, { mayBeBilled: true });
 }
 
 /** Ends whatever still listens to an attempt that failed; made once, since every call would pay for it. */
