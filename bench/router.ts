@@ -138,9 +138,9 @@ async function openEngine(home: string, url: string): Promise<Engine> {
     home,
     substrate,
     direct: async () => {
-      const { fetch } = await egress.open(target);
+      const { ask } = await egress.open(target);
       let ended = false;
-      for await (const event of provider.stream(request, { baseUrl: url, credential: null, fetch, signal })) {
+      for await (const event of provider.stream(request, { baseUrl: url, credential: null, ask, signal })) {
         ended ||= event.type === 'end';
       }
       if (!ended) throw new Error('The direct call did not end.');

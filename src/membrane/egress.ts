@@ -25,6 +25,8 @@ const SILENCE_MS_MAX = 15 * 60 * 1_000;
 /** Below what providers and their load balancers keep an idle connection for. */
 const KEEP_ALIVE_MS = 15_000;
 const CONNECTIONS_MAX = 512;
+/** Addresses that are remembered, at most. */
+const ADDRESSES_MAX = 256;
 
 /** Resolves a name to all of its addresses. */
 export type ResolveName = (
@@ -43,9 +45,14 @@ export interface EgressOptions {
   readonly resolve?: ResolveName;
 }
 
+/** A request as it is asked for. */
+export type Asked = Pick<RequestInit, 'method' | 'headers' | 'body' | 'signal'>;
+
 /** A target opened for one call. */
 export interface Outbound {
-  /** Takes an address as text or URL, and a body of text or bytes; follows nothing. */
+  /** Sends a request with a body of text or bytes, and follows nothing. */
+  readonly ask: (address: string, asked: Asked) => Promise<Answer>;
+  /** The same with a `Response` around the answer, which costs as much as the way itself; takes a URL, too. */
   readonly fetch: typeof globalThis.fetch;
   /** The secret, where the target has a credential. */
   readonly credential: string | null;
@@ -65,6 +72,8 @@ export class Egress {
   /** What is under way, so that a halt can end it. */
   readonly #underWay = new Set<Incoming>();
   readonly #lastUsed = new Map<string, number>();
+  /** Addresses that a request went to, parsed: every call of a target goes to the same one or two. */
+  readonly #addresses = new Map<string, Address>();
   #halted: boolean;
   #network: Promise<Agent> | null = null;
 
@@ -86,9 +95,9 @@ export class Egress {
     const { origin } = openBaseUrl(target);
     const secret = target.credential === null ? null : this.#openCredential(target.name, target.credential, origin);
     const way: Way = { origin, target, secret };
-    const fetch: Outbound['fetch'] = async (input, init = {}) =>
-      toResponse(await this.#send(way, input, sendingOf(init)));
-    return { fetch, credential: secret };
+    const ask: Outbound['ask'] = async (address, asked) => this.#send(way, address, sendingOf(asked));
+    const fetch: Outbound['fetch'] = async (input, init = {}) => toResponse(await ask(textOf(input), init));
+    return { ask, fetch, credential: secret };
   }
 
   /** Whether a target could be opened, halted or not: its address may be spoken to, its credential is there and its own. */
@@ -137,9 +146,9 @@ export class Egress {
   }
 
   /** What is refused here was not sent. The answer is registered, so that a halt or the caller's signal ends it. */
-  async #send(way: Way, input: string | URL | Request, sending: Sending): Promise<Answer> {
+  async #send(way: Way, address: string, sending: Sending): Promise<Answer> {
     const { origin, target } = way;
-    const url = addressOf(input, way);
+    const path = this.#pathOf(address, way);
     if (this.#halted) throw haltedError();
     const { method, headers, body, signal } = sending;
     signal?.throwIfAborted();
@@ -156,7 +165,7 @@ export class Egress {
         if (incoming.isOver) return;
         if (target.credential !== null) this.#lastUsed.set(target.credential, this.#now());
         try {
-          agent.dispatch({ origin, path: `${url.pathname}${url.search}`, method, headers, body }, incoming);
+          agent.dispatch({ origin, path, method, headers, body }, incoming);
         } catch (error) {
           incoming.onResponseError(null, error);
         }
@@ -164,6 +173,21 @@ export class Egress {
       (error: unknown) => incoming.onResponseError(null, error),
     );
     return incoming.answer;
+  }
+
+  /** What is asked for at the target's own origin. @throws SeedError `egress_refused` elsewhere, and with the secret in it */
+  #pathOf(text: string, { origin, secret }: Way): string {
+    const address = this.#addresses.get(text) ?? addressOf(text);
+    if (address?.origin !== origin) {
+      throw refusal('A request left the origin of its target.', 'This is a defect of the provider’s module.');
+    }
+    // An address stands in the logs of every machine that it passes.
+    if (secret !== null && holds(address.href, secret)) {
+      throw refusal('A secret stood in an address.', 'This is a defect of the provider’s module.');
+    }
+    if (this.#addresses.size === ADDRESSES_MAX) this.#addresses.clear();
+    this.#addresses.set(text, address);
+    return address.path;
   }
 }
 
@@ -175,7 +199,7 @@ function haltedError(): SeedError {
   return new SeedError('halted', 'The seed is halted: nothing goes out.', { hint: '`seed resume` ends the halt.' });
 }
 
-function openBaseUrl({ name, baseUrl }: Target): URL {
+function openBaseUrl({ name, baseUrl }: Target): { readonly origin: string } {
   try {
     return parseBaseUrl(baseUrl, `The base_url of the target ${name}`);
   } catch (error) {
@@ -184,18 +208,29 @@ function openBaseUrl({ name, baseUrl }: Target): URL {
   }
 }
 
-/** The address of a request, of the target's own origin and without the secret in it. */
-function addressOf(input: string | URL | Request, { origin, secret }: Way): URL {
+/** An address, parsed. */
+interface Address {
+  readonly href: string;
+  readonly origin: string;
+  /** With the query. */
+  readonly path: string;
+}
+
+/** Null for what is no address, or names a user. */
+function addressOf(text: string): Address | null {
+  const url = URL.parse(text);
+  if (url === null || url.username !== '' || url.password !== '') return null;
+  return { href: url.href, origin: url.origin, path: `${url.pathname}${url.search}` };
+}
+
+function holds(href: string, secret: string): boolean {
+  // Encoded it is another word only with a percent sign in it.
+  return href.includes(secret) || (href.includes('%') && href.includes(encodeURIComponent(secret)));
+}
+
+function textOf(input: string | URL | Request): string {
   if (input instanceof Request) throw new TypeError('fetch takes an address and an init here, not a Request.');
-  const url = URL.parse(String(input));
-  if (url === null || url.origin !== origin || url.username !== '' || url.password !== '') {
-    throw refusal('A request left the origin of its target.', 'This is a defect of the provider’s module.');
-  }
-  // An address stands in the logs of every machine that it passes.
-  if (secret !== null && (url.href.includes(secret) || url.href.includes(encodeURIComponent(secret)))) {
-    throw refusal('A secret stood in an address.', 'This is a defect of the provider’s module.');
-  }
-  return url;
+  return String(input);
 }
 
 /** A request as it goes out. */
@@ -206,7 +241,7 @@ interface Sending {
   readonly signal: AbortSignal | null;
 }
 
-function sendingOf({ method = 'GET', headers, body, signal = null }: RequestInit): Sending {
+function sendingOf({ method = 'GET', headers, body, signal = null }: Asked): Sending {
   return { method: method.toUpperCase(), headers: headersOf(headers), body: bodyOf(body), signal };
 }
 
@@ -216,18 +251,30 @@ function bodyOf(body: RequestInit['body']): string | Uint8Array | null {
   throw new TypeError('A request’s body is text or bytes here.');
 }
 
-/** The caller's headers. An answer is asked for as it is: one that was compressed could be any size. */
+/** How bytes are framed is for the connection to say. */
+const FRAMING = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'upgrade']);
+
+/**
+ * The caller's headers. An answer is asked for as it is: one that was compressed could be any size.
+ *
+ * A plain record is taken as it stands: undici says no to names and values that are none.
+ */
 function headersOf(given: RequestInit['headers']): Record<string, string> {
-  const headers = new Headers(given);
-  headers.set('accept-encoding', 'identity');
-  // How bytes are framed is for the connection to say.
-  for (const name of ['host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'upgrade'])
-    headers.delete(name);
-  return Object.fromEntries(headers);
+  const headers: Record<string, string> = {};
+  for (const [name, value] of isRecord(given) ? Object.entries(given) : new Headers(given)) {
+    const lower = name.toLowerCase();
+    if (!FRAMING.has(lower)) headers[lower] = value;
+  }
+  headers['accept-encoding'] = 'identity';
+  return headers;
+}
+
+function isRecord(given: RequestInit['headers']): given is Record<string, string> {
+  return given !== undefined && Object.getPrototypeOf(given) === Object.prototype;
 }
 
 function toResponse({ status, headers, body }: Answer): Response {
-  return new Response(body === null ? null : ReadableStream.from(body), { status, headers });
+  return new Response(body === null ? null : ReadableStream.from(body), { status, headers: [...headers] });
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -22,10 +22,12 @@ export interface Connection {
   abort(reason: Error): void;
 }
 
-/** The head of an answer, and what follows. */
+/** The head of an answer, and what follows: as much of a `Response` as a provider reads. */
 export interface Answer {
   readonly status: number;
-  readonly headers: [name: string, value: string][];
+  /** The status is one of success. */
+  readonly ok: boolean;
+  readonly headers: AnswerHeaders;
   /** Read once, by one reader; null where there is none. */
   readonly body: AsyncIterable<Uint8Array> | null;
 }
@@ -124,7 +126,12 @@ export class Incoming implements AsyncIterableIterator<Uint8Array, undefined> {
     assertPlain(status, headers);
     this.#hasBegun = true;
     this.#isBodiless = BODILESS.has(status);
-    this.#begun.resolve({ status, headers: flatHeaders(headers), body: this.#isBodiless ? null : this });
+    this.#begun.resolve({
+      status,
+      ok: status < 300,
+      headers: new AnswerHeaders(headers),
+      body: this.#isBodiless ? null : this,
+    });
   }
 
   onResponseData(connection: Connection, piece: Uint8Array): void {
@@ -186,10 +193,26 @@ export class Incoming implements AsyncIterableIterator<Uint8Array, undefined> {
   }
 }
 
-function flatHeaders(headers: IncomingHttpHeaders): Answer['headers'] {
-  return Object.entries(headers).flatMap(([name, value]) =>
-    (Array.isArray(value) ? value : [value ?? '']).map((each): [string, string] => [name, each]),
-  );
+/** An answer's headers, as they came: of most answers none is ever read. */
+class AnswerHeaders {
+  readonly #received: IncomingHttpHeaders;
+
+  constructor(received: IncomingHttpHeaders) {
+    this.#received = received;
+  }
+
+  /** A header by its name in lower case; what came several times is joined (Fetch, "get a header"). */
+  get(name: string): string | null {
+    const value = Object.hasOwn(this.#received, name) ? this.#received[name] : undefined;
+    return Array.isArray(value) ? value.join(', ') : (value ?? null);
+  }
+
+  *[Symbol.iterator](): Generator<[name: string, value: string]> {
+    for (const [name, value] of Object.entries(this.#received)) {
+      if (Array.isArray(value)) for (const each of value) yield [name, each];
+      else yield [name, value ?? ''];
+    }
+  }
 }
 
 /** @throws SeedError `egress_refused` for a redirect; Error for an answer in a form that was not asked for */

@@ -98,13 +98,33 @@ function refused(what: string, why: string): SeedError {
   });
 }
 
-function parse(text: string, what: string): URL {
+/** As much of a checked address as anybody asks for. */
+interface Checked {
+  readonly origin: string;
+  readonly hasPath: boolean;
+}
+
+function check(text: string, what: string): Checked {
   const url = text.length > ADDRESS_UNITS_MAX ? null : URL.parse(text);
   if (url === null) throw refused(what, 'is no address');
   const why = objection(url);
   if (why !== null) throw refused(what, why);
   if (url.search !== '' || url.hash !== '' || /[?#]/.test(text)) throw refused(what, 'has a query or a fragment');
-  return url;
+  return { origin: url.origin, hasPath: url.pathname !== '/' };
+}
+
+/** More than any home has targets and credentials. */
+const KNOWN_MAX = 512;
+/** Addresses that were found good: every call asks again, for the same few. */
+const known = new Map<string, Checked>();
+
+function parse(text: string, what: string): Checked {
+  const found = known.get(text);
+  if (found !== undefined) return found;
+  const checked = check(text, what);
+  if (known.size === KNOWN_MAX) known.clear();
+  known.set(text, checked);
+  return checked;
 }
 
 /**
@@ -113,13 +133,13 @@ function parse(text: string, what: string): URL {
  * @param what how the value is called in errors, which never repeat the value itself
  * @throws SeedError `invalid_input`
  */
-export function parseBaseUrl(text: string, what = 'base_url'): URL {
+export function parseBaseUrl(text: string, what = 'base_url'): { readonly origin: string } {
   return parse(text, what);
 }
 
 /** An origin and nothing more, as `https://host` or `http://127.0.0.1:11434`. @throws SeedError `invalid_input` */
 export function parseOrigin(text: string, what = 'origin'): string {
-  const url = parse(text, what);
-  if (url.pathname !== '/') throw refused(what, 'has a path; an origin is only scheme, host and port');
-  return url.origin;
+  const { origin, hasPath } = parse(text, what);
+  if (hasPath) throw refused(what, 'has a path; an origin is only scheme, host and port');
+  return origin;
 }

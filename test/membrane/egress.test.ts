@@ -119,6 +119,24 @@ describe('what is sent', () => {
     expect(from.lastUsed('key')).toBe(1_000);
   });
 
+  test('how a request is framed is not for its headers to say, however they are written', async () => {
+    const there = await stub();
+    const { ask: send } = await egress().open(target(there.origin));
+    const framing = { 'Accept-Encoding': 'gzip', Host: 'elsewhere', 'Content-Length': '1', 'X-Mine': 'kept' };
+    for (const headers of [framing, new Headers(framing), Object.entries(framing)]) {
+      const { ok, body } = await send(`${there.origin}/`, { method: 'post', headers, body: 'hello' });
+      expect([ok, body !== null]).toEqual([true, true]);
+      await body?.[Symbol.asyncIterator]().return?.();
+      const { headers: sent, method } = there.requests.at(-1) ?? {};
+      expect(method).toBe('POST');
+      expect(sent).toMatchObject({ 'accept-encoding': 'identity', 'content-length': '5', 'x-mine': 'kept' });
+      expect(sent?.host).toBe(new URL(there.origin).host);
+    }
+    const bad = { 'x-mine': 'one\r\nx-more: two' };
+    await expect(send(`${there.origin}/`, { headers: bad })).rejects.toThrow(TypeError);
+    expect(there.requests).toHaveLength(3);
+  });
+
   test('a connection is used again', async () => {
     const there = await stub();
     const from = egress();
@@ -183,6 +201,24 @@ describe('[LOCK-MEMBRANE-1] what is refused, with nothing sent', () => {
     expect(await codeOf(fetch(`http://user:word@127.0.0.1:${own.port}/`))).toBe('egress_refused');
     expect([own.connections(), other.connections()]).toEqual([0, 0]);
     expect((await fetch(new URL('/fine', own.origin))).status).toBe(200);
+  });
+
+  test('an address that was fine for one target, with the secret of another in it', async () => {
+    const [there, elsewhere] = [await stub(), await stub()];
+    const from = withKey(there.origin);
+    const secret = 'a%b/c';
+    from.credentials.set({ name: 'odd', origin: there.origin, secret });
+    const plain = await from.open(target(there.origin));
+    const keyed = await from.open(target(there.origin, 'key'));
+    const odd = await from.open(target(there.origin, 'odd'));
+    const other = await from.open(target(elsewhere.origin));
+    const addresses = [CANARY, encodeURIComponent(secret)].map((text) => `${there.origin}/v1?say=${text}`);
+    for (const address of addresses) expect((await plain.ask(address, {})).status).toBe(200);
+    const [first = '', second = ''] = addresses;
+    expect(await codeOf(keyed.ask(first, {}))).toBe('egress_refused');
+    expect(await codeOf(odd.ask(second, {}))).toBe('egress_refused');
+    expect(await codeOf(other.ask(first, {}))).toBe('egress_refused');
+    expect([there.requests.length, elsewhere.connections()]).toEqual([2, 0]);
   });
 
   test('a secret in an address', async () => {

@@ -160,7 +160,12 @@ describe('heads', () => {
     incoming.onResponseStart(connection, 103, { link: '</style.css>' });
     incoming.onResponseStart(connection, 404, { 'set-cookie': ['one=1', 'two=2'], 'x-one': '1' });
     const { status, headers, body } = await incoming.answer;
-    expect([status, headers]).toEqual([
+    expect([headers.get('set-cookie'), headers.get('x-one'), headers.get('x-two')]).toEqual([
+      'one=1, two=2',
+      '1',
+      null,
+    ]);
+    expect([status, [...headers]]).toEqual([
       404,
       [
         ['set-cookie', 'one=1'],

@@ -36,7 +36,7 @@ export interface RouterParts {
   /** Loads what `provider` gives, where that waits for the first call; before any transaction. */
   readonly prepare?: () => Promise<void>;
   /** The way out to one target, with the secret it is called with. @throws SeedError */
-  readonly open: (target: Target) => Promise<Pick<ProviderContext, 'fetch' | 'credential'>>;
+  readonly open: (target: Target) => Promise<Pick<ProviderContext, 'ask' | 'credential'>>;
   /** Told of what goes wrong where nobody waits for an answer. */
   readonly onDefect: (error: SeedError) => void;
   /** Named points at which a test stops the process. */

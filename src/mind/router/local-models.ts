@@ -1,8 +1,13 @@
 /** The models of an Ollama (its API, "List local models"). */
 import * as z from 'zod';
-import type { ProviderContext } from './provider.ts';
 
 const MODELS_MAX = 500;
+
+/** With what a place is looked at. */
+export interface Reaching {
+  readonly fetch: typeof globalThis.fetch;
+  readonly signal: AbortSignal;
+}
 
 const Tags = z.object({
   models: z
@@ -26,10 +31,7 @@ const EMBEDDING = /embed|(?:^|-)bert$|^bge|minilm/i;
  *
  * @throws what `fetch` throws; Error where it is no Ollama
  */
-export async function listLocalModels(
-  baseUrl: string,
-  { fetch, signal }: Pick<ProviderContext, 'fetch' | 'signal'>,
-): Promise<string[]> {
+export async function listLocalModels(baseUrl: string, { fetch, signal }: Reaching): Promise<string[]> {
   const answer = await fetch(`${baseUrl.replace(/\/+$/, '')}/api/tags`, { signal });
   if (!answer.ok) {
     await answer.body?.cancel();

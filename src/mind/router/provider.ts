@@ -20,12 +20,34 @@ export interface ModelRequest {
   readonly contextTokens?: number;
 }
 
-/** What a provider is called with; the egress `fetch` adds nothing and follows nothing. */
+/** An answer's head, and its bytes as they come: what a provider reads of a `Response`. */
+export interface RawAnswer {
+  readonly status: number;
+  readonly ok: boolean;
+  readonly headers: AnswerHeaders;
+  readonly body: AsyncIterable<Uint8Array> | null;
+}
+
+export interface AnswerHeaders extends Iterable<[name: string, value: string]> {
+  readonly get: (name: string) => string | null;
+}
+
+/** One request of a provider. */
+export interface RawRequest {
+  readonly method: 'POST';
+  readonly headers: Record<string, string>;
+  readonly body: string;
+  readonly signal: AbortSignal;
+  readonly redirect: 'error';
+}
+
+/** What a provider is called with. */
 export interface ProviderContext {
   readonly baseUrl: string;
   /** The secret itself, held for this one call. */
   readonly credential: string | null;
-  readonly fetch: typeof globalThis.fetch;
+  /** The way out: it adds nothing and follows nothing. `fetch` fits, too. */
+  readonly ask: (address: string, request: RawRequest) => Promise<RawAnswer>;
   readonly signal: AbortSignal;
 }
 

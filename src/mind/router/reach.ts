@@ -1,7 +1,7 @@
 /** Whether anybody answers at a target, found out without a credential and without a cost. */
 import type { ProviderName, Target } from '../../substrate/policy/model.ts';
+import type { Reaching } from './local-models.ts';
 import { listLocalModels } from './local-models.ts';
-import type { ProviderContext } from './provider.ts';
 
 /** Where a provider lists its models: cheap to ask for, and refused to strangers by those that ask for a key. */
 const LISTS: Readonly<Record<Exclude<ProviderName, 'local-ollama'>, string>> = {
@@ -18,7 +18,7 @@ const LISTS: Readonly<Record<Exclude<ProviderName, 'local-ollama'>, string>> = {
  */
 export async function reach(
   { provider, baseUrl }: Target,
-  { fetch, signal }: Pick<ProviderContext, 'fetch' | 'signal'>,
+  { fetch, signal }: Reaching,
 ): Promise<readonly string[] | null> {
   if (provider === 'local-ollama') return listLocalModels(baseUrl, { fetch, signal });
   const answer = await fetch(`${baseUrl.replace(/\/+$/, '')}${LISTS[provider]}`, { signal });

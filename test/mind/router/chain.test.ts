@@ -110,7 +110,7 @@ async function ask(provider: ProviderName, messages: readonly Message[], answer:
   const context = {
     baseUrl: stub.baseUrl(provider),
     credential: 'secret',
-    fetch: globalThis.fetch,
+    ask: globalThis.fetch,
     signal: new AbortController().signal,
   };
   for await (const event of PROVIDER_MODULES[provider].stream(requestOf(messages), context)) said.add(event);

@@ -86,7 +86,7 @@ export function routerOf(substrate: Substrate, { scripts, fault }: RigOptions): 
   const router = new Router({
     substrate,
     provider: () => provider,
-    open: async (_target: Target) => ({ fetch: globalThis.fetch, credential: null }),
+    open: async (_target: Target) => ({ ask: globalThis.fetch, credential: null }),
     onDefect: (error) => defects.push(error),
     register: (grant, cut) => {
       const open = work.get(grant) ?? new Set();

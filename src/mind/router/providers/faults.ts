@@ -6,7 +6,7 @@
  */
 import * as z from 'zod';
 import { SeedError } from '../../../errors.ts';
-import type { FaultKind } from '../provider.ts';
+import type { AnswerHeaders, FaultKind } from '../provider.ts';
 import { ProviderFault } from '../provider.ts';
 
 /** A provider's answer that is no stream. */
@@ -15,7 +15,7 @@ export interface Refusal {
   readonly provider: string;
   readonly model: string;
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: AnswerHeaders;
   /** The beginning of the body, as text. */
   readonly body: string;
 }
@@ -59,7 +59,7 @@ function meaningOf(
  * How long to wait, by the headers: `retry-after-ms`, or `retry-after` in seconds or as a date
  * (RFC 9110 §10.2.3). A date is measured from the answer's own `date`, whatever our clock says.
  */
-function retryAfter(headers: Headers): number | null {
+function retryAfter(headers: AnswerHeaders): number | null {
   const ms = positive(headers.get('retry-after-ms'));
   if (ms !== null) return clampWait(ms);
   const after = headers.get('retry-after');

@@ -5,7 +5,7 @@
  * goes out from here, once, and the SDK is handed the answer to decode (`handOver`). Address, headers
  * and body are what this file was given, whatever stands in the environment.
  */
-import type { ProviderContext } from '../provider.ts';
+import type { AnswerHeaders, ProviderContext, RawAnswer } from '../provider.ts';
 import { ProviderFault } from '../provider.ts';
 import { abortFault, connectionFault, cutFault, statusFault } from './faults.ts';
 
@@ -23,22 +23,27 @@ const ERROR_BYTES_MAX = 64 * 1_024;
 /** Bytes of one answer, at most; an SDK keeps an unfinished line in memory, however long it gets. */
 const ANSWER_BYTES_MAX = 32 * 1_024 * 1_024;
 
-/** Sends it, once. @throws ProviderFault unless the provider accepts */
-export async function send(outgoing: Outgoing, context: ProviderContext): Promise<Response> {
-  const { signal } = context;
-  if (signal.aborted) throw abortFault(signal, false);
-  const response = await request(outgoing, context);
-  const { provider, model } = outgoing;
-  if (response.ok && response.body !== null) return response;
-  if (response.ok) throw cutFault(provider);
-  const body = await beginningOf(response);
-  throw statusFault({ provider, model, status: response.status, headers: response.headers, body });
+/** An answer that the provider began to give. */
+export interface Accepted {
+  readonly headers: AnswerHeaders;
+  readonly body: AsyncIterable<Uint8Array>;
 }
 
-async function request({ provider, path, headers, body }: Outgoing, context: ProviderContext): Promise<Response> {
-  const { baseUrl, fetch, signal } = context;
+/** Sends it, once. @throws ProviderFault unless the provider accepts */
+export async function send(outgoing: Outgoing, context: ProviderContext): Promise<Accepted> {
+  const { signal } = context;
+  if (signal.aborted) throw abortFault(signal, false);
+  const { ok, status, headers, body } = await request(outgoing, context);
+  const { provider, model } = outgoing;
+  if (ok && body !== null) return { headers, body };
+  if (ok) throw cutFault(provider);
+  throw statusFault({ provider, model, status, headers, body: await beginningOf(body) });
+}
+
+async function request({ provider, path, headers, body }: Outgoing, context: ProviderContext): Promise<RawAnswer> {
+  const { baseUrl, ask, signal } = context;
   try {
-    return await fetch(`${baseUrl.replace(/\/+$/, '')}${path}`, {
+    return await ask(`${baseUrl.replace(/\/+$/, '')}${path}`, {
       method: 'POST',
       headers: { accept: '*/*', 'content-type': 'application/json', 'user-agent': 'sovereign-seed', ...headers },
       body,
@@ -51,21 +56,19 @@ async function request({ provider, path, headers, body }: Outgoing, context: Pro
 }
 
 /** The first bytes of a body as text; an error without a readable body is still that error. */
-async function beginningOf(response: Response): Promise<string> {
-  if (response.body === null) return '';
-  const reader = readerOf(response);
+async function beginningOf(body: RawAnswer['body']): Promise<string> {
+  if (body === null) return '';
   const chunks: Uint8Array[] = [];
+  let bytes = 0;
   try {
-    for (let bytes = 0; bytes < ERROR_BYTES_MAX; ) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      chunks.push(value);
-      bytes += value.length;
+    for await (const chunk of body) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes >= ERROR_BYTES_MAX) break;
     }
   } catch {
     // The status alone says what is needed.
   }
-  await reader.cancel().catch(() => {});
   return Buffer.concat(chunks).subarray(0, ERROR_BYTES_MAX).toString();
 }
 
@@ -73,7 +76,7 @@ async function beginningOf(response: Response): Promise<string> {
 export interface Body {
   /** For the SDK; where it stops reading early, the rest is left to `drain`. */
   readonly bytes: AsyncIterable<Uint8Array>;
-  readonly headers: Headers;
+  readonly headers: AnswerHeaders;
   /** `open`; `ended` cleanly; `broken` by the network, a sieve or our own limit. */
   readonly state: () => 'open' | 'ended' | 'broken';
   /** Reads what is left and lets go of the connection, so that the next request can have it. */
@@ -93,14 +96,14 @@ const ALL: Sieve = (bytes) => bytes ?? NO_BYTES;
  * Watches an answer's bytes as they are read, at the SDK's pace and through its sieve. An SDK that stops
  * early cannot close the connection: what it leaves is read by `drain`.
  */
-export function watchBody(answer: Response, provider: string, sieve: Sieve = ALL): Body {
-  const reader = readerOf(answer);
+export function watchBody({ headers, body }: Accepted, provider: string, sieve: Sieve = ALL): Body {
+  const pieces = body[Symbol.asyncIterator]();
   let state: 'open' | 'ended' | 'broken' = 'open';
   let count = 0;
   const read = async (): Promise<Uint8Array | null> => {
     try {
-      const { done, value } = await reader.read();
-      if (done) {
+      const { done, value } = await pieces.next();
+      if (done === true) {
         if (state === 'open') state = 'ended';
         const last = sieve(null);
         return last.length > 0 ? last : null;
@@ -117,23 +120,23 @@ export function watchBody(answer: Response, provider: string, sieve: Sieve = ALL
     const value = await read();
     return value === null ? { done: true, value: undefined } : { done: false, value };
   };
+  const isOpen = (): boolean => state === 'open';
   const drain = async (): Promise<void> => {
-    // The end of a finished answer is mostly here already.
-    if (state !== 'open') return;
+    if (!isOpen()) return;
+    const rest = readOut(read).catch(() => {});
+    // The end of a finished answer is mostly here already, and waits for no timer.
+    await Promise.race([rest, new Promise(setImmediate)]);
+    if (!isOpen()) return;
     const patience = after(DRAIN_MS_MAX);
-    await Promise.race([readOut(read), patience.over]).catch(() => {});
+    await Promise.race([rest, patience.over]);
     patience.stop();
   };
   const bytes = { [Symbol.asyncIterator]: () => ({ next }) };
-  return { bytes, headers: answer.headers, state: () => state, drain };
+  return { bytes, headers, state: () => state, drain };
 }
 
 async function readOut(read: () => Promise<Uint8Array | null>): Promise<void> {
   while ((await read()) !== null);
-}
-
-function readerOf({ body }: Response): ReadableStreamDefaultReader<Uint8Array> {
-  return (body as ReadableStream<Uint8Array>).getReader();
 }
 
 function tooLong(provider: string): ProviderFault {
@@ -161,7 +164,7 @@ export function asResponse({ bytes, headers }: Body): Response {
 
 /** A `fetch` for an SDK: it gives the answer that is there, once, and sends nothing. */
 export function handOver({ bytes, headers }: Body): typeof globalThis.fetch {
-  const response = new Response(ReadableStream.from(bytes), { headers });
+  const response = new Response(ReadableStream.from(bytes), { headers: [...headers] });
   let handed = false;
   return () => {
     if (handed) return Promise.reject(new Error('An SDK tried to send a request of its own.'));

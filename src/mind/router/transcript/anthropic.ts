@@ -21,7 +21,7 @@ export const ThinkingBlock = z.discriminatedUnion('type', [
 
 type Block = Readonly<Record<string, unknown> & { type: string }>;
 
-export function toAnthropic(request: ModelRequest): { body: string; losses: Loss[] } {
+export function toAnthropic(request: ModelRequest): { body: string; losses: readonly Loss[] } {
   const { model, messages, tools, maxOutputTokens, stop } = request;
   assertDistinct(tools);
   const prepared = prepare(messages, { provider: 'anthropic', model, api: ANTHROPIC_API });

@@ -37,7 +37,7 @@ export interface ToolNames {
   readonly fromGemini: (name: string) => string;
 }
 
-export function toGemini(request: ModelRequest): { body: string; losses: Loss[] } {
+export function toGemini(request: ModelRequest): { body: string; losses: readonly Loss[] } {
   const { model, messages, tools, maxOutputTokens, stop } = request;
   assertDistinct(tools);
   const prepared = prepare(messages, { provider: 'gemini', model, api: GEMINI_API });

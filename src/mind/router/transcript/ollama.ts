@@ -25,7 +25,7 @@ const FRAME_TOKENS = 512;
 
 type ChatMessage = Readonly<Record<string, unknown> & { role: string }>;
 
-export function toOllama(request: ModelRequest): { body: string; losses: Loss[] } {
+export function toOllama(request: ModelRequest): { body: string; losses: readonly Loss[] } {
   const { model, messages, tools, maxOutputTokens, stop, contextTokens = Number.POSITIVE_INFINITY } = request;
   assertDistinct(tools);
   const prepared = prepare(messages, { provider: 'local-ollama', model, api: OLLAMA_API });

@@ -16,7 +16,7 @@ const STOPS_MAX = 4;
 
 type ChatMessage = Readonly<Record<string, unknown> & { role: string }>;
 
-export function toOpenAi(request: ModelRequest): { body: string; losses: Loss[] } {
+export function toOpenAi(request: ModelRequest): { body: string; losses: readonly Loss[] } {
   const { model, messages, tools, maxOutputTokens, stop } = request;
   assertDistinct(tools);
   const prepared = prepare(messages, { provider: 'nvidia', model, api: OPENAI_API });

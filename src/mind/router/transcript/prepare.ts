@@ -70,7 +70,8 @@ export function prepare(messages: readonly Message[], origin: Origin): Prepared 
 }
 
 /** Each loss once. */
-export function distinct(losses: readonly Loss[]): Loss[] {
+export function distinct(losses: readonly Loss[]): readonly Loss[] {
+  if (losses.length < 2) return losses;
   return [...new Map(losses.map((loss) => [`${loss.message} ${loss.what}`, loss])).values()];
 }
 

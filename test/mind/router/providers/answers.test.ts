@@ -177,11 +177,11 @@ describe.each(PROVIDERS)('%s', (name) => {
     const whole = await answered(name, answer);
     for (const size of [1, 2, 7, 1_000]) {
       stub.next({ do: 'answer', answer });
-      const fetch: typeof globalThis.fetch = async (...args) => {
+      const ask: typeof globalThis.fetch = async (...args) => {
         const response = await globalThis.fetch(...args);
         return new Response(inPieces(new Uint8Array(await response.arrayBuffer()), size), response);
       };
-      expect((await streamOf(name, { baseUrl: stub.baseUrl(name), fetch })).events).toEqual(whole.events);
+      expect((await streamOf(name, { baseUrl: stub.baseUrl(name), ask })).events).toEqual(whole.events);
     }
   });
 
@@ -433,8 +433,8 @@ test('Ollama’s last line may lack its end; a torn one is a cut that nobody is 
     [`${first}\n${last}`, null],
     [`${first}\n${last.slice(0, -1)}`, 'cut'],
   ] as const) {
-    const fetch = (): Promise<Response> => Promise.resolve(new Response(body));
-    const { fault } = await streamOf('local-ollama', { baseUrl: 'http://127.0.0.1:9', fetch });
+    const ask = (): Promise<Response> => Promise.resolve(new Response(body));
+    const { fault } = await streamOf('local-ollama', { baseUrl: 'http://127.0.0.1:9', ask });
     expect(fault?.kind ?? null).toBe(kind);
   }
 });

@@ -207,8 +207,8 @@ describe('what the way out throws', () => {
     ['a name with several addresses, none of them reached', several, 'unreachable', false],
   ])('%s', async (_, thrown, kind, mayBeBilled) => {
     for (const name of PROVIDERS) {
-      const fetch = (): Promise<Response> => Promise.reject(thrown);
-      const { fault } = await streamOf(name, { baseUrl: 'http://127.0.0.1:9', fetch });
+      const ask = (): Promise<Response> => Promise.reject(thrown);
+      const { fault } = await streamOf(name, { baseUrl: 'http://127.0.0.1:9', ask });
       expect(fault).toMatchObject({ kind, mayBeBilled });
       expect(wordsOf(fault)).not.toContain(CONTENT);
     }
@@ -223,8 +223,8 @@ describe('what the way out throws', () => {
         [new Response('<html>Welcome</html>'), 'cut'],
       ];
       for (const [answer, kind] of answers) {
-        const fetch = (): Promise<Response> => Promise.resolve(answer);
-        const streamed = await streamOf(name, { baseUrl: 'http://127.0.0.1:9', fetch });
+        const ask = (): Promise<Response> => Promise.resolve(answer);
+        const streamed = await streamOf(name, { baseUrl: 'http://127.0.0.1:9', ask });
         expect(streamed.fault, name).toMatchObject({ kind, mayBeBilled: true });
         assertNothingClean(streamed);
       }

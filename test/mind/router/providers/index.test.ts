@@ -31,8 +31,8 @@ test('no SDK is loaded before a call needs it', async () => {
   // The same look at a call sees its SDK.
   const call = `
     const request = { model: 'm', messages: [], tools: [], maxOutputTokens: 1, stop: [] };
-    const fetch = async () => new Response('');
-    const context = { baseUrl: 'http://127.0.0.1:9', credential: null, fetch, signal: new AbortController().signal };
+    const ask = async () => new Response('');
+    const context = { baseUrl: 'http://127.0.0.1:9', credential: null, ask, signal: new AbortController().signal };
     try { for await (const _ of PROVIDER_MODULES.nvidia.stream(request, context)); } catch {}`;
   expect((await load(call)).some(isSdk)).toBe(true);
 });

@@ -37,7 +37,7 @@ export interface StreamOptions extends Partial<ProviderContext> {
 /** Reads a stream to its end. @throws whatever is no ProviderFault */
 export async function streamOf(name: ProviderName, options: StreamOptions): Promise<Streamed> {
   const { request = ASKED, onEvent = () => {}, ...given } = options;
-  const context = { credential: CANARY, fetch: globalThis.fetch, signal: new AbortController().signal, ...given };
+  const context = { credential: CANARY, ask: globalThis.fetch, signal: new AbortController().signal, ...given };
   const events: ProviderEvent[] = [];
   try {
     for await (const event of PROVIDER_MODULES[name].stream(request, context)) {
