@@ -1,4 +1,5 @@
 /** A secret from its owner: typed unseen at a terminal, or on standard input. Never an argument. */
+import { fstatSync } from 'node:fs';
 import { SeedError } from '../errors.ts';
 import { SECRET_UNITS_MAX } from '../substrate/home/credentials.ts';
 import { askHidden, hasTerminal } from './terminal.ts';
@@ -14,6 +15,19 @@ export async function readSecret(name: string): Promise<string> {
     hint: `Give it on standard input: \`seed credential set ${name} --origin URL < FILE\`, or run the command in a terminal.`,
     data: { argument: 'secret' },
   });
+}
+
+/**
+ * Whether a file is standard input, as by `< key.txt`: that is a secret meant for the command. Of a pipe nobody can
+ * tell without reading it, and one that a program left open would never end.
+ */
+export function isSecretRedirected(): boolean {
+  try {
+    return fstatSync(0).isFile();
+  } catch {
+    // Standard input is closed.
+    return false;
+  }
 }
 
 async function readInput(): Promise<string> {

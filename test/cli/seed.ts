@@ -1,5 +1,6 @@
 /** The `seed` command as its users start it: the built program, with and without a terminal. */
 import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
 import type { Child } from '../support/child.ts';
 import { startNode } from '../support/child.ts';
@@ -26,27 +27,34 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Text for standard input, which is empty otherwise. */
   readonly input?: string;
+  /** A file as standard input instead, as by `< FILE`. */
+  readonly inputFile?: string;
   readonly uid?: number;
   readonly cwd?: string;
 }
 
 /** Runs a program of this Node to its end, in a session of its own: there is no terminal to ask on. */
-export async function run(args: readonly string[], { env = {}, input = '', uid, cwd }: RunOptions = {}): Promise<Ran> {
+export async function run(
+  args: readonly string[],
+  { env = {}, input = '', inputFile, uid, cwd }: RunOptions = {},
+): Promise<Ran> {
+  const file = inputFile === undefined ? null : openSync(inputFile, 'r');
   const child = spawn(process.execPath, args, {
     detached: true,
     env: { ...plainEnvironment(), ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: [file ?? 'pipe', 'pipe', 'pipe'],
     timeout: RUN_MS_MAX,
     killSignal: 'SIGKILL',
     ...(uid === undefined ? {} : { uid, gid: uid }),
     ...(cwd === undefined ? {} : { cwd }),
   });
+  if (file !== null) closeSync(file);
   const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+  child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
   // A command that reads no input may be gone before it is written.
-  child.stdin.on('error', () => {});
-  child.stdin.end(input);
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(input);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => {

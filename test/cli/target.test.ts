@@ -1,7 +1,7 @@
 /** Credentials, targets and the first run at the command line: where a secret comes from, and what a person reads. */
 import type { Server } from 'node:http';
 import { createServer } from 'node:http';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Scratch } from '../support/scratch.ts';
@@ -168,6 +168,25 @@ describe('seed target add', () => {
     expect(without.stdout).toContain('added target own: nvidia at https://models.example.com/v1, no credential');
     // A second time the key is there, and is not asked for.
     expect((await seed(args)).stdout).toContain('anthropic is as it was');
+  });
+
+  test('a key that is given is never passed over: for a model on this machine, or where there is one already', async () => {
+    await initHome(home);
+    const file = room.at('key.txt');
+    writeFileSync(file, `${CANARY}\n`);
+    const own = ['target', 'add', 'own', '--provider', 'nvidia', '--base-url', 'http://127.0.0.1:9/v1', '--no-test'];
+    const without = await seed([...own, '--home', home]);
+    expect(without.stdout).toContain('No key is kept for it, since it is on this machine.');
+    const given = await seed([...own, '--home', home], { inputFile: file });
+    expect(given.stdout).toContain('Kept the credential own, for http://127.0.0.1:9 and no other origin.');
+    expect(given.stdout).toContain('credential own');
+    const again = await seed([...own, '--home', home], { inputFile: file });
+    expect(again.stdout).toContain('in place of the one before');
+    const bound = ['target', 'add', 'anthropic', '--no-test', '--home', home];
+    await seed(bound, { input: `${CANARY}\n` });
+    expect((await seed(bound)).stdout).toContain('It is called with the credential anthropic as it was before.');
+    const fromEnv = await seed([...bound, '--from-env', 'ANTHROPIC_API_KEY']);
+    expect(fromEnv.stdout).toContain('Bound ANTHROPIC_API_KEY as the credential anthropic');
   });
 
   test('tries what it added, through the daemon where one serves', async () => {

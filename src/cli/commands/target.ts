@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { SeedError } from '../../errors.ts';
 import type { CredentialVariable } from '../../substrate/home/credentials.ts';
 import { CREDENTIAL_NAME } from '../../substrate/home/credentials.ts';
+import { dollars } from '../../substrate/ledger/money.ts';
 import { isLoopbackUrl } from '../../substrate/origins.ts';
 import type { ProviderName } from '../../substrate/policy/model.ts';
 import { PROVIDERS } from '../../substrate/policy/model.ts';
@@ -10,7 +11,7 @@ import type { Ask } from '../ask.ts';
 import { ask, withSeed } from '../ask.ts';
 import { EXIT, printable, printJson, printLine, spoken, table } from '../output.ts';
 import type { FirstRun } from '../first-run.ts';
-import { readSecret } from '../secret.ts';
+import { isSecretRedirected, readSecret } from '../secret.ts';
 import { askLine, hasTerminal } from '../terminal.ts';
 import type { Kept } from './credential.ts';
 import { fromEnvOption, parseCredentialName, printKept } from './credential.ts';
@@ -89,6 +90,8 @@ interface Plan {
   readonly provider: ProviderName;
   readonly baseUrl: string;
   readonly credential: string | null;
+  /** Its provider uses keys, none was given, and nobody said that it takes none. */
+  readonly isUntold: boolean;
 }
 
 interface Added {
@@ -103,7 +106,7 @@ async function addOne(given: string | undefined, options: AddOptions): Promise<v
   const plan = await planTarget(given ?? (await askWhich()), options);
   await withSeed(configOf(options), { access: 'write', ownerAct: true }, async (question) => {
     const kept = plan.credential === null ? null : await ensureCredential(question, plan.credential, plan, options);
-    if (kept !== null && options.json !== true) printKept(kept);
+    if (options.json !== true) printKey(plan, kept);
     const { name, provider, baseUrl: base_url, credential } = plan;
     const added = await question<Added>({ tool: 'target_add', input: { name, provider, base_url, credential } });
     if (options.json !== true) printAdded(plan, added);
@@ -124,7 +127,7 @@ async function askWhich(): Promise<string> {
 }
 
 /** What was asked for, with what the starter file knows of it where nothing was said. */
-async function planTarget(name: string, { provider, baseUrl, credential }: AddOptions): Promise<Plan> {
+async function planTarget(name: string, { provider, baseUrl, credential, fromEnv }: AddOptions): Promise<Plan> {
   const { starterTargets } = await import('../../substrate/policy/starter.ts');
   const wanted = provider ?? PROVIDERS.find((each) => each === name);
   if (wanted === undefined) {
@@ -136,10 +139,13 @@ async function planTarget(name: string, { provider, baseUrl, credential }: AddOp
   const known = starterTargets().find((target) => target.provider === wanted);
   const url = baseUrl ?? known?.baseUrl ?? '';
   const isOwnAddress = baseUrl !== undefined && isHere(baseUrl);
-  const needsKey = typeof known?.credential === 'string' && !isOwnAddress;
+  // What answers on this machine is called without a key, unless one is given.
+  const usesKeys = typeof known?.credential === 'string';
+  const needsKey = (usesKeys && (!isOwnAddress || isSecretRedirected())) || fromEnv !== undefined;
   const usual = name === known?.name ? (known.credential ?? name) : name.toLowerCase();
   const named = credential ?? (needsKey ? toCredentialName(usual) : false);
-  return { name, provider: wanted, baseUrl: url, credential: named === false ? null : named };
+  const isUntold = usesKeys && !needsKey && credential === undefined;
+  return { name, provider: wanted, baseUrl: url, credential: named === false ? null : named, isUntold };
 }
 
 function isHere(text: string): boolean {
@@ -155,7 +161,7 @@ function toCredentialName(text: string): string {
   });
 }
 
-/** Keeps the key unless there is one by that name already; resolves to what was kept. */
+/** Keeps the key that is given; else asks for one, unless there is one by that name already. Resolves to what was kept. */
 async function ensureCredential(
   question: Ask,
   name: string,
@@ -163,12 +169,33 @@ async function ensureCredential(
   { fromEnv }: AddOptions,
 ): Promise<Kept | null> {
   const { credentials } = await question<{ credentials: readonly { name: string }[] }>({ tool: 'credential_list' });
-  if (credentials.some((each) => each.name === name)) return null;
+  if (credentials.some((each) => each.name === name) && fromEnv === undefined && !isSecretRedirected()) {
+    return null;
+  }
   const { parseBaseUrl } = await import('../../substrate/origins.ts');
   // Before a key is asked for: one that could go nowhere need not be typed.
   const { origin } = parseBaseUrl(baseUrl, 'base-url');
   const source = fromEnv === undefined ? { secret: await readSecret(name) } : { variable: fromEnv };
   return question<Kept>({ tool: 'credential_set', input: { name, origin, ...source } });
+}
+
+/** Which key it is called with: one that came through a pipe and was not read must not be taken for kept. */
+function printKey({ name, credential, baseUrl, isUntold }: Plan, kept: Kept | null): void {
+  if (kept !== null) {
+    printKept(kept);
+    return;
+  }
+  const { origin } = new URL(baseUrl);
+  if (credential !== null) {
+    const set = `\`seed credential set ${credential} --origin ${origin} < FILE\``;
+    printLine(spoken(`It is called with the credential ${credential} as it was before. Another key: ${set}.`));
+  } else if (isUntold) {
+    printLine(
+      spoken(
+        `No key is kept for it, since it is on this machine. With one: \`seed target add ${printable(name)} … < FILE\`.`,
+      ),
+    );
+  }
 }
 
 function printAdded({ name }: Plan, { version, roles, changes, warnings, receipt }: Added): void {
@@ -210,7 +237,7 @@ async function testTarget(name: string, options: CommonOptions & { model?: strin
 }
 
 function printTested({ what, hint, receipt, cost_micro_usd: cost }: Tested): void {
-  const paid = cost === 0 ? '' : ` It cost ${cost} millionths of a dollar.`;
+  const paid = cost === 0 ? '' : ` It cost ${dollars(cost)}.`;
   const said = receipt === null ? '' : ` Receipt ${receipt} says so.`;
   printLine(`${printable(what)}${paid}${said}`);
   if (hint !== '') printLine(spoken(printable(hint)));
