@@ -37,6 +37,7 @@ import { createServer } from './node-http.ts';
 import { mayRead } from './resources.ts';
 import type { Hold } from './room.ts';
 import { SharedRoom } from './room.ts';
+import { UnreadAnswers } from './unread.ts';
 import type { RpcFault, RpcId } from './rpc.ts';
 import { faultAnswer, faultOf, faultStatus, readableId } from './rpc.ts';
 
@@ -228,6 +229,10 @@ class McpEndpoint {
     bytesMax: limits.HTTP_BYTES_AT_ONCE_MAX,
     bytesPerKeyMax: limits.HTTP_BYTES_PER_KEY_MAX,
   });
+  readonly #unread = new UnreadAnswers({
+    bytesMax: limits.HTTP_UNREAD_BYTES_MAX,
+    bytesPerKeyMax: limits.HTTP_UNREAD_BYTES_PER_KEY_MAX,
+  });
 
   constructor(options: HttpDoorOptions, mcp: Lazy<HttpMcp>) {
     this.#options = options;
@@ -276,7 +281,8 @@ class McpEndpoint {
     const msMax = stream ? limits.STREAM_MS_MAX : limits.REQUEST_ANSWER_MS_MAX;
     this.#limitTime({ request, response }, { ...admitted, msMax, waiting: stream ? null : idOf(body) });
     const { serve } = await this.#mcp.get();
-    await serve({ request, response, admitted, body });
+    const wrote = (): void => this.#unread.wrote(grant.id, response);
+    await serve({ request, response, admitted, body, wrote });
   }
 
   /** Ends what takes longer than `msMax`, and whatever is open when its key expires: who waits is told so. */

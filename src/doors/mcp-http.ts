@@ -20,6 +20,8 @@ export interface Incoming {
   readonly admitted: Admitted;
   /** The parsed body of a POST. */
   readonly body: unknown;
+  /** To be told of each piece of the answer that was written. */
+  readonly wrote: () => void;
 }
 
 export interface HttpMcp {
@@ -49,7 +51,7 @@ export function createHttpMcp(serving: McpServing): HttpMcp {
     serve: (incoming) => {
       const answered = plain.serve(incoming);
       if (answered !== null) return answered;
-      const { request, response, admitted, body } = incoming;
+      const { request, response, admitted, body, wrote } = incoming;
       const fault = faultIn(body);
       if (fault !== null) {
         response
@@ -58,6 +60,7 @@ export function createHttpMcp(serving: McpServing): HttpMcp {
         return Promise.resolve();
       }
       // The adapter reads the caller off the request; their optional fields differ in type alone.
+      watchWrites(response, wrote);
       const caller = Object.assign(request, { auth: describeCaller(admitted) }) as Parameters<typeof handle>[0];
       return listeners.within({ grant: admitted.grant.id, response }, () => handle(caller, response, body));
     },
@@ -66,6 +69,16 @@ export function createHttpMcp(serving: McpServing): HttpMcp {
       plain.close();
       return handler.close();
     },
+  };
+}
+
+/** The SDK writes by itself, and Node tells nobody that it did. */
+function watchWrites(response: ServerResponse, wrote: () => void): void {
+  const write = response.write.bind(response) as (...args: readonly unknown[]) => boolean;
+  response.write = (...args: readonly unknown[]) => {
+    const isTaken = write(...args);
+    wrote();
+    return isTaken;
   };
 }
 
@@ -86,7 +99,7 @@ class PlainCalls {
   }
 
   /** Null where a request is none. */
-  serve({ request, response, admitted, body }: Incoming): Promise<void> | null {
+  serve({ request, response, admitted, body, wrote }: Incoming): Promise<void> | null {
     const call = this.#serving.plain(body);
     if (call === null || !headersAgree(request.headers, call)) return null;
     const controller = new AbortController();
@@ -100,6 +113,7 @@ class PlainCalls {
       if (response.destroyed || response.headersSent) return;
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
       response.writeHead(200, headers).end(text);
+      wrote();
     });
   }
 

@@ -14,6 +14,8 @@ const NEWLINE = 0x0a;
 export interface LineOptions {
   /** The longest message, in bytes. */
   readonly bytesMax: number;
+  /** What may wait in memory for a client that does not read it, in bytes; one that leaves more is cut off. */
+  readonly unreadBytesMax: number;
   /** What the JSON of a message may have. */
   readonly json: JsonLimits;
   /**
@@ -26,8 +28,7 @@ export interface LineOptions {
 /**
  * A socket's lines. It differs from the SDK's transport in that somebody may take a message before the
  * SDK has looked at it, that a request which cannot be served is answered and not left out, and that no
- * answer waits for the one before it to be read: what a client leaves unread is bounded by whoever owns
- * the socket.
+ * answer waits for the one before it to be read: what a client leaves unread is bounded here.
  */
 export class LineTransport implements Transport {
   onmessage?: NonNullable<Transport['onmessage']>;
@@ -62,7 +63,10 @@ export class LineTransport implements Transport {
 
   /** Writes a message that is text already. */
   write(text: string): void {
-    if (this.#socket.writable) this.#socket.write(`${text}\n`);
+    const socket = this.#socket;
+    if (!socket.writable) return;
+    socket.write(`${text}\n`);
+    if (socket.writableLength > this.#options.unreadBytesMax) socket.destroy();
   }
 
   close(): Promise<void> {

@@ -1,5 +1,6 @@
 /** MCP lines over one socket of the local agents' door: plain calls answered at once, all else by the SDK. */
 import type { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import type { Server } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { SeedError } from '../errors.ts';
@@ -50,10 +51,10 @@ export function serveConnection(
     void call.finally(() => calls.delete(call));
   };
   const session: McpSession = { surface, canNotify: true, greeting, admit, subscriptions, onCall };
-  socket.on('data', () => cutUnread(socket));
   const plain = new PlainLine(serving, session);
   const transport = new LineTransport(socket, {
     bytesMax: limits.SOCKET_MESSAGE_BYTES_MAX,
+    unreadBytesMax: limits.SOCKET_UNREAD_BYTES_MAX,
     json: { depthMax: JSON_DEPTH_MAX, valuesMax: limits.JSON_VALUES_MAX },
     take: (message) => (isListen(message) ? narrow(message, look) : plain.take(message, transport)),
   });
@@ -67,11 +68,9 @@ export function serveConnection(
           onCall(call);
         },
       });
-      connection.notify = (uri) => {
-        if (era === 'legacy' && !subscriptions.has(uri)) return;
-        cutUnread(socket);
-        void tell(server, uri, look);
-      };
+      connection.notify = tellWhenRead(socket, (uri) => {
+        if (era === 'modern' || subscriptions.has(uri)) void tell(server, uri, look);
+      });
       return server;
     },
     { transport, legacy: 'serve', maxSubscriptions: limits.STREAMS_PER_CONNECTION_MAX, onerror: () => {} },
@@ -132,9 +131,19 @@ class PlainLine {
   }
 }
 
-/** A client that does not read what it asked for must not fill the memory. */
-function cutUnread(socket: Socket): void {
-  if (socket.writableLength > limits.SOCKET_UNREAD_BYTES_MAX) socket.destroy();
+/** A client that does not read is told of each change once, when it reads again: a change says no more twice. */
+export function tellWhenRead(socket: Writable, tellNow: (uri: string) => void): (uri: string) => void {
+  const late = new Set<string>();
+  socket.on('drain', () => {
+    const uris = [...late];
+    late.clear();
+    for (const uri of uris) tellNow(uri);
+  });
+  return (uri) => {
+    if (!socket.writableNeedDrain) tellNow(uri);
+    else if (late.size < limits.ADDRESSES_LATE_MAX || late.has(uri)) late.add(uri);
+    else socket.destroy();
+  };
 }
 
 type Look = () => Promise<{ actor: Parameters<typeof mayRead>[1] }>;

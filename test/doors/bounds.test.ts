@@ -1,14 +1,18 @@
 /** What one client may make the doors hold: ids that come back, streams, addresses, bodies, and how their JSON is made. */
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, request } from 'node:http';
+import { PassThrough } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { idIn, limitExceeded } from '../../src/doors/json-text.ts';
 import * as limits from '../../src/doors/limits.ts';
 import { createServing } from '../../src/doors/mcp.ts';
 import { createHttpMcp } from '../../src/doors/mcp-http.ts';
+import { tellWhenRead } from '../../src/doors/mcp-socket.ts';
 import { SharedRoom } from '../../src/doors/room.ts';
 import { ID_CHARS_MAX } from '../../src/doors/rpc.ts';
+import { UnreadAnswers } from '../../src/doors/unread.ts';
 import { OWNER } from '../../src/substrate/actor.ts';
+import { receiptNote } from '../../src/tools/receipt-note.ts';
 import { until } from '../support/child.ts';
 import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';
@@ -32,6 +36,9 @@ const META = {
   'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
   'io.modelcontextprotocol/clientCapabilities': {},
 };
+
+/** More than the kernel takes of an answer that is not read. */
+const LARGE_BYTES: number = 12 * 1024 * 1024;
 
 const NO_ID = { id: null, error: { code: -32_600 } };
 
@@ -120,7 +127,8 @@ describe('over HTTP', () => {
     let cut = 0;
     const door = createServer((incoming, response) => {
       response.once('close', () => cut++);
-      void mcp.serve({ request: incoming, response, admitted, body: listenTo(['seed://checkpoint'], 'x'.repeat(256)) });
+      const body = listenTo(['seed://checkpoint'], 'x'.repeat(256));
+      void mcp.serve({ request: incoming, response, admitted, body, wrote: () => {} });
     });
     const port = await listenAnywhere(door);
     open.push(() => door.close());
@@ -139,6 +147,55 @@ describe('over HTTP', () => {
     clearInterval(tell);
     expect(reader.ended()).toBe(false);
     expect(told).toBeLessThan(200_000);
+    await mcp.close();
+  });
+
+  test.each([
+    ['a plain call', META],
+    ['one that the SDK serves', { ...META, progressToken: 1 }],
+  ])('large answers to %s that nobody reads are cut, and another key’s are not', async (_what, meta) => {
+    const large = 'x'.repeat(LARGE_BYTES);
+    const call = () => Promise.resolve({ receipt: 1, large });
+    const checkpoint = () => Promise.resolve('');
+    const mcp = createHttpMcp(
+      createServing({ tools: [receiptNote], call, version: '0', checkpoint, onDefect: () => {} }),
+    );
+    const unread = new UnreadAnswers({ bytesPerKeyMax: 2.5 * LARGE_BYTES, bytesMax: 3.5 * LARGE_BYTES });
+    const answered: { key: string; response: ServerResponse }[] = [];
+    const door = createServer((incoming, response) => {
+      const key = incoming.url ?? '';
+      const actor = { id: key, kind: 'helper', grant: key, scopes: new Set() };
+      const admitted = { grant: { id: key, surface: 'full', scopes: [], expiresAt: null }, actor, only: null } as never;
+      const params = { name: receiptNote.name, arguments: { text: 'x' }, _meta: meta };
+      const wrote = (): void => unread.wrote(key, response);
+      answered.push({ key, response });
+      const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params };
+      void mcp.serve({ request: incoming, response, admitted, body, wrote });
+    });
+    const port = await listenAnywhere(door);
+    open.push(() => door.close());
+    const isCut = (key: string): boolean[] =>
+      answered.filter((each) => each.key === key).map(({ response }) => response.destroyed);
+    /** Asks, and reads nothing of the answer. */
+    const askDeaf = async (key: string): Promise<void> => {
+      const mine = answered.length;
+      const headers = headersOf(key, { ...LISTEN, 'mcp-method': 'tools/call', 'mcp-name': receiptNote.name });
+      const outgoing = request({ port, host: '127.0.0.1', path: key, method: 'POST', headers, agent: false });
+      outgoing.on('error', () => {}).on('response', (incoming) => incoming.on('error', () => {}).pause());
+      outgoing.end();
+      open.push(() => outgoing.destroy());
+      await until(() => {
+        const response = answered[mine]?.response;
+        return response !== undefined && (response.destroyed || response.writableLength > 0);
+      }, 'the answer to be written');
+    };
+    for (let i = 0; i < 4; i++) await askDeaf('/greedy');
+    expect(isCut('/greedy')).toEqual([false, false, true, true]);
+    await askDeaf('/other');
+    expect(isCut('/other')).toEqual([false]);
+    // One more of anybody’s is too much for all together.
+    await askDeaf('/third');
+    expect(isCut('/third')).toEqual([true]);
     await mcp.close();
   });
 
@@ -213,6 +270,27 @@ describe('on the local socket', () => {
     expect((await subscribe(0)).result).toBeDefined();
     await agent.rpc('resources/unsubscribe', { uri: 'seed://receipts/0' });
     expect((await subscribe(limits.ADDRESSES_PER_LISTEN_MAX)).result).toBeDefined();
+  });
+
+  test('who does not read is told of each change once, when it reads again', async () => {
+    const pipe = new PassThrough({ highWaterMark: 100 });
+    open.push(() => pipe.destroy());
+    const told: string[] = [];
+    const tell = tellWhenRead(pipe, (uri) => {
+      told.push(uri);
+      pipe.write(uri);
+    });
+    for (let i = 0; i < 10_000; i++) tell(`seed://receipts/${i % 3}`);
+    const before = told.splice(0).length;
+    expect(before).toBeLessThan(20);
+    pipe.resume();
+    await until(() => told.length > 0, 'it to be told');
+    expect(told.toSorted()).toEqual(['seed://receipts/0', 'seed://receipts/1', 'seed://receipts/2']);
+    tell('seed://checkpoint');
+    expect(told.at(-1)).toBe('seed://checkpoint');
+    pipe.pause();
+    for (let i = 0; i <= limits.ADDRESSES_LATE_MAX + before && !pipe.destroyed; i++) tell(`seed://sessions/${i}`);
+    expect(pipe.destroyed).toBe(true);
   });
 
   test('a stream is told which addresses it gets, and what comes after it waits for that', async () => {
