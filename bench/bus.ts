@@ -4,6 +4,8 @@
  */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Floor } from './bus/floor.ts';
+import { openFloor } from './bus/floor.ts';
 import { connectAgent } from './bus/mcp.ts';
 import type { Peer } from './bus/peer.ts';
 import { startPostgres } from './bus/postgres.ts';
@@ -37,6 +39,7 @@ const ONE_RATIO_MIN = 0.5;
 const WAKE_P99_MS_MAX = 10;
 
 const BARE = 'bare SQLite, 1 row a commit';
+const FLOOR = 'the floor';
 
 /** Keeps `inFlight` publishes under way until `count` are durable. */
 async function publishes({ publish }: Peer, count: number, inFlight: number): Promise<Round> {
@@ -91,6 +94,14 @@ async function peerRound(series: Series, buses: { publishing: Peer; waking: Peer
   await publishing.drain?.();
   const tookMs = await wakes(waking);
   series.add(WAKE(name), 'ms', median(tookMs), tookMs);
+}
+
+/** What no program with these promises can be below, on this disk. */
+function floorRound(series: Series, { publish, drain }: Floor): void {
+  series.addRound(ONE(FLOOR), publish(TEXT, SINGLE_PUBLISHES, 1));
+  drain();
+  series.addRound(MANY(FLOOR), publish(TEXT, GROUP_PUBLISHES / GROUP, GROUP));
+  drain();
 }
 
 async function mcpRound(series: Series, seed: ServedSeed): Promise<void> {
@@ -156,6 +167,7 @@ async function run(options: BenchOptions): Promise<BenchReport> {
   const substrate = await openBenchHome(path.join(folder, 'bus'), 1);
   try {
     using bare = openBare(folder);
+    using floor = openFloor(folder);
     await using seed = await startSeed(path.join(folder, 'home'));
     await using redis = await startRedis(path.join(folder, 'redis'));
     await using postgres = await startPostgres(path.join(folder, 'postgres'), GROUP);
@@ -172,6 +184,7 @@ async function run(options: BenchOptions): Promise<BenchReport> {
     const others = [redis, postgres].filter((peer) => peer !== null);
     const round = async (into: Series): Promise<void> => {
       into.addRound(BARE, bare.commit(BARE_COMMITS, 1));
+      floorRound(into, floor);
       await peerRound(into, own);
       for (const peer of others) await peerRound(into, { publishing: peer, waking: peer });
       await mcpRound(into, seed);
@@ -195,6 +208,15 @@ function reportOf(
 ): BenchReport {
   const at = (name: string): Measure => series.measure(name);
   const one = ratioOf('the bus / bare commit, 1 in flight', at(ONE(own.name)), at(BARE));
+  const floors = [
+    ratioOf('the bus / the floor, 1 in flight', at(ONE(own.name)), at(ONE(FLOOR))),
+    ratioOf(`the bus / the floor, ${GROUP} in flight`, at(MANY(own.name)), at(MANY(FLOOR))),
+    ratioOf('the floor / bare commit, 1 in flight', at(ONE(FLOOR)), at(BARE)),
+    ...others.flatMap(({ name }) => [
+      ratioOf(`the floor / ${name}, 1 in flight`, at(ONE(FLOOR)), at(ONE(name))),
+      ratioOf(`the floor / ${name}, ${GROUP} in flight`, at(MANY(FLOOR)), at(MANY(name))),
+    ]),
+  ];
   const beside = others.flatMap(({ name }) => [
     ratioOf(`the bus / ${name}, 1 in flight`, at(ONE(own.name)), at(ONE(name))),
     ratioOf(`the bus / ${name}, ${GROUP} in flight`, at(MANY(own.name)), at(MANY(name))),
@@ -205,7 +227,7 @@ function reportOf(
     bench: 'bus',
     machine,
     measures: series.measures(),
-    ratios: [one, ...beside],
+    ratios: [one, ...beside, ...floors],
     goals: [
       goal(at(MANY(own.name)), { atLeast: GROUP_MIN }),
       { ...one, unit: '', atLeast: ONE_RATIO_MIN },

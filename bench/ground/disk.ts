@@ -11,7 +11,7 @@ export interface Round {
 }
 
 /** Runs `work` `count` times; each run stands for `weight` operations. */
-function timeEach(count: number, weight: number, work: (index: number) => void): Round {
+export function timeEach(count: number, weight: number, work: (index: number) => void): Round {
   const tookMs: number[] = [];
   const start = performance.now();
   for (let index = 0; index < count; index++) {
