@@ -1,6 +1,8 @@
 /**
  * The composition root of the daemon: the process that serves one home until it is stopped.
  */
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Logger } from 'pino';
@@ -56,6 +58,8 @@ import { TOOLS } from './tools/index.ts';
 const DRAIN_MS = 10_000;
 /** How long organs at work may take then. */
 const REST_MS = 5_000;
+/** Whoever started the seed asks at once whether it serves, and is answered before the rest is loaded. */
+const FIRST_CALLS_MS = 250;
 /** When the start is over and nothing urgent goes on yet. */
 const SETTLE_MS = 2_000;
 const HOUSEKEEPING_MS = 60 * 60 * 1_000;
@@ -72,7 +76,10 @@ export interface Serving {
   readonly httpProblem: SeedError | null;
   /** Why the log is not trusted; null when it is. */
   readonly distrust: SeedError | null;
-  /** Resolves when the daemon has stopped in good order. */
+  /**
+   * Resolves when the daemon has stopped in good order.
+   * @throws SeedError what kept the seed from going on once its doors were open; everything is closed by then
+   */
   readonly stopped: Promise<void>;
   readonly stop: () => void;
 }
@@ -96,12 +103,18 @@ class Opened {
   }
 }
 
+export interface ServeOptions {
+  /** Aborted to stop it, at whatever point of its start it is. */
+  readonly signal?: AbortSignal;
+}
+
 /**
- * Serves a home until it is stopped: lock, log against the checkpoint outside, doors.
+ * Serves a home until it is stopped: lock, log against the checkpoint outside, doors. Resolves when they are
+ * open; what the seed does by itself begins right after.
  *
  * @throws SeedError `home_locked` with the pid of the daemon that has it, and what opening throws
  */
-export async function serve(config: Config): Promise<Serving> {
+export async function serve(config: Config, { signal }: ServeOptions = {}): Promise<Serving> {
   assertHome(config);
   const { home } = config;
   const driver = chooseDriver(config.sqlite);
@@ -117,7 +130,7 @@ export async function serve(config: Config): Promise<Serving> {
       file.close();
     });
     tell = (error) => log.error({ code: error.code, cause: causeOf(error) }, error.message);
-    return await openAll({ config, opened, log, driver, tell, dropped: () => file.dropped() });
+    return await openAll({ config, opened, log, driver, tell, signal, dropped: () => file.dropped() });
   } catch (error) {
     tell(toSeedError(error));
     await opened.close(tell);
@@ -136,11 +149,12 @@ interface Parts {
   readonly log: Logger;
   readonly driver: SqliteDriver;
   readonly tell: (error: SeedError) => void;
+  readonly signal: AbortSignal | undefined;
   readonly dropped: () => number;
 }
 
 async function openAll(parts: Parts): Promise<Serving> {
-  const { config, opened, log, driver, tell } = parts;
+  const { config, opened, log, driver, tell, signal } = parts;
   const { home, version } = config;
   const substrate = await openSubstrate({
     home,
@@ -154,24 +168,19 @@ async function openAll(parts: Parts): Promise<Serving> {
   await noteStart(substrate, version);
   opened.add(() => noteStop(substrate));
   await settlePolicy(substrate, tell);
-  const stopping = Promise.withResolvers<void>();
-  const { daemon, doors, mind } = await openSeed(parts, substrate, stopping.resolve);
+  const stopping = new AbortController();
+  const stop = (): void => stopping.abort();
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted === true) stop();
+  const { daemon, doors, mind } = await openSeed(parts, substrate, stop);
   opened.add(() => doors.close(DRAIN_MS));
   // Nothing is begun once the seed is stopping; what is under way ends while the doors still answer.
-  opened.add(() => mind.pulse.close(REST_MS));
-  mind.pulse.start();
-  opened.add(keepHouse(substrate, mind.watchLog, tell));
-  if (substrate.distrust !== null) opened.add(tellDistrust(config, substrate, substrate.distrust, tell));
-  const settling = setTimeout(releaseStartGarbage, SETTLE_MS).unref();
-  opened.add(() => clearTimeout(settling));
+  opened.add(() => mind.rest(REST_MS));
   log.info({ home, seed: substrate.seed, version, node: process.version, store: substrate.driver }, 'serving');
-  const stopped = stopping.promise.then(() => {
-    log.info('stopping');
-    return opened.close(tell);
-  });
   const { size } = await substrate.log();
   const { url } = daemon.doors;
   const { httpProblem } = doors;
+  const stopped = liveOn(parts, { substrate, mind, stopping: stopping.signal });
   return {
     pid: process.pid,
     home,
@@ -183,6 +192,46 @@ async function openAll(parts: Parts): Promise<Serving> {
     stopped,
     stop: daemon.stop,
   };
+}
+
+interface Living {
+  readonly substrate: Substrate;
+  readonly mind: OpenMind;
+  readonly stopping: AbortSignal;
+}
+
+/** All that goes on behind open doors, to the daemon's end. What keeps it from beginning is that end. */
+async function liveOn(parts: Parts, living: Living): Promise<void> {
+  const { opened, log, tell } = parts;
+  try {
+    await openRest(parts, living);
+    await aborted(living.stopping);
+  } catch (error) {
+    tell(toSeedError(error));
+    throw error;
+  } finally {
+    log.info('stopping');
+    await opened.close(tell);
+  }
+}
+
+/**
+ * What comes once the doors are open, in this order: nobody who comes in waits for it but who asks for it. A stop
+ * that is asked for before it begins leaves it out.
+ */
+async function openRest({ config, opened, tell }: Parts, { substrate, mind, stopping }: Living): Promise<void> {
+  await Promise.race([aborted(stopping), delay(FIRST_CALLS_MS, undefined, { ref: false })]);
+  if (stopping.aborted) return;
+  await mind.pulse.ready();
+  opened.add(keepHouse(substrate, mind.watchLog, tell));
+  if (substrate.distrust !== null) opened.add(tellDistrust(config, substrate, substrate.distrust, tell));
+  const settling = setTimeout(releaseStartGarbage, SETTLE_MS).unref();
+  opened.add(() => clearTimeout(settling));
+}
+
+/** Resolves once it is aborted. */
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }
 
 /** The pipeline and the doors in front of it. */
@@ -221,7 +270,8 @@ async function openSeed(
   opened.add(() => egress.close());
   const notifiers = notifiersOf(config);
   const pipeline = (): Call => call;
-  const mind = mindOf(config, { substrate, egress, work: membrane.work, notifiers, pipeline, onDefect: tell });
+  const parts = { substrate, egress, work: membrane.work, notifiers, pipeline, onDefect: tell };
+  const mind = mindOf(config, { ...parts, turns: true });
   opened.add(() => mind.close(DRAIN_MS));
   const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, notifiers, mind });
   doors = await openDoors({

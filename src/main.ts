@@ -13,16 +13,12 @@ import { Egress } from './membrane/egress.ts';
 import { KeyService } from './membrane/keys.ts';
 import { Notifiers } from './membrane/notify.ts';
 import { OpenWork } from './membrane/streams.ts';
-import { Pulse } from './mind/loop/pulse.ts';
-import { systemTimers } from './mind/loop/timers.ts';
-import type { Mind } from './mind/mind.ts';
+import { lazily } from './doors/lazy.ts';
+import type { LatePulse, Mind } from './mind/mind.ts';
 import type { Act } from './mind/organ.ts';
-import { seatsOf } from './mind/organs/index.ts';
-import { factSources, LogWatch } from './mind/organs/teller/inner-facts.ts';
 import { createDrainDispatch } from './mind/router/dispatch.ts';
 import { Router } from './mind/router/router.ts';
 import { Steps } from './mind/sessions/steps.ts';
-import { governedPauses } from './substrate/coherence/alarms.ts';
 import { assertUsable, createHome, homeState } from './substrate/home/create.ts';
 import { Credentials } from './substrate/home/credentials.ts';
 import { lockHome } from './substrate/home/lock.ts';
@@ -155,9 +151,11 @@ export function notifiersOf({ home }: Config): Notifiers {
 
 /** What decides and calls models in this process. The drain's dispatch is made here and stays in here. */
 export interface OpenMind extends Mind {
-  readonly pulse: Pulse;
+  readonly pulse: LatePulse;
   /** Reads the newest receipts back; what is wrong with them is told to the owner. */
   readonly watchLog: (signal: AbortSignal) => Promise<void>;
+  /** Stops the loop, which does not turn any more whenever it is asked for; what runs has `graceMs` to end. */
+  readonly rest: (graceMs: number) => Promise<void>;
   /** Stops the loop, lets calls under way end for `graceMs`, then cancels them; resolves when all are settled. */
   readonly close: (graceMs: number) => Promise<void>;
 }
@@ -182,10 +180,12 @@ export interface MindParts {
   readonly notifiers: Notifiers;
   readonly pipeline: () => Call;
   readonly onDefect: (error: SeedError) => void;
+  /** Whether the loop turns by itself once it is loaded. */
+  readonly turns: boolean;
 }
 
 export function mindOf(config: Config, parts: MindParts): OpenMind {
-  const { substrate, egress, work, notifiers, pipeline, onDefect } = parts;
+  const { substrate, egress, work, notifiers, pipeline, onDefect, turns } = parts;
   const dispatch = createDrainDispatch();
   // Loaded with the first call to a model: most of an idle daemon's homes have none under way.
   let modules: Awaited<typeof import('./mind/router/providers/index.ts')> | null = null;
@@ -205,28 +205,39 @@ export function mindOf(config: Config, parts: MindParts): OpenMind {
   });
   const steps = new Steps({ substrate, router, onDefect, fault: faultOf(config) });
   const drain: Mind['drain'] = (options) => router.drain(dispatch, options);
-  const logWatch = new LogWatch(substrate);
-  const seats = seatsOf({
-    substrate,
-    router,
-    steps,
-    drain,
-    act: actThrough(substrate, pipeline),
-    tools: TOOLS,
-    canCall: (target) => egress.canOpen(target),
-    tell: (name, telling, signal) => notifiers.tell(name, telling, signal),
-    facts: factSources(substrate, logWatch),
-    fault: faultOf(config),
+  let isResting = false;
+  const awake = lazily(async () => {
+    const { makeAwake } = await import('./mind/awake.ts');
+    const made = makeAwake({
+      substrate,
+      router,
+      steps,
+      drain,
+      act: actThrough(substrate, pipeline),
+      tools: TOOLS,
+      canCall: (target) => egress.canOpen(target),
+      tell: (name, telling, signal) => notifiers.tell(name, telling, signal),
+      fault: faultOf(config),
+      onDefect,
+    });
+    if (turns && !isResting) made.pulse.start();
+    return made;
   });
-  const pulse = new Pulse({ substrate, seats, timers: systemTimers, onDefect, brakes: governedPauses });
+  const rest = async (graceMs: number): Promise<void> => {
+    isResting = true;
+    // What kept it from starting was told to whoever asked for it.
+    const made = await awake.begun()?.catch(() => null);
+    await made?.pulse.close(graceMs);
+  };
   return {
     router,
     steps,
     drain,
-    pulse,
-    watchLog: (signal) => logWatch.look(signal),
+    pulse: { turns, ready: async () => (await awake.get()).pulse, now: () => awake.peek()?.pulse ?? null },
+    watchLog: async (signal) => (await awake.get()).watchLog(signal),
+    rest,
     close: async (graceMs) => {
-      await pulse.close(graceMs);
+      await rest(graceMs);
       await router.close(graceMs);
       await steps.settled();
     },
@@ -252,7 +263,8 @@ export async function openLocally(config: Config): Promise<LocalSeed> {
     const work = new OpenWork();
     const notifiers = notifiersOf(config);
     const pipeline = (): Call => call;
-    const mind = mindOf(config, { substrate, egress, work, notifiers, pipeline, onDefect: () => {} });
+    const parts = { substrate, egress, work, notifiers, pipeline, onDefect: () => {} };
+    const mind = mindOf(config, { ...parts, turns: false });
     const call = createCall({
       tools: TOOLS,
       substrate,

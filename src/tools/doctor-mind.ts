@@ -2,8 +2,7 @@
 import { toSeedError } from '../errors.ts';
 import { readCoherence } from '../mind/coherence/state.ts';
 import type { SubsystemState } from '../mind/coherence/state.ts';
-import type { PulseState } from '../mind/loop/pulse.ts';
-import type { Mind } from '../mind/mind.ts';
+import type { Pulse, PulseState } from '../mind/loop/pulse.ts';
 import type { Decision } from '../mind/rules.ts';
 import type { Finding } from '../substrate/health/finding.ts';
 import { bad, good, warning } from '../substrate/health/finding.ts';
@@ -23,10 +22,13 @@ const LEFT_MS: number = 24 * 3_600_000;
 const LISTED_MAX = 20;
 
 /** The loop, what keeps organs from working, and the tasks that are left to the worker. */
-export async function examineMind(substrate: SubstrateReader, mind: Pick<Mind, 'pulse'>): Promise<Finding[]> {
+export async function examineMind(
+  substrate: SubstrateReader,
+  { pulse }: { readonly pulse: Pulse | null },
+): Promise<Finding[]> {
   return examineMany('mind', async () => {
-    const view = await substrate.read((db) => viewMind(db, mind));
-    const state = mind.pulse?.state() ?? null;
+    const view = await substrate.read((db) => viewMind(db, { pulse }));
+    const state = pulse?.state() ?? null;
     return [sayLoop(view, state), ...sayOrgans(state), ...(await examineTasks(substrate, view))];
   });
 }

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { ORGANS } from '../mind/organs/index.ts';
+import { ORGANS } from '../mind/organs/traits.ts';
 import { listDecisions } from '../substrate/mind/log.ts';
 import { isoTime } from '../substrate/sources.ts';
 import { defineTool } from './define.ts';

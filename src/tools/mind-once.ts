@@ -21,8 +21,8 @@ export const mindOnce = defineTool({
   input: z.strictObject({}),
   output: z.object({ runs: z.array(Run) }),
   handler: async (_input, { mind, daemon, substrate, signal, progress }) => {
-    const { pulse } = mind;
-    if (pulse === null) throw nothingTurns();
+    if (mind.pulse === null) throw nothingTurns();
+    const pulse = await mind.pulse.ready();
     // What a daemon does first when it starts: what an earlier process left open is nobody's now.
     if (daemon.role === 'command') await settleEarlierBoot(substrate);
     let done = 0;

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { defineTool } from './define.ts';
-import { MindView, sayMind, sayOrgan, viewMind } from './mind-view.ts';
+import { MindView, pulseOf, sayMind, sayOrgan, viewMind } from './mind-view.ts';
 import { lines } from './text.ts';
 
 export const mindStatus = defineTool({
@@ -13,5 +13,8 @@ export const mindStatus = defineTool({
   input: z.strictObject({}),
   output: MindView,
   text: (view) => lines(sayMind(view), ...view.organs.map(sayOrgan)),
-  handler: (_input, { substrate, mind }) => substrate.read((db) => viewMind(db, mind)),
+  handler: async (_input, { substrate, mind }) => {
+    const pulse = await pulseOf(mind);
+    return substrate.read((db) => viewMind(db, { pulse }));
+  },
 });

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { switchOrgan } from '../mind/loop/seat.ts';
-import { ORGANS } from '../mind/organs/index.ts';
+import { ORGANS } from '../mind/organs/traits.ts';
 import { defineTool } from './define.ts';
 import { noSuchOrgan } from './mind-view.ts';
 

@@ -1,8 +1,9 @@
 /** The mind as tools show it: how the loop is, and each organ with why it does or does not work. */
 import * as z from 'zod';
 import { SeedError } from '../errors.ts';
+import type { Pulse, PulseState } from '../mind/loop/pulse.ts';
 import type { Mind } from '../mind/mind.ts';
-import { ORGANS } from '../mind/organs/index.ts';
+import { ORGANS } from '../mind/organs/traits.ts';
 import { listOrganRows } from '../substrate/mind/organs.ts';
 import type { ReadHandle } from '../substrate/substrate.ts';
 import { readSwitch } from '../substrate/switches.ts';
@@ -24,10 +25,7 @@ export const OrganView = z.object({
 type OrganView = z.infer<typeof OrganView>;
 
 /** Why an organ does what it does, as it was decided last; by its switch alone where nothing turns. */
-function viewOrgan(
-  { name, isOn }: { name: string; isOn: boolean },
-  state: ReturnType<NonNullable<Mind['pulse']>['state']> | null,
-): OrganView {
+function viewOrgan({ name, isOn }: { name: string; isOn: boolean }, state: PulseState | null): OrganView {
   const decision = state?.decisions.find(({ organ }) => organ === name);
   const working = state?.running.includes(name) ?? false;
   const unknown = isOn ? 'no daemon serves, so it waits' : 'it is switched off';
@@ -44,8 +42,14 @@ export const MindView = z.object({
 });
 export type MindView = z.infer<typeof MindView>;
 
+/** The loop to look at: one that turns is waited for until it does, any other is not loaded for that. */
+export async function pulseOf({ pulse }: Pick<Mind, 'pulse'>): Promise<Pulse | null> {
+  if (pulse === null) return null;
+  return pulse.turns ? pulse.ready() : pulse.now();
+}
+
 /** How the mind is, by its durable switches and, in the process that turns it, by its loop. */
-export async function viewMind(db: ReadHandle, { pulse }: Pick<Mind, 'pulse'>): Promise<MindView> {
+export async function viewMind(db: ReadHandle, { pulse }: { readonly pulse: Pulse | null }): Promise<MindView> {
   const rows = new Map((await listOrganRows(db)).map(({ name, is_on: isOn }) => [name, isOn === 1]));
   const state = pulse === null ? null : pulse.state();
   const live = state === null || state.state === 'off' ? null : state;

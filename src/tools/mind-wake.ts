@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { readSwitch } from '../substrate/switches.ts';
 import { defineTool } from './define.ts';
+import { pulseOf } from './mind-view.ts';
 
 export const mindWake = defineTool({
   name: 'mind_wake',
@@ -22,7 +23,8 @@ export const mindWake = defineTool({
       halted: await readSwitch(db, 'halted'),
       paused: await readSwitch(db, 'mind_paused'),
     }));
-    mind.pulse?.wake();
-    return { state: halted ? 'halted' : paused ? 'paused' : (mind.pulse?.state().state ?? 'off') };
+    const pulse = await pulseOf(mind);
+    pulse?.wake();
+    return { state: halted ? 'halted' : paused ? 'paused' : (pulse?.state().state ?? 'off') };
   },
 });

@@ -5,6 +5,7 @@ import { defineTool } from './define.ts';
 import { examineBus, examineMembrane, examineNotices } from './doctor-life.ts';
 import { examineCoherence, examineMind } from './doctor-mind.ts';
 import { examineModels } from './doctor-models.ts';
+import { pulseOf } from './mind-view.ts';
 
 const FindingView = z.object({
   check: z.string(),
@@ -37,7 +38,7 @@ export const seedDoctor = defineTool({
       await examine('membrane', () => examineMembrane(substrate)),
       await examine('bus', () => examineBus(substrate)),
       await examine('notices', () => examineNotices(substrate, notifiers)),
-      ...(await examineMind(substrate, mind)),
+      ...(await examineMind(substrate, { pulse: await pulseOf(mind) })),
       ...(await examineCoherence(substrate)),
     ];
     return { findings, worst: worstOf(findings) };

@@ -25,7 +25,7 @@ export const seedStatus = defineTool({
     problem: z.string().nullable(),
     agents: z.array(z.string()).describe('Local agents that are connected'),
     halted: z.boolean(),
-    mind: z.enum(['off', 'resting', 'working', 'silent', 'paused']),
+    mind: z.enum(['off', 'starting', 'resting', 'working', 'silent', 'paused']),
     store: z.string().nullable(),
     receipts: z.int(),
     newest_receipt: z.string().nullable(),
@@ -50,7 +50,10 @@ export const seedStatus = defineTool({
     // What a helper from outside has no use for would only serve an attack.
     const isInside = actor.kind !== 'helper';
     const log = await substrate.log();
-    const { state, paused } = await substrate.read((db) => viewMind(db, mind));
+    // How it is at this moment, which waits for nothing: whoever waits for a seed to serve asks this.
+    const pulse = mind.pulse?.now() ?? null;
+    const isStarting = pulse === null && mind.pulse?.turns === true;
+    const { state, paused } = await substrate.read((db) => viewMind(db, { pulse }));
     const serving = daemon.role === 'daemon';
     return {
       serving,
@@ -63,7 +66,7 @@ export const seedStatus = defineTool({
       problem: daemon.doors.problem,
       agents: isInside ? [...daemon.agents()] : [],
       halted: await substrate.read((db) => readSwitch(db, 'halted')),
-      mind: paused && state !== 'off' ? ('paused' as const) : state,
+      mind: isStarting ? ('starting' as const) : paused && state !== 'off' ? ('paused' as const) : state,
       store: isInside ? substrate.driver : null,
       receipts: log.size,
       newest_receipt: log.size === 0 ? null : log.time,

@@ -50,9 +50,8 @@ async function up(options: UpOptions): Promise<void> {
   const { serve } = await import('../../daemon.ts');
   const created = await initHome(config, null);
   const models = created && options.detect ? await lookForModelsApart(config) : null;
-  const daemon = await serve(config);
+  const daemon = await serve(config, { signal: stopSignal() });
   noteServing();
-  stopOnSignals(daemon);
   if (options.json === true) printJson(readyFacts(config, daemon, created));
   else {
     printReady(config, daemon, created);
@@ -64,16 +63,17 @@ async function up(options: UpOptions): Promise<void> {
   if (options.json !== true) printLine('Stopped; everything is on disk.');
 }
 
-function stopOnSignals(daemon: Serving): void {
-  let asked = false;
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    process.on(signal, () => {
+/** Aborted by the first signal that asks this process to end. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(name, () => {
       // The second signal means now: everything acknowledged is on disk already.
-      if (asked) process.exit(EXIT.failed);
-      asked = true;
-      daemon.stop();
+      if (stop.signal.aborted) process.exit(EXIT.failed);
+      stop.abort();
     });
   }
+  return stop.signal;
 }
 
 function readyFacts(

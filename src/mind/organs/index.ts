@@ -1,13 +1,13 @@
 /**
  * The seed's organs, in the order in which they are decided on. A new one is a module beside this file, its
- * traits, and its place in the list.
+ * traits in `traits.ts`, and its place in the list.
  */
 import { governedPauses } from '../../substrate/coherence/alarms.ts';
 import type { Telling } from '../../substrate/home/notifiers.ts';
 import { findService } from '../../substrate/identity/service.ts';
 import type { Target } from '../../substrate/policy/model.ts';
 import type { Substrate } from '../../substrate/substrate.ts';
-import type { SeatTraits, Seat, SeatNamed } from '../loop/seat.ts';
+import type { SeatTraits, Seat } from '../loop/seat.ts';
 import type { Mind } from '../mind.ts';
 import type { Act, Organ } from '../organ.ts';
 import { createClock } from './clock.ts';
@@ -18,33 +18,9 @@ import { createProber } from './prober.ts';
 import { createSynthesizer } from './synthesizer/synthesizer.ts';
 import type { FactSource } from './teller/facts.ts';
 import { createTeller } from './teller/teller.ts';
-import { WORKER_SCOPES } from './worker/authority.ts';
+import { ORGANS } from './traits.ts';
 import type { ToolFace } from './worker/tools.ts';
 import { createWorker } from './worker/worker.ts';
-
-const ITSELF: SeatTraits = { isOn: true, scopes: [], takesWorkOn: false };
-
-/** By name: whether it begins switched on, what its grant allows, whether coherence may brake what it takes on. */
-const TRAITS = {
-  // Adds the tasks of schedules.
-  clock: { ...ITSELF, scopes: ['task.write'] },
-  digestor: {
-    ...ITSELF,
-    scopes: ['bus.receive', 'bus.send', 'memory.write:inbox', 'memory.write:shared', 'route.complete', 'task.write'],
-  },
-  worker: { isOn: false, scopes: WORKER_SCOPES, takesWorkOn: true },
-  synthesizer: {
-    ...ITSELF,
-    scopes: ['memory.write:shared', 'receipt.read', 'route.complete', 'route.enqueue', 'task.read'],
-  },
-  drain: ITSELF,
-  prober: ITSELF,
-  coherence: ITSELF,
-  teller: ITSELF,
-} as const satisfies Record<string, SeatTraits>;
-
-/** Every organ by name with its traits; the same in a process that has no loop. */
-export const ORGANS: readonly SeatNamed[] = Object.entries(TRAITS).map(([name, traits]) => ({ name, ...traits }));
 
 /** What organs are made of, beyond the substrate. */
 export interface OrganParts extends Pick<Mind, 'router' | 'steps' | 'drain'> {
