@@ -1,4 +1,4 @@
-/** The gateway: what it adds to a model's answer, beside a direct call and beside the gateways of others. */
+/** The gateway: what it adds to a model's answer, beside a direct call, the least that is possible, and the gateways of others. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -21,6 +21,10 @@ const BURST_CALLS = 1_000;
 const DIRECT = 'direct';
 const OURS = 'seed';
 const CONVERSATION = 'seed, in a session';
+/** What cannot be gone below here: see `gateway/floor.ts`. */
+const PROXY = 'floor: a bare proxy';
+const COMMITS = 'floor: a proxy with two commits';
+const PATH = '/v1/chat/completions';
 
 function policyFor(url: string): string {
   return `
@@ -36,14 +40,19 @@ prices: [ { target: local, model: measured, input_usd_per_mtok: "0.05", output_u
 `;
 }
 
-async function startStub(): Promise<{ readonly url: string } & AsyncDisposable> {
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'gateway', 'stub.ts')], {
+/** One of the benchmark's own servers, which print their address. */
+async function startOwn(
+  script: string,
+  ...args: readonly string[]
+): Promise<{ readonly url: string; readonly pid: number } & AsyncDisposable> {
+  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'gateway', script), ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = once(child, 'close');
   const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   return {
     url,
+    pid: child.pid ?? 0,
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGTERM');
       await ended;
@@ -199,11 +208,17 @@ async function streams(line: Line, say: BenchOptions['say']): Promise<boolean> {
   }
 }
 
+function plainWay(name: string, origin: string): Way {
+  return { name, origin, path: PATH, headers: {}, body: chatBody('measured') };
+}
+
 async function run(options: BenchOptions): Promise<BenchReport> {
   const { folder, rounds, say } = options;
   const series = new Series();
   await using opened = new AsyncDisposableStack();
-  const stub = opened.use(await startStub());
+  const stub = opened.use(await startOwn('stub.ts'));
+  const proxy = opened.use(await startOwn('floor.ts', stub.url));
+  const commits = opened.use(await startOwn('floor.ts', stub.url, path.join(folder, 'floor.db')));
   const seed = opened.use(await startSeed(path.join(folder, 'home')));
   await seed.owner('policy_apply', { document: policyFor(stub.url) });
   const { key } = (await seed.owner('key_issue', { name: 'bench', scopes: ['route.complete', 'session.use'] })) as {
@@ -214,10 +229,11 @@ async function run(options: BenchOptions): Promise<BenchReport> {
   installPeers(peers);
   const portkey = opened.use(await startPortkey(peers, stub.url));
   const router = opened.use(await startRouter(peers, stub.url));
-  const chat = '/v1/chat/completions';
-  const ours = { origin: new URL(seed.url).origin, path: chat, headers: { authorization: `Bearer ${key}` } };
+  const ours = { origin: new URL(seed.url).origin, path: PATH, headers: { authorization: `Bearer ${key}` } };
   const ways: (Way & { pid: number })[] = [
-    { name: DIRECT, origin: stub.url, path: chat, headers: {}, body: chatBody('measured'), pid: 0 },
+    { ...plainWay(DIRECT, stub.url), pid: 0 },
+    { ...plainWay(PROXY, proxy.url), pid: proxy.pid },
+    { ...plainWay(COMMITS, commits.url), pid: commits.pid },
     { name: OURS, ...ours, body: chatBody('worker'), pid: seed.pid },
     {
       ...ours,
@@ -244,31 +260,39 @@ async function run(options: BenchOptions): Promise<BenchReport> {
   return { bench: 'gateway', machine: machineFacts(folder), measures: series.all(), ...judged(series) };
 }
 
+/** What is compared, way by way. */
+const COMPARED = [
+  { word: 'added', of: (way: string) => `${way}: added to the whole answer` },
+  { word: 'calls a second', of: (way: string) => `${way}: ${CONNECTIONS} connections` },
+  { word: 'CPU a call', of: (way: string) => `${way}: CPU a call` },
+] as const;
+
+function compared(series: Series, over: string, under: string): Ratio[] {
+  return COMPARED.flatMap(({ word, of }) => {
+    const [top, bottom] = [series.of(of(over)), series.of(of(under))];
+    return top === null || bottom === null ? [] : [ratioOf(`${word}: ${over} / ${under}`, top, bottom)];
+  });
+}
+
 function judged(series: Series): { ratios: Ratio[]; goals: Goal[] } {
-  const added = (name: string): Measure | null => series.of(`${name}: added to the whole answer`);
-  const rate = (name: string): Measure | null => series.of(`${name}: ${CONNECTIONS} connections`);
   const peers = Object.values(BASE_NAMES);
-  const ratios: Ratio[] = [];
-  for (const peer of peers) {
-    for (const [what, of] of [
-      ['added', added],
-      ['calls a second', rate],
-    ] as const) {
-      const [own, theirs] = [of(OURS), of(peer)];
-      if (own !== null && theirs !== null) ratios.push(ratioOf(`${what}: seed / ${peer}`, own, theirs));
-    }
-  }
+  const toPeers = peers.flatMap((peer) => compared(series, OURS, peer));
+  const ratios = [
+    ...toPeers,
+    ...[PROXY, COMMITS].flatMap((floor) => compared(series, OURS, floor)),
+    ...peers.flatMap((peer) => compared(series, COMMITS, peer)),
+  ];
   const goals: Goal[] = [];
-  const own = { added: added(OURS), rate: rate(OURS), resident: series.of(`${OURS}: resident`) };
   const goal = (name: string, unit: Goal['unit'], measure: Measure | null, bound: object): void => {
     if (measure !== null) goals.push({ name, unit, ...bound, best: best(measure), median: median(measure.samples) });
   };
-  goal('added to the whole answer, p50', 'ms', own.added, { atMost: 1.2 });
-  goal('calls a second at 50 connections', '/s', own.rate, { atLeast: 1_000 });
-  goal('resident', 'MB', own.resident, { atMost: 150 });
-  for (const { name, best: top, median: middle } of ratios) {
-    const bound = name.startsWith('added') ? { atMost: 1 } : { atLeast: 2 };
-    goals.push({ name, unit: '', ...bound, best: top, median: middle });
+  const [added, rate] = COMPARED.map(({ of }) => series.of(of(OURS)));
+  goal('added to the whole answer, p50', 'ms', added ?? null, { atMost: 1.2 });
+  goal('calls a second at 50 connections', '/s', rate ?? null, { atLeast: 1_000 });
+  goal('resident', 'MB', series.of(`${OURS}: resident`), { atMost: 150 });
+  for (const { name, best: top, median: middle } of toPeers) {
+    const bound = name.startsWith('calls') ? { atLeast: 2 } : { atMost: 1 };
+    if (!name.startsWith('CPU')) goals.push({ name, unit: '', ...bound, best: top, median: middle });
   }
   return { ratios, goals };
 }

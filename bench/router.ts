@@ -15,8 +15,9 @@ import { Credentials } from '../src/substrate/home/credentials.ts';
 import { homePath } from '../src/substrate/home/layout.ts';
 import { applyPolicy } from '../src/substrate/policy/apply.ts';
 import type { Target } from '../src/substrate/policy/model.ts';
-import { systemSources } from '../src/substrate/sources.ts';
+import { newId, systemSources } from '../src/substrate/sources.ts';
 import type { Substrate } from '../src/substrate/substrate.ts';
+import { FloorLog } from './floor.ts';
 import { openBenchHome } from './ground/homes.ts';
 import { operations } from './ground/operate.ts';
 import { machineFacts } from './machine.ts';
@@ -37,6 +38,10 @@ const NAMES = {
   direct: 'direct call to the provider',
   routed: 'the same through the router',
   added: 'added by the router, median of a slice pair',
+  floor: 'floor: a direct call between two hand-written commits',
+  floorAdded: 'floor: added, median of a slice pair',
+  floorOver: 'floor: added, less two receipts of the same round',
+  floorBurst: `floor: ${IN_FLIGHT} in flight`,
   directBurst: `direct calls, ${IN_FLIGHT} in flight`,
   routedBurst: `routed calls, ${IN_FLIGHT} in flight`,
   edit: 'policy row to the next call at the provider',
@@ -107,6 +112,8 @@ interface Engine extends AsyncDisposable {
   readonly substrate: Substrate;
   readonly direct: () => Promise<void>;
   readonly routed: () => Promise<void>;
+  /** The direct call with the least that two receipts can cost around it; see `floor.ts`. */
+  readonly floor: () => Promise<void>;
   readonly home: string;
 }
 
@@ -134,17 +141,20 @@ async function openEngine(home: string, url: string): Promise<Engine> {
     maxOutputTokens: 64,
     stop: [],
   };
+  const direct = async (): Promise<void> => {
+    const { ask } = await egress.open(target);
+    let ended = false;
+    for await (const event of provider.stream(request, { baseUrl: url, credential: null, ask, signal })) {
+      ended ||= event.type === 'end';
+    }
+    if (!ended) throw new Error('The direct call did not end.');
+  };
+  const log = new FloorLog(`${home}-floor.db`);
   return {
     home,
     substrate,
-    direct: async () => {
-      const { ask } = await egress.open(target);
-      let ended = false;
-      for await (const event of provider.stream(request, { baseUrl: url, credential: null, ask, signal })) {
-        ended ||= event.type === 'end';
-      }
-      if (!ended) throw new Error('The direct call did not end.');
-    },
+    direct,
+    floor: () => log.around(newId(systemSources), direct),
     routed: async () => {
       const asker = { actor: OWNER, dispatch: ON_DEMAND, idempotencyKey: null, traceparent: null };
       const { outcome } = await router.complete(REQUEST, asker, { waitMs: 60_000, signal });
@@ -154,6 +164,7 @@ async function openEngine(home: string, url: string): Promise<Engine> {
       await router.close(1_000);
       await egress.close();
       await substrate.close();
+      log[Symbol.dispose]();
     },
   };
 }
@@ -237,22 +248,29 @@ class Series {
 }
 
 async function engineRound(series: Series, engine: Engine, stub: Stub, round: number): Promise<void> {
-  const [direct, routed, receipt, added]: number[][] = [[], [], [], []];
+  const [direct, routed, floor, receipt, added, floorAdded]: number[][] = [[], [], [], [], [], []];
   for (let slice = 0; slice < SLICES; slice += 1) {
     const before = await sequence(engine.direct, SLICE_CALLS);
     const through = await sequence(engine.routed, SLICE_CALLS);
+    const least = await sequence(engine.floor, SLICE_CALLS);
     const one = await operations(engine.substrate, { operations: SLICE_CALLS, inFlight: 1, effect: 'none' });
     direct?.push(...before);
     routed?.push(...through);
     receipt?.push(...one.tookMs);
+    floor?.push(...least);
     added?.push(latencyOf(through).p50Ms - latencyOf(before).p50Ms);
+    floorAdded?.push(latencyOf(least).p50Ms - latencyOf(before).p50Ms);
   }
   series.times(NAMES.receipt, receipt ?? []);
   series.times(NAMES.direct, direct ?? []);
   series.times(NAMES.routed, routed ?? []);
   series.times(NAMES.added, added ?? []);
+  series.times(NAMES.floor, floor ?? []);
+  series.times(NAMES.floorAdded, floorAdded ?? []);
+  series.add(NAMES.floorOver, 'ms', latencyOf(floorAdded ?? []).p50Ms - 2 * latencyOf(receipt ?? []).p50Ms);
   series.add(NAMES.directBurst, '/s', await burst(engine.direct));
   series.add(NAMES.routedBurst, '/s', await burst(engine.routed));
+  series.add(NAMES.floorBurst, '/s', await burst(engine.floor));
   series.times(NAMES.edit, await edits(engine, stub, round));
 }
 
@@ -284,6 +302,7 @@ async function run(options: BenchOptions): Promise<BenchReport> {
     // Loads the provider's SDK and fills the caches.
     await sequence(engine.direct, SLICE_CALLS);
     await sequence(engine.routed, SLICE_CALLS);
+    await sequence(engine.floor, SLICE_CALLS);
     for (let round = 0; round < rounds; round += 1) {
       say(`engine, round ${round + 1}`);
       await engineRound(series, engine, stub, round);
@@ -301,7 +320,9 @@ async function run(options: BenchOptions): Promise<BenchReport> {
     measures: series.all(),
     ratios: [
       ratioOf('routed / direct, 50 in flight', series.of(NAMES.routedBurst), series.of(NAMES.directBurst)),
+      ratioOf('routed / floor, 50 in flight', series.of(NAMES.routedBurst), series.of(NAMES.floorBurst)),
       ratioOf('added / one receipt', added, receipt),
+      ratioOf('added / added by the floor', added, series.of(NAMES.floorAdded)),
     ],
     goals: [
       {
