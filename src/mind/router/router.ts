@@ -6,54 +6,33 @@
  */
 import { SeedError } from '../../errors.ts';
 import type { Actor } from '../../substrate/actor.ts';
-import { OWNER, SEED } from '../../substrate/actor.ts';
 import type { StoredCall } from '../../substrate/calls.ts';
-import { countQueued, findCall, findCallByKey, insertCall, listQueued } from '../../substrate/calls.ts';
-import { getContent, putContent } from '../../substrate/content.ts';
-import { findGrant } from '../../substrate/identity/grants.ts';
-import { resolveRouting } from '../../substrate/policy/policy.ts';
+import { findCall, findCallByKey } from '../../substrate/calls.ts';
 import { newTimedId } from '../../substrate/sources.ts';
-import type { ReadHandle } from '../../substrate/substrate.ts';
-import { Message } from '../../substrate/transcript.ts';
-import { CALL_CONTENT_MS, CANCELLED_WHILE_QUEUED } from './admission.ts';
-import type { CallEnd, RouterParts } from './call.ts';
+import type { CallEnd, RouterParts, RunningCallOptions } from './call.ts';
 import { RunningCall } from './call.ts';
 import type { Dispatch } from './dispatch.ts';
-import { CallOutcome, RUNNING } from './outcome.ts';
+import type { DrainOptions } from './drain-list.ts';
+import { DrainList } from './drain-list.ts';
 import type { Asker, CompletionRequest } from './request.ts';
-import { isTextOf, parseRequestText, requestText } from './request.ts';
-import { closeCall } from './settlement.ts';
+import { requestText } from './request.ts';
+import type { CallReport } from './stored.ts';
+import { assertSameStored, otherRequest, reportEnd, reportStored } from './stored.ts';
 
 export type { CallEnd, RouterParts } from './call.ts';
 export { RunningCall } from './call.ts';
+export type { DrainOptions } from './drain-list.ts';
+export type { CallReport } from './stored.ts';
 
 /** Calls that may run at once: in all, and of one grant. */
 const RUNNING_MAX = 2_000;
 const RUNNING_OF_GRANT_MAX = 500;
-/** Calls that may wait for the drain: in all, and of one grant. */
-const QUEUED_MAX = 1_000;
-const QUEUED_OF_GRANT_MAX = 100;
-
-/** A call as it stands. */
-export interface CallReport extends CallEnd {
-  readonly id: string;
-  /** What was said, or has been said so far. */
-  readonly text: string;
-}
 
 export interface Waiting {
   /** How long to wait for the end, in milliseconds. */
   readonly waitMs: number;
   /** Nobody waits any more. */
   readonly signal: AbortSignal;
-}
-
-export interface DrainOptions {
-  /** Calls to take up, at most. */
-  readonly limit: number;
-  readonly signal: AbortSignal;
-  /** Told after each call how many are done. */
-  readonly onCall: (done: number) => void;
 }
 
 export interface RouterOptions extends RouterParts {
@@ -71,13 +50,13 @@ export class Router {
   readonly #runningOf = new Map<string | null, number>();
   /** By grant and idempotency key. */
   readonly #byKey = new Map<string, RunningCall>();
-  /** Resolves when the drain that came last is over. */
-  #drains: Promise<void> = Promise.resolve();
   readonly #onEnd = new Set<EndListener>();
+  readonly #list: DrainList;
   #closed = false;
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#list = new DrainList(options.substrate, (call) => this.#run(call));
   }
 
   /** Calls `listener` with the end of each call that was made; the returned function takes it back. */
@@ -131,60 +110,21 @@ export class Router {
     const { substrate } = this.#options;
     const found = await substrate.read(async (db) => {
       const stored = await findCall(db, id);
-      return stored !== null && isOwn(stored.grant, actor) ? { stored, report: await this.#report(db, stored) } : null;
+      return stored !== null && isOwn(stored.grant, actor) ? { stored, report: await reportStored(db, stored) } : null;
     });
     if (found !== null && cancel && found.stored.status === 'queued') return this.#withdraw(found.stored, actor);
     if (found !== null) return found.report;
     throw notYours(id);
   }
 
-  /**
-   * Puts work on the list that the drain takes up.
-   *
-   * The same key again answers with the call that it belongs to.
-   *
-   * @throws SeedError `no_route` for a role that the drain cannot serve, `busy` when the list is full,
-   *   `conflict` when the key belongs to another request
-   */
-  async enqueue(request: CompletionRequest, asker: Asker): Promise<{ id: string; receipt: number; waiting: number }> {
-    const { substrate } = this.#options;
-    const { sources } = substrate;
-    const id = newTimedId(sources);
-    const { actor } = asker;
-    const { value, seq } = await substrate.operate({ action: 'route.enqueue', actor }, async (op) => {
-      const { total, own } = await countQueued(op, actor.grant);
-      const before = await this.#queuedBefore(op, request, asker);
-      if (before !== null) {
-        op.receipt({ subject: { type: 'call', id: before.id }, input: before.input, detail: { role: request.role } });
-        return { id: before.id, waiting: total };
-      }
-      if (total >= QUEUED_MAX || own >= QUEUED_OF_GRANT_MAX) throw queueFull(own);
-      if ((await resolveRouting(op, request.role, 'cron')) === null) throw notForTheDrain(request.role);
-      const body = Buffer.from(requestText(request));
-      const input = await putContent(op, body, { sources, eraseAt: op.now + CALL_CONTENT_MS });
-      const row = { id, grant: actor.grant, actor: actor.id, role: request.role, session: request.session };
-      await insertCall(op, {
-        ...row,
-        status: 'queued',
-        idempotencyKey: asker.idempotencyKey,
-        input,
-        createdAt: op.now,
-      });
-      op.receipt({ subject: { type: 'call', id }, input, detail: { role: request.role } });
-      return { id, waiting: total + 1 };
-    });
-    return { ...value, receipt: seq };
+  /** As {@link DrainList.enqueue}. */
+  enqueue(...work: Parameters<DrainList['enqueue']>): ReturnType<DrainList['enqueue']> {
+    return this.#list.enqueue(...work);
   }
 
-  /** The call that the same key belongs to; null where there is none yet. @throws SeedError `conflict`, `content_erased` */
-  async #queuedBefore(
-    db: ReadHandle,
-    request: CompletionRequest,
-    { actor, idempotencyKey }: Asker,
-  ): Promise<StoredCall | null> {
-    const stored = idempotencyKey === null ? null : await findCallByKey(db, actor.grant, idempotencyKey);
-    if (stored !== null) await assertSameStored(db, stored, request);
-    return stored;
+  /** As {@link DrainList.drain}; for the drain alone, which holds the dispatch. */
+  drain(dispatch: Dispatch, options: DrainOptions): Promise<CallReport[]> {
+    return this.#list.drain(dispatch, options);
   }
 
   /** Lets every call under way end for `graceMs`, then cancels what is left, and waits until all is settled. */
@@ -199,7 +139,7 @@ export class Router {
     await ended;
   }
 
-  #run(options: { id: string; request: CompletionRequest; asker: Asker; input: string | null }): RunningCall {
+  #run(options: RunningCallOptions): RunningCall {
     const { actor, idempotencyKey } = options.asker;
     if (this.#closed) throw stopping();
     const own = this.#runningOf.get(actor.grant) ?? 0;
@@ -243,7 +183,7 @@ export class Router {
     try {
       const end = await Promise.race([call.done, enough.promise]);
       if (end === null) return { id: call.id, outcome: call.outcomeSoFar(), message: null, text: call.partialText() };
-      return { id: call.id, ...end, text: textOf(end.message) };
+      return reportEnd(call.id, end);
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', stop);
@@ -255,124 +195,21 @@ export class Router {
     const { substrate } = this.#options;
     return substrate.read(async (db) => {
       await assertSameStored(db, stored, request);
-      return this.#report(db, stored);
+      return reportStored(db, stored);
     });
   }
 
-  async #report(db: ReadHandle, stored: StoredCall): Promise<CallReport> {
-    const outcome = outcomeOfStored(stored);
-    if (stored.output === null) return { id: stored.id, outcome, message: null, text: '' };
-    const kept = await getContent(db, stored.output);
-    if (kept === null) throw erased();
-    const message = Message.parse(JSON.parse(Buffer.from(kept).toString()));
-    return { id: stored.id, outcome, message, text: textOf(message) };
-  }
-
-  /** Takes work off the drain's list; what the drain has taken up meanwhile is told as it stands. */
-  async #withdraw({ id, input }: StoredCall, actor: Actor): Promise<CallReport> {
-    const action = 'route.cancel';
-    const { value } = await this.#options.substrate.operate({ action, actor }, async (op) => {
-      op.receipt({ subject: { type: 'call', id }, input });
-      const stored = await findCall(op, id);
-      if (stored?.status !== 'queued') return stored;
-      const outcome: CallOutcome = {
-        ...RUNNING,
-        status: 'refused',
-        code: 'interrupted',
-        message: CANCELLED_WHILE_QUEUED,
-      };
-      await closeCall(op, id, outcome, null);
-      return findCall(op, id);
-    });
-    const running = this.#running.get(id);
+  /** Takes work off the drain's list; what the drain has taken up meanwhile is cancelled there. */
+  async #withdraw(stored: StoredCall, actor: Actor): Promise<CallReport> {
+    const after = await this.#list.withdraw(stored, actor);
+    const running = this.#running.get(stored.id);
     if (running !== undefined) {
       running.cancel('Whoever asked for it cancelled it.');
-      return { id, ...(await running.done.then((end) => ({ ...end, text: textOf(end.message) }))) };
+      return reportEnd(stored.id, await running.done);
     }
-    if (value === null) throw notYours(id);
-    return this.#options.substrate.read((db) => this.#report(db, value));
+    if (after === null) throw notYours(stored.id);
+    return this.#options.substrate.read((db) => reportStored(db, after));
   }
-
-  /**
-   * Takes up what waits, one after the other; for the drain alone, which holds the dispatch. Drains come
-   * one after the other too: what one has done the next no longer finds on the list.
-   */
-  async drain(dispatch: Dispatch, options: DrainOptions): Promise<CallReport[]> {
-    const before = this.#drains;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#drains = promise;
-    await before;
-    try {
-      return await this.#drainAll(dispatch, options);
-    } finally {
-      resolve();
-    }
-  }
-
-  async #drainAll(dispatch: Dispatch, { limit, signal, onCall }: DrainOptions): Promise<CallReport[]> {
-    const { substrate } = this.#options;
-    const waiting = await substrate.read((db) => listQueued(db, limit));
-    const reports: CallReport[] = [];
-    for (const stored of waiting) {
-      if (signal.aborted) break;
-      reports.push(await this.#drainOne(stored, dispatch));
-      onCall(reports.length);
-    }
-    return reports;
-  }
-
-  async #drainOne(stored: StoredCall, dispatch: Dispatch): Promise<CallReport> {
-    const { substrate } = this.#options;
-    const { actor, text } = await substrate.read(async (db) => ({
-      actor: await actorOf(db, stored),
-      text: await getContent(db, stored.input),
-    }));
-    if (actor === null) return this.#drop(stored, 'key_revoked');
-    if (text === null) return this.#drop(stored, 'content_erased');
-    const request = parseRequestText(Buffer.from(text).toString());
-    // Its key belongs to the row that is there already.
-    const asker = { actor, dispatch, idempotencyKey: null, traceparent: null };
-    const { done } = this.#run({ id: stored.id, request, asker, input: stored.input });
-    const end = await done;
-    return { id: stored.id, ...end, text: textOf(end.message) };
-  }
-
-  /** Takes from the list what can no longer be asked. */
-  async #drop({ id, input }: StoredCall, code: 'key_revoked' | 'content_erased'): Promise<CallReport> {
-    const message =
-      code === 'key_revoked' ? 'The access key that asked for it was removed.' : 'What was asked has been erased.';
-    const { value } = await this.#options.substrate.operate({ action: 'route.attempt', actor: SEED }, async (op) => {
-      const outcome: CallOutcome = { ...RUNNING, status: 'refused', code, message, receipt: op.seq };
-      op.receipt({ outcome: 'refused', code, subject: { type: 'call', id }, input });
-      await closeCall(op, id, outcome, null);
-      return outcome;
-    });
-    return { id, outcome: value, message: null, text: '' };
-  }
-}
-
-/** Whoever put a call on the list, as of now; null when the grant is gone. */
-async function actorOf(db: ReadHandle, { grant: id }: StoredCall): Promise<Actor | null> {
-  if (id === null) return OWNER;
-  const grant = await findGrant(db, id);
-  return grant === null ? null : { id: grant.name, kind: grant.kind, grant: id, scopes: new Set(grant.scopes) };
-}
-
-function outcomeOfStored({ status, outcome }: StoredCall): CallOutcome {
-  if (outcome !== null) return CallOutcome.parse(JSON.parse(outcome));
-  if (status !== 'in_doubt') return { ...RUNNING, status };
-  const message = 'The seed stopped while it ran; nobody knows how it ended, and it is not asked again by itself.';
-  return {
-    ...RUNNING,
-    status,
-    code: 'in_doubt',
-    message,
-    hint: 'Ask anew with another idempotency key if that is safe.',
-  };
-}
-
-function textOf(message: Message | null): string {
-  return message?.parts.map((part) => (part.type === 'text' ? part.text : '')).join('') ?? '';
 }
 
 function keyOf({ grant }: Actor, key: string): string {
@@ -389,26 +226,6 @@ function assertSame(call: RunningCall, request: CompletionRequest): RunningCall 
   throw otherRequest();
 }
 
-/** @throws SeedError `conflict` where the key belongs to another request, `content_erased` where nobody can tell */
-async function assertSameStored(db: ReadHandle, { input }: StoredCall, request: CompletionRequest): Promise<void> {
-  const before = await getContent(db, input);
-  if (before === null) throw erased();
-  if (!isTextOf(Buffer.from(before).toString(), request)) throw otherRequest();
-}
-
-function otherRequest(): SeedError {
-  return new SeedError('conflict', 'That idempotency key belongs to another request.', {
-    hint: 'Use a new key for a new request.',
-    data: { argument: 'idempotency_key' },
-  });
-}
-
-function erased(): SeedError {
-  return new SeedError('content_erased', 'What was asked or answered has been erased; the receipts remain.', {
-    hint: 'Ask anew with another idempotency key.',
-  });
-}
-
 function notYours(id: string): SeedError {
   return new SeedError('not_found', `There is no call ${id} of yours.`, {
     hint: 'Use the id that route_complete or route_enqueue answered with.',
@@ -423,17 +240,4 @@ function tooManyRunning(): SeedError {
 
 function stopping(): SeedError {
   return new SeedError('stopping', 'The seed is stopping; nothing was done.', { hint: 'Try again when it is back.' });
-}
-
-function queueFull(own: number): SeedError {
-  return new SeedError('busy', `The list for the drain is full (${own} of them are yours); nothing was added.`, {
-    hint: 'Wait until the drain has run, or ask the owner to run `seed route drain`.',
-  });
-}
-
-function notForTheDrain(role: string): SeedError {
-  return new SeedError('no_route', `Policy has no usable way for the role "${role}" in the drain.`, {
-    hint: 'Ask the owner to run `seed policy explain` with --dispatch cron.',
-    data: { role },
-  });
 }
