@@ -32,21 +32,21 @@ export class Gathered {
 
   /** Takes an event in; resolves to what of it can be given out now: whole characters alone. */
   add(event: ProviderEvent): ProviderEvent[] {
-    if (event.type !== 'text') return [...this.#mend(event), ...this.#take(event)];
+    if (event.type !== 'text') return [...this.#mend(event), this.#take(event)];
     const text = this.#torn + event.text;
-    const whole = /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
+    const whole = endsTorn(text) ? text.slice(0, -1) : text;
     this.#torn = text.slice(whole.length);
-    return this.#take({ type: 'text', text: whole.toWellFormed() });
+    return [this.#take({ type: 'text', text: whole.toWellFormed() })];
   }
 
   /** What is still torn when something else follows has no other half. */
   #mend({ type }: ProviderEvent): ProviderEvent[] {
     if (this.#torn === '' || type === 'accepted' || type === 'model') return [];
     this.#torn = '';
-    return this.#take({ type: 'text', text: '\uFFFD' });
+    return [this.#take({ type: 'text', text: '\uFFFD' })];
   }
 
-  #take(event: ProviderEvent): ProviderEvent[] {
+  #take(event: ProviderEvent): ProviderEvent {
     this.accepted = true;
     if (event.type === 'model') this.model = event.model;
     else if (event.type === 'tool_call_begun') this.toolCallBegun = true;
@@ -56,7 +56,7 @@ export class Gathered {
       this.toolCallBegun = true;
       this.#addPart(event.call, event.call.arguments.length);
     }
-    return [event];
+    return event;
   }
 
   /** The text alone. */
@@ -91,6 +91,12 @@ export class Gathered {
     this.#units += units;
     if (this.#units > ANSWER_UNITS_MAX) throw tooMuch(`${ANSWER_UNITS_MAX} characters`);
   }
+}
+
+/** Whether the last unit is the first half of a pair; a pattern would look through all of the text for it. */
+function endsTorn(text: string): boolean {
+  const last = text.charCodeAt(text.length - 1);
+  return last >= 0xd800 && last <= 0xdbff;
 }
 
 /** What no transcript keeps is no answer: it would be given out, and then not be booked. */
