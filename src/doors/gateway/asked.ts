@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { SeedError } from '../../errors.ts';
 import { explainIssues } from '../../tools/plain-words.ts';
 import { Labels, LABELS_MAX } from '../../substrate/ledger/model.ts';
+import { isLabelKey, LABEL_KEY_RULE } from './labels.ts';
 
 /**
  * The access key, where these SDKs put it.
@@ -75,8 +76,10 @@ function headerLabels(headers: IncomingHttpHeaders): Record<string, string> {
   const labels: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith(LABEL_HEADER)) continue;
+    const key = name.slice(LABEL_HEADER.length);
     if (typeof value !== 'string') throw wrong(name, 'comes once');
-    labels[name.slice(LABEL_HEADER.length)] = textOf(value);
+    if (!isLabelKey(key)) throw wrong(name, `cannot be a label: its name ${LABEL_KEY_RULE}`);
+    labels[key] = textOf(value);
   }
   return labels;
 }

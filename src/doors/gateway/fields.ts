@@ -46,7 +46,7 @@ export const OPENAI = {
       '`auto`, and `none`: the model is shown no tools; any other is refused: no call can be forced',
     ),
     max_completion_tokens: carried('policy and ceilings may lower it'),
-    max_tokens: carried('the older name'),
+    max_tokens: carried('the older name; listed where the newer one says something else'),
     stop: carried('up to 16'),
     stream: carried(),
     stream_options: carried('by its fields'),
@@ -250,7 +250,7 @@ export const ANTHROPIC = {
     mcp_servers: refused(ELSEWHERE, '[]'),
     inference_geo: refused('where a model runs is the owner’s policy, and cannot be promised here'),
     output_format: refused(ONE_SHAPE),
-    thread: refused(STATE),
+    thread: refused(`${STATE}; the SDK's tool runner does so by itself, once it is told`),
   },
   output_config: {
     effort: listed(EFFORT),

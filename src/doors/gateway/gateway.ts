@@ -64,6 +64,8 @@ interface Asked {
   readonly wanted: GatewayRequest;
   readonly headers: AskedInHeaders;
   readonly admitted: Admitted;
+  /** When its last byte was here, by `performance.now()`. */
+  readonly arrivedAt: number;
 }
 
 /** A call that was begun for a request, with what its answer says of itself. */
@@ -194,6 +196,10 @@ export class Gateway {
     const { take, release } = this.#room.hold(admitted.grant.id);
     response.once('close', release);
     const bounds = { valuesMax: limits.GATEWAY_VALUES_MAX, onBytes: take };
+    let arrivedAt = performance.now();
+    request.once('end', () => {
+      arrivedAt = performance.now();
+    });
     const arriving = readJsonBody(request, limits.GATEWAY_BODY_BYTES_MAX, bounds);
     const body = await inTime(arriving, limits.GATEWAY_BODY_MS_MAX);
     if (to === 'count') {
@@ -204,7 +210,7 @@ export class Gateway {
     }
     const wire = to === 'messages' ? anthropic : to === 'responses' ? responses : openai;
     const wanted = wire.parse(body, request.headers);
-    await this.#complete(exchange, { wire, wanted, headers: askedInHeaders(request.headers), admitted });
+    await this.#complete(exchange, { wire, wanted, headers: askedInHeaders(request.headers), admitted, arrivedAt });
   }
 
   async #complete(exchange: Exchange, asked: Asked): Promise<void> {
@@ -227,20 +233,25 @@ export class Gateway {
     try {
       if (wanted.stream) await this.#stream(exchange, asked, begun, call);
       else answer(exchange.response, withReceipt(wire.answer(await call.done, facts), headers, await call.done));
+      if (isOwn) this.#options.metrics.added(performance.now() - asked.arrivedAt - call.askedMs);
     } finally {
       hungUp.signal.removeEventListener('abort', letGo);
       endUnlessTaken(exchange.response);
     }
   }
 
-  async #stream({ response }: Exchange, { wire }: Asked, { facts, headers }: Begun, call: RunningCall): Promise<void> {
+  async #stream(
+    { response }: Exchange,
+    { wire, arrivedAt }: Asked,
+    { facts, headers }: Begun,
+    call: RunningCall,
+  ): Promise<void> {
     const { metrics } = this.#options;
-    const began = performance.now();
     const stream = new EventStream({
       response,
       encoder: wire.stream(facts),
       headers,
-      onBegun: () => metrics.firstWords(performance.now() - began),
+      onBegun: () => metrics.firstWords(performance.now() - arrivedAt),
     });
     const forget = call.listen((event) => stream.on(event));
     response.once('close', metrics.streamOpened());

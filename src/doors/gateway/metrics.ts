@@ -16,8 +16,9 @@ import type { Substrate } from '../../substrate/substrate.ts';
 
 type LabelValues = Readonly<Record<string, string>>;
 
-/** Upper bounds in seconds. */
-const BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+/** Upper bounds in seconds: of what waits for models, and of what the seed does by itself. */
+const WAITING_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+const OWN_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
 class Counter {
   readonly #values = new Map<string, number>();
@@ -33,20 +34,26 @@ class Counter {
 }
 
 class Histogram {
-  readonly #counts = BUCKETS_S.map(() => 0);
+  readonly #boundsS: readonly number[];
+  readonly #counts: number[];
   #sum = 0;
   #count = 0;
+
+  constructor(boundsS: readonly number[]) {
+    this.#boundsS = boundsS;
+    this.#counts = boundsS.map(() => 0);
+  }
 
   observe(seconds: number): void {
     this.#sum += seconds;
     this.#count += 1;
-    const at = BUCKETS_S.findIndex((bound) => seconds <= bound);
+    const at = this.#boundsS.findIndex((bound) => seconds <= bound);
     if (at >= 0) this.#counts[at] = (this.#counts[at] ?? 0) + 1;
   }
 
   lines(name: string, help: string): string[] {
     let below = 0;
-    const buckets = BUCKETS_S.map((bound, index) => {
+    const buckets = this.#boundsS.map((bound, index) => {
       below += this.#counts[index] ?? 0;
       return `${name}_bucket{le="${bound}"} ${below}`;
     });
@@ -81,8 +88,9 @@ export class Metrics {
   readonly #spent = new Counter();
   readonly #refusals = new Counter();
   readonly #failovers = new Counter();
-  readonly #took = new Histogram();
-  readonly #firstWords = new Histogram();
+  readonly #took = new Histogram(WAITING_S);
+  readonly #firstWords = new Histogram(WAITING_S);
+  readonly #added = new Histogram(OWN_S);
   #streams = 0;
 
   /** A call of the router's ended, by whichever door it came. */
@@ -115,6 +123,11 @@ export class Metrics {
     this.#firstWords.observe(tookMs / 1_000);
   }
 
+  /** A request to the gateway was answered; so much of its time no model was asked. */
+  added(ms: number): void {
+    this.#added.observe(ms / 1_000);
+  }
+
   /** A stream is open until the returned function is called. */
   streamOpened(): () => void {
     this.#streams += 1;
@@ -133,6 +146,10 @@ export class Metrics {
       ...this.#failovers.lines('seed_failovers_total', `Attempts that another one followed, ${since}.`),
       ...this.#took.lines('seed_call_seconds', `From a call's beginning to its end, ${since}.`),
       ...this.#firstWords.lines('seed_first_words_seconds', `From a streamed request to its first words, ${since}.`),
+      ...this.#added.lines(
+        'seed_added_seconds',
+        `From a request to its answer's end, without the time that models took, ${since}.`,
+      ),
       ...gauge('seed_open_streams', 'Streams of the gateway that are open.', this.#streams),
     ];
   }

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { SeedError } from '../../errors.ts';
 import { callId } from '../../mind/sessions/import/parts.ts';
-import { LABEL_KEY, LABELS_MAX } from '../../substrate/ledger/model.ts';
 import type { Message, Part, ToolCall, ToolDefinition } from '../../substrate/transcript.ts';
 import { isJsonObject, MESSAGE_BYTES_MAX, PARTS_MAX } from '../../substrate/transcript.ts';
 import type { Sifting } from './sifting.ts';
@@ -151,6 +150,12 @@ export function chosen(tools: readonly ToolDefinition[], choice: unknown): reado
   throw refusal('tool_choice', 'is refused: no call can be forced on every provider; use `auto` or `none`');
 }
 
+/** Somebody has said something. @throws SeedError `invalid_input` */
+export function assertSaid(messages: readonly Message[], path: string): void {
+  if (messages.some(({ parts }) => parts.length > 0)) return;
+  throw refusal(path, 'has nothing in it that a model could answer');
+}
+
 /** Lists instructions in the middle: most providers have one place for them, before all that is said. */
 export function listMoved(messages: readonly Message[], sifting: Sifting): void {
   const begins = messages.findIndex(({ role }) => role !== 'system');
@@ -193,31 +198,4 @@ function tooLarge(argument: string, max: string): SeedError {
     hint: 'Send less of it, or split it.',
     data: { argument },
   });
-}
-
-/** UTF-16 units of a label's value. */
-const LABEL_UNITS_MAX = 128;
-
-/**
- * Labels out of what a client says of a request. A value that is too long for one becomes its hash: it still tells
- * customers apart, and no ceiling is missed because a name is long.
- */
-export function labelsOf(entries: readonly { key: string; value: unknown; path: string }[]): Record<string, string> {
-  const labels = new Map<string, string>();
-  for (const { key: given, value, path } of entries) {
-    // As in headers, whose names have no case: a ceiling means the same customer, whichever way it was said.
-    const key = given.toLowerCase();
-    if (typeof value !== 'string' || !value.isWellFormed()) throw refusal(path, 'must be text');
-    if (!LABEL_KEY.test(key)) {
-      throw refusal(path, 'cannot be a label: its name must be 1 to 64 letters, digits, dots, dashes or underscores');
-    }
-    if (value === '') continue;
-    const label =
-      value.length <= LABEL_UNITS_MAX ? value : `sha256:${createHash('sha256').update(value).digest('hex')}`;
-    if ((labels.get(key) ?? label) !== label) throw refusal(path, 'says another value than the label of its name');
-    labels.set(key, label);
-  }
-  if (labels.size > LABELS_MAX)
-    throw refusal(entries.at(-1)?.path ?? 'metadata', `makes more than ${LABELS_MAX} labels`);
-  return Object.fromEntries(labels);
 }

@@ -75,6 +75,7 @@ export class RunningCall {
   readonly #telling: Telling;
   #input: string | null;
   #made = 0;
+  #askedMs = 0;
   #epoch: number | null = null;
   /** Of what earlier attempts said that stands: its content hash, and the receipt of the last of them. */
   #kept: { readonly output: string | null; readonly receipt: number | null } = { output: null, receipt: null };
@@ -99,6 +100,11 @@ export class RunningCall {
   /** How far it has come. */
   outcomeSoFar(): CallOutcome {
     return { ...RUNNING, attempts: [...this.#attempts], cost_micro_usd: this.#cost() };
+  }
+
+  /** How long models have been asked until now, in milliseconds: the rest of its time is the seed's own. */
+  get askedMs(): number {
+    return this.#askedMs;
   }
 
   /** Ends the call; what it cost is settled all the same. */
@@ -200,7 +206,9 @@ export class RunningCall {
     this.#parts.fault?.('route.intent');
     const { sources } = this.#parts.substrate;
     const began = sources.now();
+    const askedAt = performance.now();
     const end = await this.#ask(admitted);
+    this.#askedMs += performance.now() - askedAt;
     this.#parts.fault?.('route.answered');
     const said = end.said.parts.length === 0 ? null : this.#telling.message(end.said);
     const attempted = { intent, admitted, end, said, tookMs: Math.max(0, sources.now() - began) };

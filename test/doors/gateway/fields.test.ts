@@ -341,6 +341,27 @@ describe('content', () => {
   });
 });
 
+describe('what nobody said', () => {
+  test.each([
+    ['OpenAI', 'messages', () => saying({ content: '' })],
+    ['Anthropic', 'messages', () => askAnthropic({ messages: [{ role: 'user', content: [] }] })],
+    ['Responses', 'input', () => askResponses({ input: '' })],
+  ])('%s: is no request', (_api, field, ask) => {
+    expect(ask).toThrow(`${field} has nothing in it that a model could answer`);
+  });
+
+  test('instructions alone are one', () => {
+    expect(saying({ role: 'system', content: 'Greet.' }).request.messages).toHaveLength(1);
+  });
+});
+
+test('of two limits of an answer the newer name counts, and the other is listed', () => {
+  const { request, notCarried } = askOpenAi({ max_tokens: 5, max_completion_tokens: 7 });
+  expect([request.maxOutputTokens, notCarried]).toEqual([7, ['max_tokens']]);
+  expect(askOpenAi({ max_tokens: 5, max_completion_tokens: 5 }).notCarried).toEqual([]);
+  expect(askOpenAi({ max_tokens: 5 }).request.maxOutputTokens).toBe(5);
+});
+
 describe('what is moved is listed', () => {
   const [system, user] = [
     { role: 'system', content: 'Be brief.' },

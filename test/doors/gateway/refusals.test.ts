@@ -446,6 +446,12 @@ describe('labels, traces and repeats', () => {
     expect(text).toContain('messages must be at least 1 entry long; it was an empty list.');
   });
 
+  test.each(['a!b', '__proto__', ''])('the label "%s" is refused by its header', async (name) => {
+    const answer = await post(CHAT, { headers: { [`x-seed-label-${name}`]: 'x' } });
+    expect(answer.status).toBe(400);
+    expect(answer.text).toContain(`The header x-seed-label-${name} cannot be a label: its name must be 1 to 64`);
+  });
+
   test('too many labels are refused', async () => {
     const headers = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`x-seed-label-${index}`, 'x']));
     const answer = await post(CHAT, { headers });

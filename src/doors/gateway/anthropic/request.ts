@@ -5,6 +5,7 @@ import { ANTHROPIC_API, ThinkingBlock } from '../../../mind/router/transcript/an
 import type { Message, Opaque, Part, ToolDefinition, ToolResult } from '../../../substrate/transcript.ts';
 import { MESSAGES_MAX } from '../../../substrate/transcript.ts';
 import { ANTHROPIC } from '../fields.ts';
+import { labelsOf } from '../labels.ts';
 import type { ImagePart, TextPart } from '../parts.ts';
 import * as parts from '../parts.ts';
 import { read, refusal, Sifting } from '../sifting.ts';
@@ -40,6 +41,7 @@ export function parseRequest(given: unknown, headers: IncomingHttpHeaders): Gate
   sifting.fields(headed(headers), ANTHROPIC.headers, { place: '', path: '' });
   const shown = toShown(body, sifting);
   sifting.calls.assertPaired();
+  parts.assertSaid(shown.messages, 'messages');
   const last = body.messages.length - 1;
   if (body.messages[last]?.role === 'assistant') {
     throw refusal(
@@ -56,7 +58,7 @@ export function parseRequest(given: unknown, headers: IncomingHttpHeaders): Gate
     stream: body.stream ?? false,
     includeUsage: true,
     request: { ...shown, maxOutputTokens: body.max_tokens, stop: body.stop_sequences ?? [] },
-    labels: parts.labelsOf([{ key: 'user_id', value: user, path: 'metadata.user_id' }]),
+    labels: labelsOf([{ key: 'user_id', value: user, path: 'metadata.user_id' }]),
     notCarried: sifting.notCarried,
     toolNames: sifting.toolNames,
   };

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Message, Part, ToolDefinition } from '../../../substrate/transcript.ts';
 import { MESSAGES_MAX } from '../../../substrate/transcript.ts';
 import { OPENAI } from '../fields.ts';
+import { labelsOf } from '../labels.ts';
 import type { ImagePart, TextPart } from '../parts.ts';
 import * as parts from '../parts.ts';
 import { read, refusal, Sifting } from '../sifting.ts';
@@ -36,6 +37,7 @@ export function parseRequest(given: unknown): GatewayRequest {
   }
   const messages = body.messages.map((message, index) => toMessage(message, `messages.${index}`, sifting));
   sifting.calls.assertPaired();
+  parts.assertSaid(messages, 'messages');
   parts.listMoved(messages, sifting);
   const tools = toTools(body, sifting);
   return {
@@ -45,7 +47,7 @@ export function parseRequest(given: unknown): GatewayRequest {
     request: {
       messages,
       tools,
-      maxOutputTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
+      maxOutputTokens: maxTokensOf(body, sifting),
       stop: typeof stop === 'string' ? [stop] : (stop ?? []),
     },
     labels: toLabels(body),
@@ -54,13 +56,16 @@ export function parseRequest(given: unknown): GatewayRequest {
   };
 }
 
+/** The newer name counts where the older one says something else. */
+function maxTokensOf({ max_completion_tokens: newer, max_tokens: older }: Body, sifting: Sifting): number | null {
+  if (typeof newer === 'number' && typeof older === 'number' && newer !== older) sifting.list('max_tokens');
+  return newer ?? older ?? null;
+}
+
 /** What a client says of a request, as labels. */
 export function toLabels({ metadata, user }: Pick<Body, 'metadata' | 'user'>): Record<string, string> {
   const entries = Object.entries(metadata ?? {}).map(([key, value]) => ({ key, value, path: `metadata.${key}` }));
-  return parts.labelsOf([
-    ...entries,
-    ...(typeof user === 'string' ? [{ key: 'user', value: user, path: 'user' }] : []),
-  ]);
+  return labelsOf([...entries, ...(typeof user === 'string' ? [{ key: 'user', value: user, path: 'user' }] : [])]);
 }
 
 // ---------------------------------------------------------------------------------------------

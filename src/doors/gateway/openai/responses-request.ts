@@ -118,7 +118,7 @@ function toMessages({ input, instructions }: Body, sifting: Sifting): Message[] 
   }
   // Once they are whole: an answer that is measured with each of its items takes the square of their number.
   for (const [index, message] of messages.entries()) parts.assertFits(message, paths[index] ?? 'input');
-  if (messages.length === 0) throw refusal('input', 'has nothing in it that a model could answer');
+  parts.assertSaid(messages, 'input');
   parts.listMoved(messages, sifting);
   return messages;
 }
