@@ -38,6 +38,26 @@ export function spokenExample(line: string): string {
   return line.replaceAll(/(?<![\w/.-])seed (?=[a-z-])/g, `${readCommand()} `);
 }
 
+/** Tools that an error’s hint sends agents to, and the commands that do the same. */
+const COMMAND_OF_TOOL: Readonly<Record<string, string>> = {
+  bus_peers: 'bus peers',
+  memory_search: 'memory search',
+  session_list: 'session list',
+  task_list: 'task list',
+};
+const TOOL = new RegExp(`\\b(?:${Object.keys(COMMAND_OF_TOOL).join('|')})\\b`, 'g');
+
+/** A text that names tools, for somebody who has commands. */
+function inCommands(text: string): string {
+  return text.replace(TOOL, (tool) => `\`seed ${COMMAND_OF_TOOL[tool]}\``);
+}
+
+/** `1 message`, `2 messages`. */
+export function counted(count: number, noun: string): string {
+  if (count === 1) return `1 ${noun}`;
+  return `${count} ${/[^aeiou]y$/.test(noun) ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
+}
+
 export function printLine(text = ''): void {
   process.stdout.write(`${text}\n`);
 }
@@ -62,7 +82,7 @@ export function printJson(value: unknown): void {
 /** An error: what, and what to do; on stderr, or as JSON on stdout where a program reads it. */
 export function printError(error: SeedError, json: boolean): void {
   const wire = toWire(error, { outside: false });
-  const [message, hint] = [spoken(wire.message), spoken(wire.hint)];
+  const [message = '', hint = ''] = [wire.message, wire.hint].map((text) => spoken(inCommands(text)));
   if (json) printJson({ error: { ...wire, message, hint } });
   else process.stderr.write(`seed: ${printable(message)}\n      ${printable(hint)}\n`);
 }

@@ -75,6 +75,10 @@ export async function askLine(question: string): Promise<string> {
   for (const event of ['SIGINT', 'close'] as const) lines.once(event, () => gone.reject(interrupted()));
   try {
     return (await Promise.race([lines.question(question), gone.promise])).trim();
+  } catch (thrown) {
+    // What is said next begins a line of its own.
+    output.write('\n');
+    throw thrown;
   } finally {
     lines.close();
     input.destroy();

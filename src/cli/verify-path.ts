@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { SeedError } from '../errors.ts';
 import type { Sha256 } from '../formats/bytes.ts';
 import { FormatError } from '../formats/error.ts';
+import { parseRoot } from '../formats/root.ts';
 import { verifyProof } from '../formats/proof.ts';
 import type { Verdict } from '../formats/verify.ts';
 import { createLogVerifier } from '../formats/verify.ts';
@@ -86,8 +87,28 @@ function readRoots(folder: string): string[] {
   return names.map((_name, index) => readSmall(join(folder, `${index + 1}.json`)));
 }
 
+/**
+ * The root of trust that the verdict rests on: with another kind of file nothing could be said about the receipts.
+ *
+ * @throws SeedError `invalid_input`, `not_found`
+ */
+function readRoot(path: string): string {
+  const text = readSmall(path);
+  try {
+    parseRoot(text);
+    return text;
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new SeedError('invalid_input', `${path} is not a root of trust. ${cause.message}`, {
+      hint: 'Name root/1.json of the home or of an export, as you got it from elsewhere.',
+      data: { argument: 'root' },
+      cause,
+    });
+  }
+}
+
 export async function verifyExportOrProof(path: string, files: VerifyFiles, onBytes: OnBytes): Promise<PathVerdict> {
-  const pinnedRoot = files.root === undefined ? undefined : readSmall(files.root);
+  const pinnedRoot = files.root === undefined ? undefined : readRoot(files.root);
   if (path === '') throw notThere('The name of what to verify is empty.');
   const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   return folder ? verifyExport(path, pinnedRoot, files.checkpoint, onBytes) : verifyProofFile(path, pinnedRoot, files);

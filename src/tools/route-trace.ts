@@ -107,6 +107,6 @@ function oneOfTheTwo(): SeedError {
 
 function notACall(what: string): SeedError {
   return new SeedError('not_found', `No model call belongs to ${what}.`, {
-    hint: 'Use the receipt that route_complete answered with, or a hash that stands in a receipt.',
+    hint: 'Find one with `seed receipts list --action route.attempt`, or name a hash that stands in it.',
   });
 }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { buildProgram, VERBS } from '../../src/cli/cli.ts';
-import { spoken, spokenExample } from '../../src/cli/output.ts';
+import { counted, spoken, spokenExample } from '../../src/cli/output.ts';
 import type { ErrorAnswer } from './seed.ts';
 import { seed, seedJson } from './seed.ts';
 
@@ -92,6 +92,15 @@ test('help and version go to stdout and exit 0', async () => {
   expect(help.stdout).toContain('Usage: seed receipts list');
   expect(version).toMatchObject({ code: 0, stderr: '' });
   expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\S*\n$/);
+});
+
+test('a count goes with its noun', () => {
+  expect([0, 1, 2].map((count) => counted(count, 'tool call'))).toEqual([
+    '0 tool calls',
+    '1 tool call',
+    '2 tool calls',
+  ]);
+  expect([1, 2].map((count) => counted(count, 'memory'))).toEqual(['1 memory', '2 memories']);
 });
 
 test('texts name the command as it is typed here, and nothing that only looks like it', () => {

@@ -70,6 +70,47 @@ test('apply shows the difference, never asks without a terminal, and what it put
   expect(back.answer).toMatchObject({ version: 4, changes: [{ kind: 'changed', what: 'ceiling seed/day' }] });
 });
 
+test('the history has the newest version first, also of those that change nothing', async () => {
+  const policy = file(POLICY);
+  for (let n = 0; n < 3; n++) await seed(['policy', 'apply', policy, '--home', home]);
+  const { answer } = await seedJson<History>(['policy', 'history', '--home', home]);
+  expect(answer.entries.map(({ version }) => version)).toEqual([3, 2, 1]);
+  const missing = await seed(['policy', 'check', room.at('nowhere.yaml'), '--home', home]);
+  expect(missing.stderr).toContain(`There is no file ${room.at('nowhere.yaml')}.`);
+});
+
+const TIGHT = `version: 1
+targets:
+  here: { provider: nvidia, base_url: "http://127.0.0.1:9/v1" }
+roles:
+  worker:
+    dispatch: any
+    candidates:
+      - { target: here, model: m, tier: 2 }
+ceilings:
+  - { scope: seed, window: day, usd: "0.000001" }
+prices:
+  - { target: here, model: m, input_usd_per_mtok: "3.00", output_usd_per_mtok: "15.00" }
+`;
+
+test('a trace says in dollars what a call would have cost, and which ceiling was in its way', async () => {
+  await seed(['policy', 'apply', file(TIGHT), '--home', home]);
+  expect((await seed(['route', 'ask', 'worker', 'Hello?', '--home', home])).stdout).toContain(
+    'Over the ceiling seed/day',
+  );
+  const { answer } = await seedJson<{ receipts: readonly { readonly seq: number }[] }>([
+    'receipts',
+    'list',
+    '--action',
+    'route.attempt',
+    '--home',
+    home,
+  ]);
+  const { stdout } = await seed(['trace', String(answer.receipts[0]?.seq), '--home', home]);
+  expect(stdout).toContain('    limit: $0.000001\n');
+  expect(stdout).not.toContain('micro');
+});
+
 test('a file that is wrong is not applied, and an answer for a program is one', async () => {
   const { code, answer } = await seedJson<ErrorAnswer>([
     'policy',
@@ -122,7 +163,7 @@ test('with a daemon: an edit by plain SQL shows in the policy and in the history
     home,
   ]);
   expect(JSON.stringify(receipt)).toContain('external-sql');
-  expect((await seed(['policy', 'ack', '--home', home])).stdout).toContain('Acknowledged 1 edits.');
+  expect((await seed(['policy', 'ack', '--home', home])).stdout).toContain('Acknowledged 1 edit.');
   daemon.kill('SIGTERM');
   await daemon.ended;
 });

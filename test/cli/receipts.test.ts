@@ -119,6 +119,11 @@ test('export and verify: 0 proven, 3 origin not proven, 1 broken', async () => {
   const broken = await seedJson<Verdict>(['receipts', 'verify', 'cut', '--root', root], options);
   expect(broken).toMatchObject({ code: 1, answer: { verdict: 'broken', broken: { seq: 4, problem: 'altered' } } });
 
+  // A file of another kind says nothing about the receipts.
+  const mistaken = await seedJson<ErrorAnswer>(['receipts', 'verify', 'receipts', '--root', 'kept'], options);
+  expect(mistaken).toMatchObject({ code: 2, answer: { error: { code: 'invalid_input' } } });
+  expect(mistaken.answer.error.message).toContain('kept is not a root of trust.');
+
   const taken = await seedJson<ErrorAnswer>(['receipts', 'export', '--out', 'receipts'], options);
   expect(taken).toMatchObject({ code: 1, answer: { error: { code: 'conflict' } } });
 });

@@ -55,6 +55,15 @@ test('task: from adding to cancelling, in words and as JSON, without a daemon', 
   }
 });
 
+test('a day with one receipt, and a task that is not there, in words for whoever has commands', async () => {
+  using dir = scratch();
+  const options = { env: { SEED_HOME: dir.at('home') } };
+  await initHome(dir.at('home'));
+  expect((await seed(['today'], options)).stdout).toMatch(/: receipt 0\.\n\nowner: .* \(receipt 0\)\n/);
+  const nowhere = await seed(['task', 'show', 't99'], options);
+  expect(nowhere.stderr).toBe('seed: There is no task t99.\n      `seed task list` shows them.\n');
+});
+
 test('watch follows what happens through a restart of the daemon, and ends with Ctrl+C', async () => {
   using dir = scratch();
   const home = dir.at('home');

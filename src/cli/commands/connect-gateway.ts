@@ -37,6 +37,9 @@ export async function connectGateway(client: GatewayClient, options: GatewayOpti
   }
 }
 
+/** The role of the starter policy that is for such work; policies have it that began with it. */
+const USUAL_ROLE = 'worker';
+
 /** With whether any of Claude Code’s models is mapped to a role already. */
 interface Facts extends GatewayFacts {
   readonly isMapped: boolean;
@@ -70,7 +73,7 @@ async function factsOf(options: GatewayOptions): Promise<Facts> {
   return {
     origin: await gatewayOrigin(options),
     keyFile,
-    role: role ?? listed.roles[0] ?? 'ROLE',
+    role: role ?? listed.roles.find((each) => each === USUAL_ROLE) ?? listed.roles[0] ?? 'ROLE',
     isRoleNamed: role !== undefined,
     isMapped: listed.mapped.some(({ model }) => model.startsWith('claude')),
   };

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { SeedError } from '../../errors.ts';
 import type { Ask } from '../ask.ts';
 import { ask, withSeed } from '../ask.ts';
-import { EXIT, printable, printJson, printLine, spoken, table } from '../output.ts';
+import { counted, EXIT, printable, printJson, printLine, spoken, table } from '../output.ts';
 import { askYesNo, hasTerminal } from '../terminal.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
@@ -106,10 +106,15 @@ function readPolicyFile(path: string): string {
     if (bytes.length > FILE_BYTES_MAX) throw new Error('It is too large.');
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new SeedError('not_found', `The file ${path} cannot be read as text.`, {
-      hint: 'Name a policy file; `seed policy show` prints one to start from.',
-      cause,
-    });
+    const isThere = path === '-' || existsSync(path);
+    throw new SeedError(
+      'not_found',
+      isThere ? `The file ${path} cannot be read as text.` : `There is no file ${path}.`,
+      {
+        hint: 'Name a policy file; `seed policy show` prints one to start from.',
+        cause,
+      },
+    );
   }
 }
 
@@ -297,7 +302,7 @@ async function acknowledge(options: CommonOptions & { upTo?: number }): Promise<
     ownerAct: true,
   });
   if (options.json === true) printJson(answer);
-  else printLine(`Acknowledged ${answer.acknowledged} edits. Receipt ${answer.receipt} says so.`);
+  else printLine(`Acknowledged ${counted(answer.acknowledged, 'edit')}. Receipt ${answer.receipt} says so.`);
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
+import { dollars } from '../../substrate/ledger/money.ts';
 import { ask } from '../ask.ts';
 import { EXIT, printable, printJson, printLine } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
@@ -129,6 +130,13 @@ async function traceCall(what: string, options: CommonOptions): Promise<void> {
   for (const step of steps) printStep(step);
 }
 
+/** How the name of a figure ends that is millionths of a dollar. */
+const MICRO_USD = '_micro_usd';
+
+function inWords(name: string): string {
+  return name.replaceAll('_', ' ');
+}
+
 function printStep({ receipt, of, time, who, outcome, code, input, output, detail }: TraceView['steps'][number]): void {
   const settles = of === null ? '' : ` of ${of}`;
   printLine(
@@ -136,8 +144,12 @@ function printStep({ receipt, of, time, who, outcome, code, input, output, detai
   );
   const facts = Object.entries({ input, output, ...detail }).filter(([, value]) => value !== null);
   for (const [name, value] of facts) {
+    const said = typeof value === 'string' ? value : JSON.stringify(value);
+    const isMoney = name.endsWith(MICRO_USD) && typeof value === 'number';
     printLine(
-      `    ${name.replaceAll('_', ' ')}: ${printable(typeof value === 'string' ? value : JSON.stringify(value))}`,
+      isMoney
+        ? `    ${inWords(name.slice(0, -MICRO_USD.length))}: ${dollars(value)}`
+        : `    ${inWords(name)}: ${printable(said)}`,
     );
   }
 }

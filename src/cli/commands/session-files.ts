@@ -5,7 +5,7 @@ import { readClientFolders } from '../../config.ts';
 import { SeedError } from '../../errors.ts';
 import type { TranscriptClient } from '../../mind/sessions/import/format.ts';
 import { ask } from '../ask.ts';
-import { printable, printJson, printLine } from '../output.ts';
+import { counted, printable, printJson, printLine } from '../output.ts';
 import { latestTranscript } from '../transcripts.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
@@ -100,16 +100,20 @@ function importLines(file: string, done: Imported): string[] {
     receipt,
   } = done;
   const said = {
-    new: `Imported as session ${session}: ${messages} messages with ${calls} tool calls.`,
-    added: `Added to session ${session}: ${messages} messages with ${calls} tool calls; it has ${length} now.`,
-    unchanged: `Nothing new: session ${session} has all ${length} messages already.`,
+    new: `Imported as session ${session}: ${counted(messages, 'message')} with ${counted(calls, 'tool call')}.`,
+    added: `Added to session ${session}: ${counted(messages, 'message')} with ${counted(calls, 'tool call')}; it has ${length} now.`,
+    unchanged: `Nothing new: session ${session} has all ${counted(length, 'message')} already.`,
   }[outcome];
   return [
     said,
     `  from      ${printable(file)}`,
     ...(done.goal === '' ? [] : [`  goal      ${printable(done.goal.split('\n', 1)[0] ?? '').slice(0, 200)}`]),
     `  held by   ${done.holder}; another agent goes on with it by handoff_accept with latest and session_id`,
-    ...(inDoubt === 0 ? [] : [`  in doubt  ${inDoubt} tool calls have no result: find out before you repeat them`]),
+    ...(inDoubt === 0
+      ? []
+      : [
+          `  in doubt  ${counted(inDoubt, 'tool call')} without a result: find out before you repeat ${inDoubt === 1 ? 'it' : 'them'}`,
+        ]),
     ...(torn ? ['  torn      the last line is not whole; it is left for the next time'] : []),
     ...leftOut.map((line) => `  left out  ${printable(line)}`),
     ...(receipt === null ? [] : [`  receipt   ${receipt}`]),
@@ -123,5 +127,8 @@ async function exportSession(id: string, options: CommonOptions & { readonly out
     access: 'write',
   });
   if (options.json === true) printJson(done);
-  else printLine(`Wrote ${done.messages} messages to ${done.out}; running hash ${done.hash}. Receipt ${done.receipt}.`);
+  else
+    printLine(
+      `Wrote ${counted(done.messages, 'message')} to ${done.out}; running hash ${done.hash}. Receipt ${done.receipt}.`,
+    );
 }

@@ -61,7 +61,7 @@ export function addToday(program: Command): void {
 
 function screen(told: Today): string[] {
   const { day, timezone, receipts, counted_from: from, refused } = told;
-  const which = receipts.first === null ? 'no receipts yet' : `receipts ${receipts.first} to ${receipts.last}`;
+  const which = receipts.first === null ? 'no receipts yet' : range(receipts.first, receipts.last ?? receipts.first);
   return [
     `${day} (${timezone}): ${which}.`,
     ...(from === null ? [] : [`Counted from receipt ${from} on; there are more.`]),
@@ -86,10 +86,14 @@ function peopleLines({ people }: Today): string[] {
       ...(failed === 0 ? [] : [`failed ${times(failed)}`]),
     ];
     const [first, last] = [Math.min(...did.map((one) => one.first)), Math.max(...did.map((one) => one.last))];
-    return `${name}: ${all.length === 0 ? 'began something' : all.join(', ')} (receipts ${first} to ${last})`;
+    return `${name}: ${all.length === 0 ? 'began something' : all.join(', ')} (${range(first, last)})`;
   });
   const more = people.length - shown.length;
   return more === 0 ? shown : [...shown, `and ${more} more`];
+}
+
+function range(first: number, last: number): string {
+  return first === last ? `receipt ${first}` : `receipts ${first} to ${last}`;
 }
 
 function times(count: number): string {

@@ -8,7 +8,7 @@ export const GRANT_NAME_RULE = '1 to 64 lower-case letters, digits, dots, dashes
 const RESERVED: readonly string[] = ['owner', 'seed'];
 /** What the seed does by itself it does under names that begin so; see `service.ts`. */
 const SERVICE = /^seed-/;
-export const RESERVED_RULE = 'owner, seed and what begins with seed- are names of the owner and of the seed itself';
+export const RESERVED_RULE = 'another one: owner, seed and what begins with seed- are the owner’s and the seed’s own';
 
 /** Leaves room for the number of a second window. */
 export const AGENT_NAME_CHARS_MAX = 60;

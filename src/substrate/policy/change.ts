@@ -167,7 +167,7 @@ export async function listHistory(db: ReadHandle, limit: number): Promise<readon
        UNION ALL
        SELECT 'edit', id, at_ms, receipt, source_table, before, after, acknowledged_at, id FROM policy_change
        WHERE origin IS NULL
-     ) ORDER BY place DESC, kind DESC LIMIT ?`,
+     ) ORDER BY place DESC, kind DESC, id DESC LIMIT ?`,
     limit,
   );
 }
