@@ -1,5 +1,8 @@
 import * as z from 'zod';
+import { SEED } from '../substrate/actor.ts';
 import { countDead, listDead } from '../substrate/bus/dead.ts';
+import { peek } from '../substrate/bus/look.ts';
+import { holderOf } from '../substrate/bus/model.ts';
 import { alarmId, listAlarms } from '../substrate/coherence/alarms.ts';
 import { findSubsystem } from '../substrate/coherence/subsystems.ts';
 import { listForwarded } from '../substrate/mind/forwarded.ts';
@@ -16,6 +19,9 @@ import { defineTool } from './define.ts';
 const DAY_MS = 86_400_000;
 /** Of each kind. */
 const LISTED_MAX = 50;
+/** Messages that are looked at, and senders that are named. */
+const MESSAGES_MAX = 200;
+const SENDERS_MAX = 5;
 /** How long before it expires a key is told of. */
 const EXPIRY_MS: number = 7 * DAY_MS;
 /** A call that has been in doubt for longer is history. */
@@ -24,6 +30,7 @@ const DOUBT_MS: number = 30 * DAY_MS;
 const Item = z.object({
   kind: z.enum([
     'request',
+    'message',
     'task',
     'overdue',
     'call',
@@ -59,6 +66,7 @@ export const seedTodo = defineTool({
       items: [
         ...(await requestItems(db, now)),
         ...(await forwardedItems(db, now)),
+        ...(await messageItems(db, now)),
         ...(await policyItems(db)),
         ...(await taskItems(db, now)),
         ...(await alarmItems(db)),
@@ -93,6 +101,18 @@ async function forwardedItems(db: ReadHandle, now: number): Promise<Item[]> {
     says: `${from} ${kind === 'alert' ? 'reports' : 'asks'}: ${title}`,
     todo: kind === 'alert' ? 'seed bus tail' : `seed bus send ${from} "…" --thread ${thread}`,
   }));
+}
+
+/** What others wrote to the owner, in one line; what the seed itself answers or passes on is no news, or stands above. */
+async function messageItems(db: ReadHandle, now: number): Promise<Item[]> {
+  const waiting = await peek(db, 'owner', { limit: MESSAGES_MAX, now });
+  const fromOthers = waiting.filter(({ sender }) => sender !== holderOf(SEED));
+  const [oldest] = fromOthers;
+  if (oldest === undefined) return [];
+  const count = fromOthers.length;
+  const senders = [...new Set(fromOthers.map(({ from }) => from))].slice(0, SENDERS_MAX).join(', ');
+  const says = `${count === 1 ? 'a message' : `${count} messages`} from ${senders}`;
+  return [{ kind: 'message', id: oldest.thread, since: isoTime(oldest.sent_at), says, todo: 'seed bus tail' }];
 }
 
 async function policyItems(db: ReadHandle): Promise<Item[]> {

@@ -254,6 +254,12 @@ describe('the owner’s screens', () => {
       over(helper, 'membrane_request', { scopes: ['receipt.read'], reason: 'to look' }),
     );
     const bob = await agent();
+    expect([...(await kinds()).keys()].filter((key) => key.startsWith('message '))).toEqual([]);
+    const { thread } = await ok<{ thread: string }>(bob.call('bus_send', { to: 'owner', text: 'look at this' }));
+    expect((await kinds()).get(`message ${thread}`)).toBe('seed bus tail');
+    const { messages } = await asOwner<{ messages: readonly { id: string }[] }>(rig, 'bus_receive');
+    await asOwner(rig, 'bus_ack', { ids: messages.map((each) => each.id) });
+    expect((await kinds()).has(`message ${thread}`)).toBe(false);
     const { id } = await asOwner<Changed>(rig, 'task_update', { do: 'add', title: 'due', deadline: '2026-11-01' });
     const { lease } = await ok<Changed>(bob.call('task_update', { do: 'claim', id }));
     await ok(bob.call('task_update', { do: 'finish', id, lease }));

@@ -16,6 +16,7 @@ const HEADINGS: Readonly<Record<string, string>> = {
   request: 'Requests',
   question: 'Questions to you',
   alert: 'Reported to you',
+  message: 'Messages to you',
   policy: 'Policy',
   task: 'Tasks to verify',
   overdue: 'Tasks overdue',
