@@ -112,8 +112,10 @@ function commandSection(command: Command, names: readonly string[]): string {
 }
 
 function leaves(command: Command, names: readonly string[]): { command: Command; names: readonly string[] }[] {
-  if (command.commands.length === 0) return [{ command, names }];
-  return command.commands.flatMap((child) => leaves(child, [...names, child.name()]));
+  const below = command.commands.flatMap((child) => leaves(child, [...names, child.name()]));
+  // A group that does something by itself, too, says how in its help.
+  const isCommand = below.length === 0 || examplesOf(helpBelow(command)).length > 0;
+  return isCommand ? [{ command, names }, ...below] : below;
 }
 
 async function cliPage(): Promise<string> {

@@ -26,5 +26,8 @@ test('nothing is left out', async () => {
   const pages = await referencePages();
   for (const { name } of TOOLS) expect(pages['tools.md']).toContain(`\n## ${name}\n`);
   for (const code of Object.keys(ERROR_CODES)) expect(pages['errors.md']).toContain(`\n| \`${code}\` | `);
-  for (const command of ['seed up', 'seed receipts verify']) expect(pages['cli.md']).toContain(`\n## ${command}\n`);
+  for (const command of ['seed up', 'seed receipts verify', 'seed coherence', 'seed coherence label'])
+    expect(pages['cli.md']).toContain(`\n## ${command}\n`);
+  // What only has others below it is no command.
+  expect(pages['cli.md']).not.toContain('\n## seed receipts\n');
 });
