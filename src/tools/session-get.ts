@@ -3,7 +3,7 @@ import { usedMicroUsd } from '../substrate/sessions/budget.ts';
 import { readableSession } from '../substrate/sessions/handover.ts';
 import { listHops } from '../substrate/sessions/hops.ts';
 import type { StoredMessage } from '../substrate/sessions/model.ts';
-import { listMessages, listOpenTools } from '../substrate/sessions/sessions.ts';
+import { listMessages, listOpenTools } from '../substrate/sessions/messages.ts';
 import { pickOne } from '../substrate/sessions/work.ts';
 import { defineTool } from './define.ts';
 import {

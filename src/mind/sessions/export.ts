@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { open, rm } from 'node:fs/promises';
 import { SeedError } from '../../errors.ts';
 import type { Session } from '../../substrate/sessions/model.ts';
-import { listMessages } from '../../substrate/sessions/sessions.ts';
+import { listMessages } from '../../substrate/sessions/messages.ts';
 import { isoTime } from '../../substrate/sources.ts';
 import type { SubstrateReader } from '../../substrate/substrate.ts';
 import { headerText } from './import/seed-file.ts';

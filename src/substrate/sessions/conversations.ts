@@ -14,16 +14,8 @@ import { EMPTY_TRANSCRIPT, prepareMessage } from '../transcript.ts';
 import type { Operation } from '../writer.ts';
 import type { Session } from './model.ts';
 import { NO_CHECKPOINT } from './model.ts';
-import {
-  appendPrepared,
-  closeSession,
-  findSession,
-  GATEWAY,
-  LEASE_MS,
-  openSession,
-  renewLease,
-  setStepCall,
-} from './sessions.ts';
+import { appendPrepared } from './messages.ts';
+import { closeSession, findSession, GATEWAY, LEASE_MS, openSession, renewLease, setStepCall } from './sessions.ts';
 
 /** Heads that a request is looked up by, at most: the ends of its last messages. */
 export const HEADS_MAX = 8;

@@ -10,7 +10,7 @@ import { canonicalize } from '../../formats/canonical.ts';
 import type { ReadHandle } from '../store/store.ts';
 import { importLosses } from './imports.ts';
 import type { Checkpoint, Session, StoredMessage } from './model.ts';
-import { listMessages, listOpenTools } from './sessions.ts';
+import { listMessages, listOpenTools } from './messages.ts';
 
 /** The last messages that a package carries, and the bytes that they may have together. */
 const TAIL_MESSAGES = 6;

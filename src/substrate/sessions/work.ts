@@ -17,16 +17,14 @@ import { extendTranscript, EMPTY_TRANSCRIPT, messageHash, messageText } from '..
 import type { Operation, Receipted } from '../writer.ts';
 import type { CheckpointInput, Session } from './model.ts';
 import type { Writer } from './sessions.ts';
+import { appendMessages, findTool, listMessages } from './messages.ts';
 import {
-  appendMessages,
   closeSession,
   controlledSession,
-  findTool,
   heldSession,
   isConversation,
   LEASE_MS,
   listHeld,
-  listMessages,
   openSession,
   setCheckpoint,
   setStepCall,

@@ -3,7 +3,8 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { OWNER } from '../../../src/substrate/actor.ts';
 import { CHECKPOINT_BYTES_MAX } from '../../../src/substrate/sessions/model.ts';
-import { listHeld, listOpenTools, listSessions } from '../../../src/substrate/sessions/sessions.ts';
+import { listOpenTools } from '../../../src/substrate/sessions/messages.ts';
+import { listHeld, listSessions } from '../../../src/substrate/sessions/sessions.ts';
 import {
   beginSession,
   beginStep,

@@ -23,7 +23,8 @@ import {
 import type { Stand } from '../../../substrate/mind/worker-acts.ts';
 import { endWork, noteStep, ownSession, pauseWork } from '../../../substrate/mind/worker-acts.ts';
 import type { Session, ToolState } from '../../../substrate/sessions/model.ts';
-import { findSession, listOpenTools } from '../../../substrate/sessions/sessions.ts';
+import { listOpenTools } from '../../../substrate/sessions/messages.ts';
+import { findSession } from '../../../substrate/sessions/sessions.ts';
 import { appendToSession, readTranscript } from '../../../substrate/sessions/work.ts';
 import type { ReadHandle } from '../../../substrate/substrate.ts';
 import { getTask } from '../../../substrate/tasks/look.ts';

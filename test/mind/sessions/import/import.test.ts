@@ -9,14 +9,8 @@ import { OWNER } from '../../../../src/substrate/actor.ts';
 import { insertGrant } from '../../../../src/substrate/identity/grants.ts';
 import { beginSession, pickHeld } from '../../../../src/substrate/sessions/work.ts';
 import { importLosses, OPEN_IMPORTS_MAX } from '../../../../src/substrate/sessions/imports.ts';
-import {
-  findTool,
-  LEASE_MS,
-  leaseUntil,
-  listMessages,
-  listOpenTools,
-  sessionOf,
-} from '../../../../src/substrate/sessions/sessions.ts';
+import { findTool, listMessages, listOpenTools } from '../../../../src/substrate/sessions/messages.ts';
+import { LEASE_MS, leaseUntil, sessionOf } from '../../../../src/substrate/sessions/sessions.ts';
 import type { Substrate } from '../../../../src/substrate/substrate.ts';
 import type { Message } from '../../../../src/substrate/transcript.ts';
 import { EMPTY_TRANSCRIPT, extendTranscript, messageHash } from '../../../../src/substrate/transcript.ts';
