@@ -268,6 +268,8 @@ class Pipe {
   #toClient(line: Buffer, from?: DaemonConnection): void {
     const { stdout } = this.#options;
     if (stdout.destroyed || stdout.write(withNewline(line)) || from === undefined) return;
+    // The lines of one piece all come, though none of them is read.
+    if (from.socket.isPaused()) return;
     from.socket.pause();
     stdout.once('drain', () => from.socket.resume());
   }

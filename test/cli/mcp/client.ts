@@ -12,6 +12,8 @@ export interface TestClient extends AsyncDisposable {
   readonly messages: Wire[];
   /** What it said to a person. */
   readonly said: string[];
+  /** Its standard output, which is read all the time unless it is paused. */
+  readonly stdout: PassThrough;
   send(message: Wire | string): void;
   /** The message with this id, when it has come. */
   answer(id: number | string): Promise<Wire>;
@@ -48,6 +50,7 @@ function run(start: (streams: Streams) => Promise<number>): TestClient {
     lines,
     messages,
     said,
+    stdout,
     exited,
     send: (message) => stdin.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`),
     answer: async (id) => {

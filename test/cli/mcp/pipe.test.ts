@@ -124,6 +124,22 @@ test('both directions carry the bytes as they are', async () => {
   expect(pipe.lines).toEqual([reply]);
 });
 
+test('a client that does not read is waited for once, however much comes, and then gets all of it', async () => {
+  using at = emptyHome();
+  await using daemon = await startFakeDaemon(at.socket, answering());
+  await using pipe = pipeClient(at.home);
+  pipe.send(initialize());
+  await pipe.answer(0);
+  pipe.stdout.pause();
+  const notice = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { text: 'x'.repeat(100) } });
+  const count = 5_000;
+  daemon.newest.send(Array.from({ length: count }, () => notice).join('\n'));
+  await until(() => pipe.stdout.writableNeedDrain, 'the client to be waited for');
+  expect(pipe.stdout.listenerCount('drain')).toBe(1);
+  pipe.stdout.resume();
+  await until(() => pipe.lines.length === count + 1, 'all to be read');
+});
+
 describe('when the daemon goes away', () => {
   test('calls under way fail, nothing is sent twice, and the legacy handshake and subscriptions are made anew', async () => {
     using at = emptyHome();
