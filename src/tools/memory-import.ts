@@ -13,6 +13,7 @@ const Imported = z.strictObject({
   source: z.string().min(1).max(300).optional(),
   thread: z.string().min(1).max(100).regex(/^[^~]/, 'a name that begins with no ~').optional(),
   supersedes: MemoryId.optional(),
+  id: MemoryId.optional().describe('Its id where it was exported: the same one here is not doubled'),
   idempotency_key: z.string().min(1).max(128),
 });
 
@@ -30,10 +31,11 @@ export const memoryImport = defineTool({
     memories: z.array(z.object({ id: z.string(), repeated: z.boolean() })),
   }),
   handler: async ({ memories }, { actor, substrate }) => {
-    const drafts = memories.map(({ at, supersedes, idempotency_key: key, ...draft }) => ({
+    const drafts = memories.map(({ at, supersedes, id, idempotency_key: key, ...draft }) => ({
       ...draft,
       key,
       at: readTime('at', at),
+      exportedAs: id === undefined ? undefined : memoryNr(id),
       supersedes: supersedes === undefined ? undefined : memoryNr(supersedes),
     }));
     const { value, seq } = await rememberAll(substrate, actor, drafts);

@@ -67,6 +67,9 @@ test('what is exported is imported elsewhere, once, with what took the place of 
   expect(exported).toMatchObject({ code: 0, answer: { memories: 3 } });
   expect(statSync(file).mode & 0o777).toBe(0o600);
   expect((await seed(['memory', 'export', '--out', file, '--home', home])).code).not.toBe(0);
+  // Where it came from, all of it is there.
+  const same = await seedJson<object>(['memory', 'import', file, '--home', home]);
+  expect(same.answer).toMatchObject({ memories: 0, repeated: 3 });
   const bring = ['memory', 'import', file, '--home', other];
   expect((await seedJson<object>(bring)).answer).toMatchObject({ memories: 3, repeated: 0 });
   expect((await seedJson<object>(bring)).answer).toMatchObject({ memories: 0, repeated: 3 });

@@ -108,6 +108,13 @@ describe('one agent', () => {
     const [again, other] = [await agent('renamed'), await agent('kept')];
     expect((await search(again, 'albatross')).results.length).toBe(1);
     expect((await search(other, 'albatross')).results).toEqual([]);
+    // The owner sees whose it is, by the name that finds it.
+    const { spaces } = await asOwner<{ spaces: readonly { name: string }[] }>(rig, 'memory_list');
+    expect(spaces.map((space) => space.name)).toContain('private:renamed');
+    const { memories } = await asOwner<{ memories: readonly { space: string; text: string }[] }>(rig, 'memory_list', {
+      space: 'private:renamed',
+    });
+    expect(memories).toMatchObject([{ space: 'private:renamed', text: 'mine is the albatross' }]);
     for (const each of [again, other]) each.close();
   });
 

@@ -11,7 +11,7 @@ import type { Ask } from '../ask.ts';
 import { ask, withSeed } from '../ask.ts';
 import type { Format, Found } from '../memory/sources.ts';
 import { FORMATS, readSource } from '../memory/sources.ts';
-import { printable, printJson, printLine, printLines, progressLine, table } from '../output.ts';
+import { counted, printable, printJson, printLine, printLines, progressLine, table } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf, parsePath } from './shared.ts';
 
@@ -272,7 +272,7 @@ async function exportAll({ space, out, json, ...options }: SpaceOptions & { read
   if (file === null) return;
   await Promise.race([new Promise<void>((resolve) => file.end(() => resolve())), failed]);
   if (json === true) printJson({ out, memories: count, receipt });
-  else printLine(`${count} memories are in ${out}. Receipt ${receipt}.`);
+  else printLine(`Wrote ${counted(count, 'memory')} to ${out}. Receipt ${receipt}.`);
 }
 
 function cannotWrite(out: string | undefined, cause: unknown): SeedError {
@@ -319,14 +319,20 @@ class Importer {
   }
 
   async add(found: Found, space: string): Promise<void> {
-    const { supersedes, id: _id, space: _space, ...record } = found;
+    const { supersedes, id, space: _space, ...record } = found;
     // What it took the place of must have its new id first.
-    if (supersedes !== undefined && this.#batch.some(({ found: { id } }) => id === supersedes)) await this.flush();
+    if (supersedes !== undefined && this.#batch.some((sent) => sent.found.id === supersedes)) await this.flush();
     const newer = supersedes === undefined ? undefined : this.#ids.get(supersedes);
+    // Other programs number what they export in ways of their own.
+    const exported = id !== undefined && MEMORY_ID.test(id) ? id : undefined;
     const input = Object.fromEntries(
-      Object.entries({ ...record, space, supersedes: newer, idempotency_key: keyOf(found, space) }).filter(
-        (entry): entry is [string, string] => entry[1] !== undefined,
-      ),
+      Object.entries({
+        ...record,
+        id: exported,
+        space,
+        supersedes: newer,
+        idempotency_key: keyOf(found, space),
+      }).filter((entry): entry is [string, string] => entry[1] !== undefined),
     );
     this.#batch.push({ found, input });
     this.#chars += found.text.length;
@@ -358,6 +364,11 @@ function keyOf({ text, subject = '', kind = '', at = '', source = '', id = '' }:
   return `import:${createHash('sha256').update(essence).digest('hex')}`;
 }
 
+function span(receipts: readonly number[]): string {
+  const [first, last] = [receipts[0], receipts.at(-1)];
+  return first === last ? `Receipt ${first}` : `Receipts ${first} to ${last}`;
+}
+
 async function importAll(
   from: string,
   { format, space, json, ...options }: SpaceOptions & { readonly format: Format },
@@ -376,8 +387,8 @@ async function importAll(
   const { fresh, repeated, receipts } = done;
   if (json === true) printJson({ memories: fresh, repeated, receipts });
   else {
-    const known = repeated === 0 ? '' : ` ${repeated} were there already.`;
-    const proof = receipts.length === 0 ? '' : ` Receipts ${receipts[0]} to ${receipts.at(-1)}.`;
-    printLine(`${fresh} memories were imported.${known}${proof}`);
+    const known = repeated === 0 ? '' : ` ${repeated} ${repeated === 1 ? 'was' : 'were'} there already.`;
+    const proof = receipts.length === 0 ? '' : ` ${span(receipts)}.`;
+    printLine(`Imported ${counted(fresh, 'memory')}.${known}${proof}`);
   }
 }

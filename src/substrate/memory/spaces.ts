@@ -4,7 +4,7 @@
  * A space is `private` (one for each grant, kept by the grant's id), `shared`, `session:ID`, or a name.
  * A grant reaches what its scopes name, whole: `memory.read:SPACE`, `memory.write:SPACE`; a local agent
  * also the space of each open session that it holds. The owner reaches all, those of others as
- * `private:GRANT`. Every read goes through {@link scan}, which takes nothing but a {@link Reach}.
+ * `private:NAME`. Every read goes through {@link scan}, which takes nothing but a {@link Reach}.
  */
 import { SeedError } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
@@ -146,7 +146,7 @@ async function storedName(
   const grant = await db.get<{ id: string }>('SELECT id FROM substrate_grants WHERE name = ? OR id = ?', whose, whose);
   if (grant !== undefined) return `${PRIVATE}:${grant.id}`;
   throw new SeedError('not_found', `Nobody named ${whose} has a private space.`, {
-    hint: 'Name an agent or helper, or a grant’s id; `seed memory spaces` lists them.',
+    hint: 'Name an agent or helper, or a grant’s id; `seed memory list` shows them.',
     data: { argument: 'space' },
   });
 }
@@ -244,14 +244,20 @@ interface NamedSpace extends Row {
   readonly records: number;
 }
 
+/** Spaces as the owner calls them: somebody's private one by the name that this one alone has had. */
+const CALLED = `SELECT s.id, s.records, coalesce('${PRIVATE}:' || g.name, s.name) AS name
+  FROM substrate_memory_spaces s LEFT JOIN substrate_grants g
+    ON s.name LIKE '${PRIVATE}:%' AND g.id = substr(s.name, ${PRIVATE.length + 2})
+    AND NOT EXISTS (SELECT 1 FROM substrate_grants o WHERE o.name = g.name AND o.id <> g.id)`;
+
 /** Every space with how much is in it; for the owner alone. */
 export async function listSpaces(db: ReadHandle): Promise<readonly NamedSpace[]> {
-  return db.all<NamedSpace>('SELECT name, records FROM substrate_memory_spaces ORDER BY name LIMIT 1000');
+  return db.all<NamedSpace>(`${CALLED} ORDER BY name LIMIT 1000`);
 }
 
-/** The kept name of a memory's space, for whoever reaches all of them. */
+/** The name of a memory's space, for whoever reaches all of them. */
 export async function spaceNameOf(db: ReadHandle, nr: number): Promise<string> {
   const id = Math.floor(nr / SPACE_ROWS);
-  const row = await db.get<SpaceRow>('SELECT id, name FROM substrate_memory_spaces WHERE id = ?', id);
+  const row = await db.get<SpaceRow>(`${CALLED} WHERE s.id = ?`, id);
   return row?.name ?? '';
 }

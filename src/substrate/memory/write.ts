@@ -40,6 +40,8 @@ export interface Draft {
   readonly supersedes?: number | undefined;
   /** Within a writer the same key means the same memory. */
   readonly key?: string | undefined;
+  /** The row that it was exported from, if that was here: the same memory there is this one. */
+  readonly exportedAs?: number | undefined;
 }
 
 export interface Written {
@@ -63,7 +65,7 @@ export async function keep(
   sources: Sources,
 ): Promise<Written & { readonly hash: string }> {
   const { id: space, nextNr, records, stored } = await openSpace(op, actor, draft.space);
-  const before = await findWritten(op, actor, draft);
+  const before = (await findWritten(op, actor, draft)) ?? (await findExported(op, actor, draft));
   if (before !== null) return before;
   const body = Buffer.from(draft.text);
   assertFits(body.length, { records, space: draft.space });
@@ -182,6 +184,24 @@ async function nextPlace(
     found.id,
   );
   return { thread: found.id, place };
+}
+
+/** The memory that a draft was exported from, where it still stands in that space as it was. */
+async function findExported(
+  op: Operation,
+  actor: Actor,
+  { space, exportedAs: nr, text, kind = '', subject = '', at }: Draft,
+): Promise<(Written & { readonly hash: string }) | null> {
+  if (nr === undefined) return null;
+  const reach = await reachOf(op, actor, { verb: 'write', space });
+  const [row] = await scan<Pick<MemoryRow, 'receipt' | 'hash' | 'text' | 'kind' | 'subject' | 'at'>>(op, reach, {
+    sql: `SELECT receipt, hash, text, kind, subject, at FROM substrate_memories
+          WHERE forgotten_at IS NULL AND WITHIN(nr)`,
+    nr,
+  });
+  const isSame =
+    row !== undefined && row.text === text && row.kind === kind && row.subject === subject && row.at === at;
+  return isSame ? { nr, receipt: row.receipt, repeated: true, hash: row.hash } : null;
 }
 
 /** What a memory takes the place of: one that can be changed, in the same space. */
