@@ -166,6 +166,18 @@ describe('seed target add', () => {
     ];
     const without = await seed(['target', 'add', 'own', ...open, '--home', home]);
     expect(without.stdout).toContain('added target own: nvidia at https://models.example.com/v1, no credential');
+    const looked = await seed(['target', 'detect', '--home', home]);
+    expect(looked.stdout).toContain('There is a policy already, and it is left as it is.');
+    // Nothing to try: no role asks it.
+    const untried = await seedJson<{ tested: object | null }>([
+      'target',
+      'add',
+      'own',
+      ...open.slice(0, -1),
+      '--home',
+      home,
+    ]);
+    expect(untried).toMatchObject({ code: 0, answer: { tested: null } });
     // A second time the key is there, and is not asked for.
     expect((await seed(args)).stdout).toContain('anthropic is as it was');
   });
@@ -219,6 +231,9 @@ describe('seed target add', () => {
 
   test.runIf(hasPty)('asks which one at a terminal, and for its key', async () => {
     await initHome(home);
+    const stopped = await seedAtTerminal(['target', 'add', '--home', home], [['Which one: ', '\u0003']]);
+    expect(stopped.code).toBe(1);
+    expect(stopped.shown).toMatch(/\nseed: Stopped at the question/);
     const { code, shown } = await seedAtTerminal(
       ['target', 'add', '--no-test', '--home', home],
       [

@@ -68,6 +68,11 @@ async function detect(options: CommonOptions): Promise<void> {
     printJson(found);
     return;
   }
+  const { targets } = await ask<Listed>(config, { tool: 'target_list', access: 'read' });
+  if (found.version === null && targets.length > 0) {
+    printLine(spoken('There is a policy already, and it is left as it is. To add to it: `seed target add`'));
+    return;
+  }
   const { firstRunLines } = await import('../first-run.ts');
   for (const line of firstRunLines(found)) printLine(line);
 }
@@ -110,7 +115,9 @@ async function addOne(given: string | undefined, options: AddOptions): Promise<v
     const { name, provider, baseUrl: base_url, credential } = plan;
     const added = await question<Added>({ tool: 'target_add', input: { name, provider, base_url, credential } });
     if (options.json !== true) printAdded(plan, added);
-    const tested = options.test ? await question<Tested>({ tool: 'target_test', input: { name } }) : null;
+    // A target that no role asks has no model yet that could be tried.
+    const tested =
+      options.test && added.roles.length > 0 ? await question<Tested>({ tool: 'target_test', input: { name } }) : null;
     if (options.json === true) printJson({ ...added, credential: kept, tested });
     else if (tested !== null) printTested(tested);
   });
