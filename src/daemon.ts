@@ -52,7 +52,7 @@ import { openSubstrate } from './substrate/substrate.ts';
 import { readPublicUrl, writePublicUrl } from './substrate/switches.ts';
 import { freeLapsed } from './substrate/tasks/tasks.ts';
 import type { Daemon } from './tools/daemon.ts';
-import { TOOLS } from './tools/index.ts';
+import { allTools, findTool } from './tools/catalogue.ts';
 
 /** How long calls under way may take when the daemon stops. */
 const DRAIN_MS = 10_000;
@@ -223,6 +223,8 @@ async function openRest({ config, opened, tell }: Parts, { substrate, mind, stop
   await Promise.race([aborted(stopping), delay(FIRST_CALLS_MS, undefined, { ref: false })]);
   if (stopping.aborted) return;
   await mind.pulse.ready();
+  // Once more by name would be too late: a newer installation may lie where this one did.
+  await allTools();
   opened.add(keepHouse(substrate, mind.watchLog, tell));
   if (substrate.distrust !== null) opened.add(tellDistrust(config, substrate, substrate.distrust, tell));
   const settling = setTimeout(releaseStartGarbage, SETTLE_MS).unref();
@@ -273,7 +275,7 @@ async function openSeed(
   const parts = { substrate, egress, work: membrane.work, notifiers, pipeline, onDefect: tell };
   const mind = mindOf(config, { ...parts, turns: true });
   opened.add(() => mind.close(DRAIN_MS));
-  const call = createCall({ tools: TOOLS, substrate, daemon, keys, egress, notifiers, mind });
+  const call = createCall({ find: findTool, substrate, daemon, keys, egress, notifiers, mind });
   doors = await openDoors({
     port,
     publicUrl,
@@ -281,7 +283,7 @@ async function openSeed(
     substrate,
     membrane,
     keys,
-    tools: TOOLS,
+    tools: allTools,
     call,
     router: mind.router,
     version,

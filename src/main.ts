@@ -32,7 +32,7 @@ import { openSubstrate, openSubstrateReader } from './substrate/substrate.ts';
 import { readPublicUrl, readSwitch } from './substrate/switches.ts';
 import { loadNamedKey } from './substrate/trust.ts';
 import type { Daemon } from './tools/daemon.ts';
-import { TOOLS } from './tools/index.ts';
+import { findTool } from './tools/catalogue.ts';
 
 /** How long a command, or `up`, waits for another command that has the home at the moment. */
 export const COMMAND_WAIT_MS = 5_000;
@@ -208,13 +208,13 @@ export function mindOf(config: Config, parts: MindParts): OpenMind {
   let isResting = false;
   const awake = lazily(async () => {
     const { makeAwake } = await import('./mind/awake.ts');
-    const made = makeAwake({
+    const made = await makeAwake({
       substrate,
       router,
       steps,
       drain,
       act: actThrough(substrate, pipeline),
-      tools: TOOLS,
+      findTool,
       canCall: (target) => egress.canOpen(target),
       tell: (name, telling, signal) => notifiers.tell(name, telling, signal),
       fault: faultOf(config),
@@ -266,7 +266,7 @@ export async function openLocally(config: Config): Promise<LocalSeed> {
     const parts = { substrate, egress, work, notifiers, pipeline, onDefect: () => {} };
     const mind = mindOf(config, { ...parts, turns: false });
     const call = createCall({
-      tools: TOOLS,
+      find: findTool,
       substrate,
       daemon: commandDaemon(config),
       keys: await keysOf(config, substrate, work),
@@ -299,7 +299,7 @@ export function openReading(config: Config): LocalSeed {
   });
   return {
     call: createCall({
-      tools: TOOLS,
+      find: findTool,
       substrate,
       daemon: commandDaemon(config),
       // Whoever may only read sends nothing either.

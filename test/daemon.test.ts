@@ -27,7 +27,7 @@ vi.mock('node:timers/promises', async (original) => {
 
 vi.mock('../src/mind/awake.ts', async (original) => {
   const real = await original<typeof awake>();
-  const makeAwake: typeof awake.makeAwake = (parts) => {
+  const makeAwake: typeof awake.makeAwake = async (parts) => {
     held.made += 1;
     held.onMake();
     return real.makeAwake(parts);

@@ -46,7 +46,8 @@ export interface CallRequest {
 export type Call = (request: CallRequest) => Promise<unknown>;
 
 export interface PipelineOptions {
-  readonly tools: readonly Tool[];
+  /** The tool of a name; null where there is none. */
+  readonly find: (name: string) => Promise<Tool | null>;
   /** The whole substrate, or the reading half of it where this process may not write. */
   readonly substrate: Substrate | SubstrateReader;
   readonly daemon: Daemon;
@@ -78,23 +79,22 @@ function canWrite(substrate: Substrate | SubstrateReader): substrate is Substrat
 
 /** Builds the pipeline over one substrate. */
 export function createCall(options: PipelineOptions): Call {
-  const { tools, substrate, daemon, keys, egress, notifiers, mind = NO_MIND } = options;
-  const byName = new Map(tools.map((tool) => [tool.name, tool]));
+  const { find, substrate, daemon, keys, egress, notifiers, mind = NO_MIND } = options;
   const refusals = canWrite(substrate) ? new RefusalReceipts(substrate) : null;
 
   return async (request) => {
     const { actor } = request;
-    const tool = byName.get(request.tool);
+    const tool = await find(request.tool);
     let input: unknown;
     try {
-      if (tool === undefined || !isWithinReach(tool, request)) throw noSuchTool(request.tool);
+      if (tool === null || !isWithinReach(tool, request)) throw noSuchTool(request.tool);
       if (tool.scope !== null && !holds(actor.scopes, tool.scope)) throw outOfScope(tool.name, tool.scope);
       if (tool.ownerAct === true) await checkPassphrase(substrate, request.passphrase);
       input = parseInput(tool, request.input, actor);
     } catch (thrown) {
       const error = toSeedError(thrown);
-      if (tool === undefined && actor.grant === null) throw error;
-      throw (await refusals?.leave(tool === undefined ? 'tool.call' : toolAction(tool), actor, error)) ?? error;
+      if (tool === null && actor.grant === null) throw error;
+      throw (await refusals?.leave(tool === null ? 'tool.call' : toolAction(tool), actor, error)) ?? error;
     }
     try {
       const output = tool.output.parse(await run(tool, input, request));

@@ -33,7 +33,8 @@ export interface DoorsOptions extends Reach {
   readonly substrate: Substrate;
   readonly membrane: Membrane;
   readonly keys: KeyService;
-  readonly tools: readonly Tool[];
+  /** Every tool, loaded for the first client. */
+  readonly tools: () => Promise<readonly Tool[]>;
   readonly call: Call;
   readonly router: Router;
   readonly version: string;
@@ -55,7 +56,10 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const { substrate, membrane, sockets, call, onDefect } = options;
   const refusals = new RefusalCounter(substrate, onDefect);
   const checkpoint = async (): Promise<string> => (await substrate.log()).checkpoint;
-  const servers = lazily(async () => (await import('./mcp.ts')).createServing({ ...options, checkpoint })).get;
+  const servers = lazily(async () => {
+    const { createServing } = await import('./mcp.ts');
+    return createServing({ ...options, tools: await options.tools(), checkpoint });
+  }).get;
   const opened: Door[] = [];
   try {
     opened.push(await openOwnerDoor({ path: sockets.owner, call, onDefect }));

@@ -9,8 +9,11 @@ import { systemTimers } from './loop/timers.ts';
 import type { OrganParts } from './organs/index.ts';
 import { seatsOf } from './organs/index.ts';
 import { factSources, LogWatch } from './organs/teller/inner-facts.ts';
+import type { ToolFace } from './organs/worker/tools.ts';
+import { WORKER_TOOLS } from './organs/worker/tools.ts';
 
-export interface AwakeParts extends Omit<OrganParts, 'facts'> {
+export interface AwakeParts extends Omit<OrganParts, 'facts' | 'tools'> {
+  readonly findTool: (name: string) => Promise<ToolFace | null>;
   readonly onDefect: (error: SeedError) => void;
 }
 
@@ -21,10 +24,11 @@ export interface Awake {
   readonly watchLog: (signal: AbortSignal) => Promise<void>;
 }
 
-export function makeAwake({ onDefect, ...parts }: AwakeParts): Awake {
+export async function makeAwake({ onDefect, findTool, ...parts }: AwakeParts): Promise<Awake> {
   const { substrate } = parts;
   const logWatch = new LogWatch(substrate);
-  const seats = seatsOf({ ...parts, facts: factSources(substrate, logWatch) });
+  const tools = (await Promise.all(WORKER_TOOLS.map(findTool))).filter((tool) => tool !== null);
+  const seats = seatsOf({ ...parts, tools, facts: factSources(substrate, logWatch) });
   const pulse = new Pulse({ substrate, seats, timers: systemTimers, onDefect, brakes: governedPauses });
   return { pulse, watchLog: (signal) => logWatch.look(signal) };
 }

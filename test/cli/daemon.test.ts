@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, openSync, readFileSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { startNode, until } from '../support/child.ts';
 import { scratch } from '../support/scratch.ts';
 import type { ErrorAnswer } from './seed.ts';
 import { initHome, LAUNCHER, plainEnvironment, run, seed, seedJson, startDaemon } from './seed.ts';
@@ -41,6 +42,9 @@ test('up makes the home, says what to do next, and one daemon is enough', async 
   expect(down).toEqual({ code: 0, answer: { stopped: true, pid: daemon.pid } });
   expect(await daemon.ended).toEqual({ code: 0, signal: null });
   expect(daemon.lines.at(-1)).toBe('Stopped; everything is on disk.');
+  const whole = daemon.lines.join('\n');
+  expect(whole).toContain(`keep      a copy of ${home}/root/1.json elsewhere`);
+  expect(whole).toContain('owner     No passphrase: whatever runs as you can act as the owner.');
 
   const after = await seed(['status', '--home', home]);
   expect(after).toMatchObject({ code: 4, stderr: '' });
@@ -54,6 +58,19 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s stops it in good order',
   const home = room.at('home');
   await using daemon = await startDaemon(home);
   daemon.kill(signal);
+  expect(await daemon.ended).toEqual({ code: 0, signal: null });
+  const { answer } = await seedJson<List>(['receipts', 'list', '--home', home, '--limit', '1']);
+  expect(answer.receipts).toMatchObject([{ action: 'seed.stop', outcome: 'ok' }]);
+});
+
+test('SIGTERM while it starts stops it in good order, too', async () => {
+  using room = scratch();
+  const home = room.at('home');
+  await initHome(home);
+  await using daemon = startNode([LAUNCHER, 'up', '--home', home], { env: { SEED_PORT: '0' } });
+  const socket = path.join(home, 'owner', 'owner.sock');
+  await until(() => existsSync(socket), 'the first door to open');
+  daemon.kill('SIGTERM');
   expect(await daemon.ended).toEqual({ code: 0, signal: null });
   const { answer } = await seedJson<List>(['receipts', 'list', '--home', home, '--limit', '1']);
   expect(answer.receipts).toMatchObject([{ action: 'seed.stop', outcome: 'ok' }]);

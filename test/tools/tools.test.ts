@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import * as z from 'zod';
+import { findTool } from '../../src/tools/catalogue.ts';
 import { TOOLS } from '../../src/tools/index.ts';
 import { receiptNote } from '../../src/tools/receipt-note.ts';
 
@@ -18,6 +19,11 @@ test('names are unique, and each is a noun and a verb', () => {
     expect(name).toMatch(/^[a-z]+_[a-z_]+$/);
     expect(name.length).toBeLessThanOrEqual(NAME_CHARS_MAX);
   }
+});
+
+test('each is found by the name that it has itself, and nothing by any other', async () => {
+  for (const tool of TOOLS) expect(await findTool(tool.name)).toBe(tool);
+  for (const name of ['', 'seed', 'constructor', '__proto__']) expect(await findTool(name)).toBeNull();
 });
 
 test.each(TOOLS)('$name says when to use it, in few words', ({ title, description, scope }) => {

@@ -17,6 +17,7 @@ import { homePath } from '../../../src/substrate/home/layout.ts';
 import { loadKey } from '../../../src/substrate/identity/keys.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
 import type { Daemon } from '../../../src/tools/daemon.ts';
+import { findTool } from '../../../src/tools/catalogue.ts';
 import { TOOLS } from '../../../src/tools/index.ts';
 import type { Rig, Script } from '../router/rig.ts';
 import { routerOf } from '../router/rig.ts';
@@ -57,7 +58,7 @@ export function organsOf(
     audience: 'http://127.0.0.1/mcp',
     work: new OpenWork(),
   });
-  const call = createCall({ tools: TOOLS, substrate, daemon: DAEMON, keys, egress, notifiers, mind });
+  const call = createCall({ find: findTool, substrate, daemon: DAEMON, keys, egress, notifiers, mind });
   const act = actThrough(substrate, () => call);
   const tell = (): Promise<void> => Promise.reject(new Error('Nobody is to be told.'));
   const seats = seatsOf({

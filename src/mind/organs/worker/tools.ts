@@ -118,6 +118,9 @@ const OFFERS: readonly Offer[] = [
   },
 ];
 
+/** The seed's tools that are among them. */
+export const WORKER_TOOLS: readonly string[] = [...new Set(OFFERS.map(({ tool }) => tool))];
+
 /** Characters of a tool's answer that the model is shown; hosts and contexts have their limits. */
 const RESULT_CHARS_MAX = 20_000;
 
