@@ -25,9 +25,11 @@ import type { Session } from '../../substrate/sessions/model.ts';
 import { findSession, heldSession } from '../../substrate/sessions/sessions.ts';
 import { readTranscript } from '../../substrate/sessions/work.ts';
 import type { Operation, ReadHandle } from '../../substrate/substrate.ts';
+import { CONTENT_BYTES_MAX } from '../../substrate/content.ts';
 import type { Message, PreparedMessage } from '../../substrate/transcript.ts';
 import { extendTranscript, prepareMessage } from '../../substrate/transcript.ts';
 import type { AskedSession } from './asked.ts';
+import { isLarger } from './parts.ts';
 import { frameOf, goalOf, headAfter, headsOf, NO_HEAD } from './standing.ts';
 
 /** Offers of one name that are looked at. */
@@ -73,7 +75,7 @@ export async function planTurn(db: ReadHandle, planning: Planning): Promise<Plan
   if (asked === 'none' || !mayHaveSessions(planning)) return null;
   const heads = headsOf(request.messages);
   if (typeof asked === 'object') return planNamed(db, planning, { id: asked.named, heads });
-  if (asked === 'any' && !isConversation(request)) return null;
+  if (asked === 'any' && !isConversation(request) && !isTooMuchAlone(request)) return null;
   const found = asked === 'new' ? null : await recognise(db, planning, heads);
   if (found !== null) return found;
   const goal = goalOf(request.messages);
@@ -112,6 +114,35 @@ function mayHaveSessions({ actor, asked }: Planning): boolean {
 
 function isConversation({ messages, tools }: Planning['request']): boolean {
   return tools.length > 0 || messages.some(({ role }) => role === 'assistant');
+}
+
+/** What stands around the messages of a request where it is kept, in bytes. */
+const AROUND_BYTES = 16_384;
+
+/** Whether a request is more than is kept of one by itself; in a session each of its messages is kept for itself. */
+function isTooMuchAlone({ messages }: Pick<CompletionRequest, 'messages'>): boolean {
+  return isLarger(messages, CONTENT_BYTES_MAX - AROUND_BYTES);
+}
+
+/** @throws SeedError `too_large` for a request outside any session that is more than can be kept of it */
+export function assertKept(request: Planning['request']): void {
+  if (!isTooMuchAlone(request)) return;
+  throw tooMuch(
+    'messages',
+    'outside a session',
+    'or ask by a key with the scope session.use, with no "x-seed-session: none"',
+  );
+}
+
+function tooMuch(argument: 'messages' | 'tools', where: string, hint: string): SeedError {
+  return new SeedError(
+    'too_large',
+    `The ${argument} are larger than ${CONTENT_BYTES_MAX} bytes, all that is kept of them ${where}.`,
+    {
+      hint: `Send less at once, ${hint}.`,
+      data: { argument },
+    },
+  );
 }
 
 /** The conversation whose end is a beginning of the request; of several the one that reaches furthest. */
@@ -240,6 +271,9 @@ export function turnOf(
     ...(isSameFrame ? {} : { system: frame.system, tools: frame.tools }),
     ...(frame.beside.length === 0 ? {} : { beside: frame.beside }),
   });
+  if (Buffer.byteLength(text) > CONTENT_BYTES_MAX) {
+    throw tooMuch('tools', 'with a call, the instructions included', 'or describe them in fewer words');
+  }
   return {
     text,
     find: async (op) => (isNew ? session : stillThere(op, session, actor)),

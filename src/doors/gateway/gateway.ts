@@ -27,7 +27,7 @@ import { anthropic } from './anthropic/wire.ts';
 import type { AskedInHeaders } from './asked.ts';
 import { askedInHeaders, mergedLabels, shownKey } from './asked.ts';
 import type { Offered, Plan } from './conversation.ts';
-import { assertPlanned, planTurn, turnOf } from './conversation.ts';
+import { assertKept, assertPlanned, planTurn, turnOf } from './conversation.ts';
 import { EventStream } from './event-stream.ts';
 import { HalfClosed } from './half-closed.ts';
 import type { Metrics } from './metrics.ts';
@@ -289,6 +289,7 @@ export class Gateway {
     const { role, stored } = looked;
     const plan = assertPlanned(looked.plan);
     if (role === null) throw noModel(wanted.model);
+    if (plan === null && stored === null) assertKept(wanted.request);
     const request: CompletionRequest = {
       ...wanted.request,
       role,

@@ -169,14 +169,17 @@ const BYTES_PER_UNIT_MAX = 6;
 const PART_BYTES = 256;
 
 /** A message within the limits of a transcript. @throws SeedError `too_large`, `invalid_input` */
-export function assertFits({ parts }: Message, path: string): void {
-  if (parts.length > PARTS_MAX) throw refusal(path, `has more than ${PARTS_MAX} parts`);
-  const units = parts.reduce((sum, part) => sum + unitsOf(part) + PART_BYTES, 0);
-  if (units * BYTES_PER_UNIT_MAX <= MESSAGE_BYTES_MAX) return;
+export function assertFits(message: Message, path: string): void {
+  if (message.parts.length > PARTS_MAX) throw refusal(path, `has more than ${PARTS_MAX} parts`);
+  if (isLarger([message], MESSAGE_BYTES_MAX - PART_BYTES)) throw tooLarge(path, `${MESSAGE_BYTES_MAX} bytes`);
+}
+
+/** Whether messages have more than so many bytes where they are kept. */
+export function isLarger(messages: readonly Message[], bytesMax: number): boolean {
+  let units = 0;
+  for (const { parts } of messages) for (const part of parts) units += unitsOf(part) + PART_BYTES;
   // Few come near the limit; those are measured.
-  if (Buffer.byteLength(JSON.stringify(parts)) + PART_BYTES > MESSAGE_BYTES_MAX) {
-    throw tooLarge(path, `${MESSAGE_BYTES_MAX} bytes`);
-  }
+  return units * BYTES_PER_UNIT_MAX > bytesMax && Buffer.byteLength(JSON.stringify(messages)) > bytesMax;
 }
 
 function unitsOf(part: Part): number {

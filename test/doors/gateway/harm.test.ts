@@ -107,6 +107,27 @@ describe('what a client sends', () => {
     }
   });
 
+  test('a question that is too much to be kept by itself is asked in a session, or told what to do', async () => {
+    const [first, second] = ['a', 'b'].map((letter) => ({ role: 'user', content: letter.repeat(3_000_000) }));
+    const large = chat({ messages: [first, second] });
+    const answer = await post(CHAT, large);
+    expect([answer.status, answer.headers['x-seed-session']]).toEqual([200, expect.any(String)]);
+    const { key } = await issue(rig, 'plain', ['route.complete']);
+    const refused = await post(CHAT, large, key);
+    expect(refused.status).toBe(413);
+    expect(refused.text).toContain('"param":"messages"');
+    expect(refused.text).toContain('by a key with the scope session.use');
+    const described = (index: number): object => ({
+      type: 'function',
+      function: { name: `f${index}`, description: 'd'.repeat(65_000) },
+    });
+    const tools = await post(CHAT, chat({ tools: Array.from({ length: 70 }, (_, index) => described(index)) }));
+    expect([tools.status, tools.text]).toEqual([413, expect.stringContaining('"param":"tools"')]);
+    // The control: a question that is not leaves no session.
+    expect((await post(CHAT, chat({ messages: [first] }))).headers['x-seed-session']).toBeUndefined();
+    expect(rig.defects).toEqual([]);
+  });
+
   test('more values than anybody needs are 413', async () => {
     const body = chat({ z: Array.from({ length: limits.GATEWAY_VALUES_MAX }, () => 1) });
     expect((await post(CHAT, body)).status).toBe(413);
