@@ -10,6 +10,8 @@ import type { RpcFault } from './rpc.ts';
 import { faultAnswer, faultsOfLine, INVALID_REQUEST, PARSE_ERROR, readableId } from './rpc.ts';
 
 const NEWLINE = 0x0a;
+/** From here on there is nothing to gain by waiting for more to write. */
+const WRITE_CHARS_MAX: number = 64 * 1024;
 
 export interface LineOptions {
   /** The longest message, in bytes. */
@@ -42,6 +44,8 @@ export class LineTransport implements Transport {
   /** Lines that wait for the one before them to be taken; null where none is looked at. */
   #held: Buffer[] | null = null;
   #closed = false;
+  /** Lines that go out when all that goes on at this moment has gone on. */
+  #toWrite = '';
 
   constructor(socket: Socket, options: LineOptions) {
     this.#socket = socket;
@@ -61,13 +65,21 @@ export class LineTransport implements Transport {
     return Promise.resolve();
   }
 
-  /** Writes a message that is text already. */
+  /** Writes a message that is text already. What is answered at once, as a group's callers are, goes out at once. */
   write(text: string): void {
-    const socket = this.#socket;
-    if (!socket.writable) return;
-    socket.write(`${text}\n`);
-    if (socket.writableLength > this.#options.unreadBytesMax) socket.destroy();
+    if (this.#toWrite === '') process.nextTick(this.#flush);
+    this.#toWrite += `${text}\n`;
+    if (this.#toWrite.length >= WRITE_CHARS_MAX) this.#flush();
   }
+
+  readonly #flush = (): void => {
+    const socket = this.#socket;
+    const text = this.#toWrite;
+    this.#toWrite = '';
+    if (text === '' || !socket.writable) return;
+    socket.write(text);
+    if (socket.writableLength > this.#options.unreadBytesMax) socket.destroy();
+  };
 
   close(): Promise<void> {
     if (this.#closed) return Promise.resolve();
