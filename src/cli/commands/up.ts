@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { Config } from '../../config.ts';
@@ -55,6 +56,7 @@ async function up(options: UpOptions): Promise<void> {
   if (options.json === true) printJson(readyFacts(config, daemon, created));
   else {
     printReady(config, daemon, created);
+    if (created) printNew(daemon);
     const lines = models === null ? [] : firstRunLines(models);
     for (const [index, line] of lines.entries()) printLine(`${index === 0 ? '  models    ' : '            '}${line}`);
   }
@@ -83,6 +85,14 @@ function readyFacts(
 ): object {
   const problem = httpProblem?.message ?? null;
   return { ready: true, pid, version, home, seed, url, created, receipts, distrust: distrust?.code ?? null, problem };
+}
+
+/** What can be done best, or only, while a home is new. */
+function printNew({ home }: Serving): void {
+  printLine(`  keep      a copy of ${path.join(home, 'root', '1.json')} elsewhere: it proves where receipts come from`);
+  printLine(
+    spoken('  owner     No passphrase: whatever runs as you can act as the owner. `seed doctor` says what to do.'),
+  );
 }
 
 function printReady(
