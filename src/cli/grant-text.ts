@@ -1,4 +1,5 @@
 /** Keys and agents as text. */
+import { PROFILES } from '../substrate/identity/scopes.ts';
 import { printable, table } from './output.ts';
 
 /** A grant as the tools show it. */
@@ -23,9 +24,22 @@ export function grantTable(grants: readonly GrantFacts[]): string {
     expires ?? 'never',
     lastSeen ?? 'never',
     String(calls),
-    scopes.join(' '),
+    inProfiles(scopes),
   ]);
   return table(['NAME', 'KIND', 'EXPIRES', 'LAST SEEN', 'CALLS', 'MAY'], rows);
+}
+
+/** Scopes in few words: those of the largest profile that is among them by its name, and the others. */
+function inProfiles(scopes: readonly string[]): string {
+  const [name, covered] = Object.entries(PROFILES)
+    .filter(([, profile]) => profile.every((scope) => scopes.includes(scope)))
+    .reduce<readonly [string | null, readonly string[]]>(
+      (best, each) => (each[1].length > best[1].length ? each : best),
+      [null, []],
+    );
+  // A small one among many scopes would say little.
+  if (name === null || covered.length * 2 < scopes.length) return scopes.join(' ');
+  return [`profile ${name}`, ...scopes.filter((scope) => !covered.includes(scope))].join(', ');
 }
 
 /** Everything about one grant, a line each. */
