@@ -93,8 +93,9 @@ function filesFor([first = '']: readonly string[]): readonly CommandFile[] {
 /** Runs one command line (without node and script); resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   watchOutput({ endWithReader: () => !isServing() });
+  let program: Command | null = null;
   try {
-    const program = await buildProgram(readConfig().version, filesFor(argv));
+    program = await buildProgram(readConfig().version, filesFor(argv));
     try {
       await program.parseAsync([...argv], { from: 'user' });
     } catch (thrown) {
@@ -104,10 +105,20 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     return Number(process.exitCode ?? EXIT.ok);
   } catch (thrown) {
-    const error = toSeedError(thrown);
+    const error = withHelp(toSeedError(thrown), program, argv);
     printError(error, wantsJson(argv));
     return error.code === 'invalid_input' ? EXIT.usage : error.code === 'daemon_absent' ? EXIT.absent : EXIT.failed;
   }
+}
+
+/** What a tool tells the owner who gave it a wrong input; it does not know by which command. */
+const SEE_HELP = 'See what the command takes with --help.';
+
+/** The same error, with the help of the very command. */
+function withHelp(error: SeedError, program: Command | null, argv: readonly string[]): SeedError {
+  if (program === null || error.hint !== SEE_HELP) return error;
+  const { code, message, data } = error;
+  return new SeedError(code, message, { hint: `See \`${commandPath(program, argv)} --help\`.`, data, cause: error });
 }
 
 /** The parser's complaint in the form of every other error. */

@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { buildProgram, VERBS } from '../../src/cli/cli.ts';
 import { counted, spoken, spokenExample } from '../../src/cli/output.ts';
+import { scratch } from '../support/scratch.ts';
 import type { ErrorAnswer } from './seed.ts';
-import { seed, seedJson } from './seed.ts';
+import { initHome, seed, seedJson } from './seed.ts';
 
 /** Speaks a protocol on standard output instead of answering. */
 const PIPES = new Set(['mcp']);
@@ -65,6 +66,17 @@ test.each(WRONG)('asked wrongly: seed %j exits 2 and says so as JSON', async (ar
   expect(answer.error.code).toBe('invalid_input');
   expect(answer.error.message).toMatch(message);
   expect(answer.error.hint).toContain(hint);
+});
+
+test('what only the tool finds wrong is told with the help of the command', async () => {
+  using room = scratch();
+  await initHome(room.at('home'));
+  const wrong = await seed(['task', 'add', 'x', '--deadline', 'yesterday', '--home', room.at('home')]);
+  expect(wrong.code).toBe(2);
+  expect(wrong.stderr).toMatch(/^seed: deadline must be a date.*\n +See `seed task add --help`\.\n$/);
+  const reserved = await seed(['key', 'issue', 'owner', '--home', room.at('home')]);
+  expect(reserved.stderr).toContain('name must be another one: owner, seed and what begins with seed- are');
+  expect(reserved.stderr).toContain('See `seed key issue --help`.');
 });
 
 test('asked wrongly without --json: two lines on stderr, nothing on stdout', async () => {
