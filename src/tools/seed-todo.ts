@@ -94,13 +94,15 @@ async function requestItems(db: ReadHandle, now: number): Promise<Item[]> {
 /** What somebody asked or reported by way of the seed; gone once the owner's inbox has been read. */
 async function forwardedItems(db: ReadHandle, now: number): Promise<Item[]> {
   const found = await listForwarded(db, { now, limit: LISTED_MAX });
-  return found.map(({ kind, from, title, thread, sentAt }) => ({
-    kind,
-    id: thread,
-    since: isoTime(sentAt),
-    says: `${from} ${kind === 'alert' ? 'reports' : 'asks'}: ${title}`,
-    todo: kind === 'alert' ? 'seed bus tail' : `seed bus send ${from} "…" --thread ${thread}`,
-  }));
+  return found.map(({ kind, from, title, thread, sentAt, hasArrived, receipt }) => {
+    const item = { kind, id: thread, since: isoTime(sentAt) };
+    if (kind === 'question') {
+      return { ...item, says: `${from} asks: ${title}`, todo: `seed bus send ${from} "…" --thread ${thread}` };
+    }
+    // What had no room in the inbox can be read where its sending is on record.
+    const todo = hasArrived ? 'seed bus tail' : `seed receipts show ${receipt}`;
+    return { ...item, says: `${from} reports: ${title}`, todo };
+  });
 }
 
 /** What others wrote to the owner, in one line; what the seed itself answers or passes on is no news, or stands above. */

@@ -1,6 +1,11 @@
 /** The bus as agents, helpers and the owner meet it: through their own doors. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SEED } from '../../src/substrate/actor.ts';
+import { post } from '../../src/substrate/bus/post.ts';
+import { putContent } from '../../src/substrate/content.ts';
+import { noteTold } from '../../src/substrate/mind/forwarded.ts';
+import { noteSorted } from '../../src/substrate/mind/sorted.ts';
 import type { AgentConnection, IssuedKey, Rig, RpcAnswer } from '../doors/rig.ts';
 import { asOwner, askOwner, callOverHttp, connectAgent, issue, listen, openRig, outcome, rpc } from '../doors/rig.ts';
 import { until } from '../support/child.ts';
@@ -320,6 +325,30 @@ describe('dead letters', () => {
     await bob.call('bus_ack', { ids: ['1.6'] });
     for (const each of [ann, bob]) each.close();
   });
+});
+
+test('an alert for which the owner’s inbox had no room is pointed to where it stands', async () => {
+  const { substrate } = rig;
+  const ann = await agent();
+  const { receipt } = said<{ receipt: number }>(await ann.call('bus_send', { to: 'seed', text: 'alert: it burns' }));
+  const told = { kind: 'alert', from: ann.as, title: 'it burns', text: 'alert: it burns', message: 1, receipt };
+  await substrate.operate({ action: 'mind.sort', actor: SEED }, async (op) => {
+    const untold = await putContent(op, Buffer.from(JSON.stringify(told)), substrate);
+    const of = { seq: 1, sender: ann.as, thread: 't', sortedBy: 'rules', became: null, replied: false } as const;
+    await noteSorted(op, { ...of, kind: 'alert', untold });
+  });
+  const alerts = async () =>
+    (await asOwner<{ items: { kind: string; todo: string }[] }>(rig, 'seed_todo')).items.filter(
+      ({ kind }) => kind === 'alert',
+    );
+  expect(await alerts()).toMatchObject([{ todo: `seed receipts show ${receipt}` }]);
+  await substrate.operate({ action: 'mind.tell', actor: SEED }, async (op) => {
+    await noteTold(op, 1);
+    const draft = { to: ['owner'], format: 'json', body: Buffer.from(JSON.stringify(told)), thread: 't' } as const;
+    await post(op, SEED, draft, substrate.sources);
+  });
+  expect(await alerts()).toMatchObject([{ todo: 'seed bus tail' }]);
+  ann.close();
 });
 
 test('a daemon that stops answers whoever waits, with nothing, and at once', async () => {

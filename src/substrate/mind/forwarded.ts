@@ -25,6 +25,8 @@ export type Forwarded = z.infer<typeof Forwarded>;
 export interface ForwardedMessage extends Forwarded {
   readonly thread: string;
   readonly sentAt: number;
+  /** Whether it is in the owner's inbox; else there was no room in it. */
+  readonly hasArrived: boolean;
 }
 
 /** Messages of the owner's inbox that are looked at. */
@@ -39,12 +41,12 @@ export async function listForwarded(
   for (const row of await peek(db, 'owner', { limit: LOOKED_AT_MAX, now })) {
     if (row.sender !== holderOf(SEED) || row.format !== 'json' || found.length === limit) continue;
     const told = await readForwarded(db, row.body);
-    if (told !== null) found.push({ ...told, thread: row.thread, sentAt: row.sent_at });
+    if (told !== null) found.push({ ...told, thread: row.thread, sentAt: row.sent_at, hasArrived: true });
   }
   const untold = found.length < limit ? await listUntold(db, limit - found.length) : [];
   for (const { body, thread, at } of untold) {
     const told = await readForwarded(db, body);
-    if (told !== null) found.push({ ...told, thread, sentAt: at });
+    if (told !== null) found.push({ ...told, thread, sentAt: at, hasArrived: false });
   }
   return found;
 }

@@ -64,12 +64,13 @@ export interface SortedRow extends Row {
   readonly kind: MessageKind;
   readonly sorted_by: SortedBy;
   readonly became: string | null;
+  readonly untold: string | null;
 }
 
 /** The newest first. */
 export async function listSorted(db: ReadHandle, limit: number): Promise<SortedRow[]> {
   return db.all<SortedRow>(
-    `SELECT seq, at, receipt, sender, thread, kind, sorted_by, became FROM substrate_mind_sorted
+    `SELECT seq, at, receipt, sender, thread, kind, sorted_by, became, untold FROM substrate_mind_sorted
      ORDER BY seq DESC LIMIT ?`,
     limit,
   );

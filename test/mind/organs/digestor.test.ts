@@ -1,5 +1,6 @@
 /** The digestor: what becomes of messages to the seed, once each, whoever sorts them and whatever they say. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { factSources, LogWatch } from '../../../src/mind/organs/teller/inner-facts.ts';
 import { ProviderFault } from '../../../src/mind/router/provider.ts';
 import type { Actor } from '../../../src/substrate/actor.ts';
 import { OWNER } from '../../../src/substrate/actor.ts';
@@ -10,6 +11,7 @@ import { listForwarded, listUntold } from '../../../src/substrate/mind/forwarded
 import type { SortedRow } from '../../../src/substrate/mind/sorted.ts';
 import { listSorted } from '../../../src/substrate/mind/sorted.ts';
 import type { Row, Substrate } from '../../../src/substrate/substrate.ts';
+import { readPolicy } from '../../../src/substrate/policy/policy.ts';
 import { writeSwitch } from '../../../src/substrate/switches.ts';
 import { bodyOf, listTasks } from '../../../src/substrate/tasks/look.ts';
 import { LIVE_TASKS_OF_ONE_MAX } from '../../../src/substrate/tasks/model.ts';
@@ -269,6 +271,17 @@ describe('who may what', () => {
     const asked = [{ kind: 'question', from: 'ann', title: 'are you there?' }, { kind: 'alert' }];
     expect(await forwarded()).toMatchObject(asked);
     expect(await substrate.read((db) => listUntold(db, 10))).toHaveLength(2);
+    // The inbox has nothing of it yet, so a notice points to the list.
+    const pointedTo = () =>
+      substrate.read(async (db) => {
+        const facts = { db, policy: await readPolicy(db), now: seed.sources.time };
+        const told = await Promise.all(factSources(substrate, new LogWatch(substrate)).map((source) => source(facts)));
+        return told
+          .flat()
+          .filter(({ event }) => event === 'alert')
+          .map(({ todo }) => todo);
+      });
+    expect(await pointedTo()).toEqual(['seed todo']);
     expect(await substrate.read(countDead)).toBe(0);
     const [first] = await get(substrate, ann, { limit: 10 });
     expect(JSON.parse(first?.text ?? '')).toMatchObject({
@@ -278,6 +291,7 @@ describe('who may what', () => {
     await ack(substrate, OWNER, await get(substrate, OWNER, { limit: 10 }));
     await loop.pass(60_000);
     expect(await substrate.read((db) => listUntold(db, 10))).toEqual([]);
+    expect(await pointedTo()).toEqual(['seed bus tail']);
     const tellings = (await allReceipts(substrate)).filter(({ action }) => action === 'mind.tell');
     expect(tellings.map(({ outcome }) => outcome)).toEqual(['ok', 'ok']);
   }, 20_000);

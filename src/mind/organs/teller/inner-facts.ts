@@ -31,11 +31,12 @@ const stallFacts: FactSource = async ({ db }) => {
 const alertFacts: FactSource = async ({ db, now }) => {
   const sorted = await listSorted(db, LOOKED_AT);
   const alerts = sorted.filter(({ kind, at }) => kind === 'alert' && at > now - DAY_MS);
-  return alerts.map(({ seq, sender }) => ({
+  return alerts.map(({ seq, sender, untold }) => ({
     key: `alert ${seq}`,
     event: 'alert',
     says: `${sender} sent an alert.`,
-    todo: 'seed bus tail',
+    // What has no room in the owner's inbox is on the list alone.
+    todo: untold === null ? 'seed bus tail' : 'seed todo',
   }));
 };
 
