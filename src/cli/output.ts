@@ -42,7 +42,6 @@ export function spokenExample(line: string): string {
 const COMMAND_OF_TOOL: Readonly<Record<string, string>> = {
   bus_peers: 'bus peers',
   memory_search: 'memory search',
-  session_list: 'session list',
   task_list: 'task list',
 };
 const TOOL = new RegExp(`\\b(?:${Object.keys(COMMAND_OF_TOOL).join('|')})\\b`, 'g');

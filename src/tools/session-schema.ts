@@ -9,7 +9,7 @@ import type { Message, Part } from '../substrate/transcript.ts';
 import { acceptPart } from './plain-words.ts';
 import { lines } from './text.ts';
 
-export const SessionId = z.string().regex(/^[0-9a-f]{32}$/, 'the whole id of a session, as session_list shows it');
+export const SessionId = z.string().regex(/^[0-9a-f]{32}$/, 'the whole id of a session, 32 hex digits');
 export const HandoffId = z.string().regex(/^[0-9a-f]{32}$/, 'an id as handoff_offer gave it');
 export const Epoch = z.int().min(1).optional().describe('Refused if somebody else held it since');
 export const Micro = z.int().min(0).max(1_000_000_000_000);

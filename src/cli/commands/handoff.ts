@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import { ask } from '../ask.ts';
+import { ask, withSeed } from '../ask.ts';
 import { parseLifetime } from '../duration.ts';
 import { printable, printJson, printLine, spoken, table } from '../output.ts';
+import { parseSessionId, wholeSessionId } from '../session-id.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -33,6 +34,14 @@ export function addHandoff(program: Command): void {
   });
 }
 
+interface Offered {
+  readonly handoff: string;
+  readonly token: string;
+  readonly to: string;
+  readonly expires: string;
+  readonly receipt: number;
+}
+
 interface OfferOptions extends CommonOptions {
   readonly to?: string;
   readonly note?: string;
@@ -42,7 +51,7 @@ interface OfferOptions extends CommonOptions {
 function addOffer(handoff: Command): void {
   const offer = handoff
     .command('offer')
-    .argument('<session>', 'as `session list` shows it')
+    .argument('<session>', 'as `session list` shows it; its first digits will do', parseSessionId)
     .description('offer a session to somebody else; whoever holds it goes on until that one accepts')
     .option('--to <name>', 'the only one who may accept (default: whoever has the token)')
     .option('--note <text>', 'a word to go along')
@@ -54,16 +63,15 @@ function addOffer(handoff: Command): void {
 
 async function offerSession(session: string, options: OfferOptions): Promise<void> {
   const { to, note, expires } = options;
-  const input = {
-    session_id: session,
+  const more = {
     ...(to === undefined ? {} : { to }),
     ...(note === undefined ? {} : { note }),
     ...(expires === undefined ? {} : { expires_in_s: expires }),
   };
-  const offered = await ask<{ handoff: string; token: string; to: string; expires: string; receipt: number }>(
-    configOf(options),
-    { tool: 'handoff_offer', input, access: 'write' },
-  );
+  const offered = await withSeed(configOf(options), { access: 'write' }, async (question) => {
+    const input = { session_id: await wholeSessionId(question, session), ...more };
+    return question<Offered>({ tool: 'handoff_offer', input });
+  });
   if (options.json === true) {
     printJson(offered);
     return;

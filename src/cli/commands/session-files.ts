@@ -4,8 +4,9 @@ import { Option } from 'commander';
 import { readClientFolders } from '../../config.ts';
 import { SeedError } from '../../errors.ts';
 import type { TranscriptClient } from '../../mind/sessions/import/format.ts';
-import { ask } from '../ask.ts';
+import { ask, withSeed } from '../ask.ts';
 import { counted, printable, printJson, printLine } from '../output.ts';
+import { parseSessionId, wholeSessionId } from '../session-id.ts';
 import { latestTranscript } from '../transcripts.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
@@ -53,7 +54,7 @@ export function addSessionFiles(session: Command): void {
   }).action(importSession);
   const exporting = session
     .command('export')
-    .argument('<session>', 'its id')
+    .argument('<session>', 'its id; the first digits will do', parseSessionId)
     .description('write a session with its whole transcript to a file: a header, and a message a line')
     .requiredOption('--out <file>', 'a new file');
   common(exporting, { examples: ['seed session export 0f3c… --out session.jsonl'] }).action(exportSession);
@@ -121,10 +122,12 @@ function importLines(file: string, done: Imported): string[] {
 }
 
 async function exportSession(id: string, options: CommonOptions & { readonly out: string }): Promise<void> {
-  const done = await ask<{ out: string; messages: number; hash: string; receipt: number }>(configOf(options), {
-    tool: 'session_export',
-    input: { session_id: id, out: resolve(options.out) },
-    access: 'write',
+  const done = await withSeed(configOf(options), { access: 'write' }, async (question) => {
+    const input = { session_id: await wholeSessionId(question, id), out: resolve(options.out) };
+    return question<{ out: string; messages: number; hash: string; receipt: number }>({
+      tool: 'session_export',
+      input,
+    });
   });
   if (options.json === true) printJson(done);
   else

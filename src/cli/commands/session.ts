@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import type { HopView, SessionView } from '../../tools/session-schema.ts';
-import { ask } from '../ask.ts';
+import { ask, withSeed } from '../ask.ts';
 import { printable, printJson, printLine, table } from '../output.ts';
+import { parseSessionId, wholeSessionId } from '../session-id.ts';
 import { addSessionFiles } from './session-files.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
@@ -19,11 +20,13 @@ export function addSession(program: Command): void {
   common(list, { examples: ['seed session list'] }).action(listSessions);
   const show = session
     .command('show')
-    .argument('<session>', 'as `session list` shows it')
+    .argument('<session>', 'as `session list` shows it; its first digits will do', parseSessionId)
     .description('where a session stands, and what was said last')
     .option('--from <message>', 'messages from this one on', parseIndex)
     .option('--full', 'each message as the JSON that is kept');
-  common(show, { examples: ['seed session show 4f2a91c0d7e34f2a91c0d7e34f2a91c0'] }).action(showSession);
+  common(show, { examples: ['seed session show 4f2a91c0d7e34f2a91c0d7e34f2a91c0', 'seed session show 4f2a91'] }).action(
+    showSession,
+  );
   addSessionFiles(session);
 }
 
@@ -91,10 +94,10 @@ interface ShowOptions extends CommonOptions {
 
 async function showSession(id: string, { from, full, ...options }: ShowOptions): Promise<void> {
   const detail = full === true ? 'full' : 'concise';
-  const shown = await ask<Shown>(configOf(options), {
-    tool: 'session_get',
-    input: { session_id: id, limit: MESSAGES, detail, ...(from === undefined ? {} : { from }) },
-    access: 'read',
+  const shown = await withSeed(configOf(options), { access: 'read' }, async (question) => {
+    const session = await wholeSessionId(question, id);
+    const input = { session_id: session, limit: MESSAGES, detail, ...(from === undefined ? {} : { from }) };
+    return question<Shown>({ tool: 'session_get', input });
   });
   if (options.json === true) {
     printJson(shown);
