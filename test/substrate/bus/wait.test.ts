@@ -92,7 +92,7 @@ it('two that are sent at once go to two who wait, and to one who waits one after
   const both = [1, 2].map(() => get(watched, bob, { waitMs: FOREVER_MS }));
   await settled(looks, 2);
   await Promise.all(['a', 'b'].map((text) => say(bus, ann, 'bob', text)));
-  expect((await Promise.all(both)).map(([got]) => got?.text).toSorted()).toEqual(['a', 'b']);
+  expect((await Promise.all(both)).map(([got]) => got?.text ?? '').toSorted()).toEqual(['a', 'b']);
   const one = get(watched, bob, { waitMs: FOREVER_MS });
   await settled(looks, 3);
   await Promise.all(['c', 'd'].map((text) => say(bus, ann, 'bob', text)));
