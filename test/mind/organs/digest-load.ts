@@ -6,42 +6,23 @@
  * Ann sends so many messages, each under a key, so that one that is sent again is the same; it says `open`
  * once it works, `asked N` when the model is asked about message N, and `idle` when all of them are sorted.
  */
-import { writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pulse } from '../../../src/mind/loop/pulse.ts';
 import { systemTimers } from '../../../src/mind/loop/timers.ts';
 import { readiness } from '../../../src/substrate/bus/look.ts';
-import { doubtCalls } from '../../../src/substrate/calls.ts';
-import { lockHome } from '../../../src/substrate/home/lock.ts';
 import { findGrantsNamed } from '../../../src/substrate/identity/grants.ts';
-import { settleLeftovers } from '../../../src/substrate/ledger/leftovers.ts';
-import { settleOpenIntents } from '../../../src/substrate/receipts/open-intents.ts';
-import { systemSources } from '../../../src/substrate/sources.ts';
-import { openSubstrate } from '../../../src/substrate/substrate.ts';
 import { letIn, say } from '../../substrate/bus/rig.ts';
+import { openToBeKilled, write } from '../killed.ts';
 import type { Script } from '../router/rig.ts';
 import { applyPolicy, POLICY, says } from '../router/rig.ts';
 import { organsOf, seatNamed } from './rig.ts';
 
-const [home = '', messages = '', point, nth = '1'] = process.argv.slice(2);
-const DRIVER = 'better-sqlite3';
+const [home = '', messages = '', point, nth] = process.argv.slice(2);
 const SCOPES = ['bus.send', 'bus.receive', 'task.write', 'memory.write:shared'];
 const DIGESTOR = `roles:
   digestor: { dispatch: any, max_output_tokens: 400, min_output_tokens: 10, candidates: [ { target: b, model: m, tier: 3 } ] }`;
 
-const write = (line: string): void => void writeSync(1, `${line}\n`);
-
-let passed = 0;
-const fault = (at: string): void => {
-  if (at === point && ++passed === Number(nth)) process.kill(process.pid, 'SIGKILL');
-};
-
-await lockHome(home, { driver: DRIVER, role: 'daemon', waitMs: 10_000 });
-const substrate = await openSubstrate({ home, driver: DRIVER, sources: systemSources, fault });
-// As a daemon starts.
-await settleLeftovers(substrate);
-await settleOpenIntents(substrate);
-await doubtCalls(substrate);
+const { substrate, fault } = await openToBeKilled(home, point, nth);
 
 /** Says a task or a note, as the message's number has it. */
 const model: Script = async function* (request, context) {

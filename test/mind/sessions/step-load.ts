@@ -5,39 +5,19 @@
  *
  * It says `asked TEXT` when the model is asked, and `answered N TEXT` once a step's answer is stored.
  */
-import { writeSync } from 'node:fs';
 import { Steps } from '../../../src/mind/sessions/steps.ts';
-import { doubtCalls } from '../../../src/substrate/calls.ts';
-import { lockHome } from '../../../src/substrate/home/lock.ts';
 import { findGrantsNamed } from '../../../src/substrate/identity/grants.ts';
-import { settleLeftovers } from '../../../src/substrate/ledger/leftovers.ts';
-import { settleOpenIntents } from '../../../src/substrate/receipts/open-intents.ts';
 import { listHeld } from '../../../src/substrate/sessions/sessions.ts';
-import { systemSources } from '../../../src/substrate/sources.ts';
-import { openSubstrate } from '../../../src/substrate/substrate.ts';
 import { letIn } from '../../substrate/bus/rig.ts';
 import { open, say, SESSION_SCOPES } from '../../substrate/sessions/rig.ts';
+import { openToBeKilled, write } from '../killed.ts';
 import type { Script } from '../router/rig.ts';
 import { applyPolicy, asks, PATIENT, POLICY, routerOf, says } from '../router/rig.ts';
 
-const [home = '', point, nth = '1'] = process.argv.slice(2);
-const DRIVER = 'better-sqlite3';
+const [home = '', point, nth] = process.argv.slice(2);
 const STEPS = 3;
 
-const write = (line: string): void => void writeSync(1, `${line}\n`);
-
-let passed = 0;
-const fault = (at: string): void => {
-  if (at === point && ++passed === Number(nth)) process.kill(process.pid, 'SIGKILL');
-};
-
-await lockHome(home, { driver: DRIVER, role: 'daemon', waitMs: 10_000 });
-const substrate = await openSubstrate({ home, driver: DRIVER, sources: systemSources, fault });
-// As a daemon starts.
-// First: open intents lead to the calls.
-await doubtCalls(substrate);
-await settleLeftovers(substrate);
-await settleOpenIntents(substrate);
+const { substrate, fault } = await openToBeKilled(home, point, nth);
 
 const answer: Script = async function* (request, context) {
   const part = request.messages.at(-1)?.parts[0];

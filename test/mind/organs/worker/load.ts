@@ -6,36 +6,19 @@
  * It goes on with what is there, and then adds tasks of its own: with a point until it is killed there,
  * without one none. In each task one model is cut off in the middle of its answer and the next goes on.
  */
-import { writeSync } from 'node:fs';
 import { ProviderFault } from '../../../../src/mind/router/provider.ts';
 import { OWNER } from '../../../../src/substrate/actor.ts';
-import { doubtCalls } from '../../../../src/substrate/calls.ts';
-import { lockHome } from '../../../../src/substrate/home/lock.ts';
 import { findService } from '../../../../src/substrate/identity/service.ts';
-import { settleLeftovers } from '../../../../src/substrate/ledger/leftovers.ts';
-import { settleOpenIntents } from '../../../../src/substrate/receipts/open-intents.ts';
-import { systemSources } from '../../../../src/substrate/sources.ts';
-import { openSubstrate } from '../../../../src/substrate/substrate.ts';
 import { owe } from '../../../substrate/tasks/rig.ts';
+import { openToBeKilled, write } from '../../killed.ts';
 import type { Script } from '../../router/rig.ts';
 import { applyPolicy, POLICY, says } from '../../router/rig.ts';
 import { plays, turnOn, workerOf } from './rig.ts';
 
-const [home = '', point, nth = '1'] = process.argv.slice(2);
-const DRIVER = 'better-sqlite3';
+const [home = '', point, nth] = process.argv.slice(2);
 const TASKS_MAX = 3;
 
-let passed = 0;
-const fault = (at: string): void => {
-  if (at === point && ++passed === Number(nth)) process.kill(process.pid, 'SIGKILL');
-};
-
-await lockHome(home, { driver: DRIVER, role: 'daemon', waitMs: 10_000 });
-const substrate = await openSubstrate({ home, driver: DRIVER, sources: systemSources, fault });
-// As a daemon starts.
-await doubtCalls(substrate);
-await settleLeftovers(substrate);
-await settleOpenIntents(substrate);
+const { substrate, fault } = await openToBeKilled(home, point, nth);
 
 if ((await substrate.read((db) => findService(db, 'worker'))) === null) {
   await applyPolicy(substrate, POLICY);
@@ -66,5 +49,5 @@ for (let left = point === undefined ? 0 : TASKS_MAX; left > 0; left--) {
   await owe(substrate, OWNER, 'Paint the fence');
   await runAll();
 }
-writeSync(1, 'idle\n');
+write('idle');
 await substrate.close();
