@@ -234,6 +234,8 @@ describe('seed target add', () => {
     const stopped = await seedAtTerminal(['target', 'add', '--home', home], [['Which one: ', '\u0003']]);
     expect(stopped.code).toBe(1);
     expect(stopped.shown).toMatch(/\nseed: Stopped at the question/);
+    const other = await seedAtTerminal(['target', 'add', '--home', home], [['Which one: ', 'openai\r']]);
+    expect([other.code, other.shown]).toEqual([2, expect.stringContaining('There is no openai to choose.')]);
     const { code, shown } = await seedAtTerminal(
       ['target', 'add', '--no-test', '--home', home],
       [

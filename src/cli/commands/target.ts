@@ -125,7 +125,12 @@ async function addOne(given: string | undefined, options: AddOptions): Promise<v
 
 async function askWhich(): Promise<string> {
   if (process.stdin.isTTY && process.stdout.isTTY && hasTerminal()) {
-    return askLine(`Which one: ${PROVIDERS.join(', ')}? `);
+    const answer = await askLine(`Which one: ${PROVIDERS.join(', ')}? `);
+    if (PROVIDERS.some((name) => name === answer)) return answer;
+    throw new SeedError('invalid_input', `There is no ${printable(answer) || 'such provider'} to choose.`, {
+      hint: `Run it again and type one of ${PROVIDERS.join(', ')}; under a name of your own: \`seed target add NAME --provider PROVIDER\`.`,
+      data: { argument: 'name' },
+    });
   }
   throw new SeedError('invalid_input', 'Name the target.', {
     hint: `Such as \`seed target add anthropic\`, with its key on standard input. There are ${PROVIDERS.join(', ')}.`,

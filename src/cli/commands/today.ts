@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { dollars } from '../../substrate/ledger/money.ts';
 import { ask } from '../ask.ts';
-import { printable, printJson, printLine } from '../output.ts';
+import { counted, printable, printJson, printLine } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -81,7 +81,7 @@ function peopleLines({ people }: Today): string[] {
     const rest = says.length - things.length;
     const all = [
       ...things,
-      ...(rest === 0 ? [] : [`${rest} other kinds of act`]),
+      ...(rest === 0 ? [] : [`${counted(rest, 'other kind')} of act`]),
       ...(refused === 0 ? [] : [`was refused ${times(refused)}`]),
       ...(failed === 0 ? [] : [`failed ${times(failed)}`]),
     ];
