@@ -147,6 +147,7 @@ test('doctor examines a home that nothing else opens, and says what to do', asyn
     expect(stdout).toMatch(new RegExp(`^bad +${check} .*\\n +→ .+$`, 'm'));
   }
   expect(stdout).toMatch(/^good +root /m);
+  expect(stdout).toMatch(/^warning +daemon +No daemon .*, so models, access keys, .* were not looked at\.$/m);
   expect(stdout).not.toContain('defect');
 });
 

@@ -50,10 +50,14 @@ async function examineThere(config: Config): Promise<Examination> {
   }
 }
 
+/** What only the daemon's own examination has lines on. */
+const LIFE = 'models, access keys, messages, notices, the mind and coherence';
+
 function daemonFinding({ code, message, hint }: SeedError): Finding {
   if (code === 'daemon_failed') return { check: 'daemon', verdict: 'bad', says: message, advice: hint };
   const advice = code === 'daemon_absent' ? hint : 'Mend what is bad below, then start it with `seed up`.';
-  return { check: 'daemon', verdict: 'warning', says: 'No daemon was found to serve this home.', advice };
+  const says = `No daemon was found to serve this home, so ${LIFE} were not looked at.`;
+  return { check: 'daemon', verdict: 'warning', says, advice };
 }
 
 /** Opens no more of the home than can be opened, and says of the rest why not. */
