@@ -2,8 +2,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
+import { createHome } from '../../src/substrate/home/create.ts';
+import { systemSources } from '../../src/substrate/sources.ts';
 import type { Child } from '../support/child.ts';
 import { startNode } from '../support/child.ts';
+import { freePort } from '../support/port.ts';
 
 const PROJECT = path.resolve(import.meta.dirname, '..', '..');
 export const LAUNCHER: string = path.join(PROJECT, 'bin', 'seed.cjs');
@@ -85,10 +88,11 @@ export interface ErrorAnswer {
   readonly error: { readonly code: string; readonly message: string; readonly hint: string; readonly data: object };
 }
 
-/** A home made by `seed init`, on a port of its own. */
+/** A home as `seed init` makes it, in this process: what is tested is what then uses it. */
 export async function initHome(home: string): Promise<void> {
-  const { code, stderr } = await seed(['init', '--home', home], { env: { SEED_PORT: '0' } });
-  if (code !== 0) throw new Error(`seed init failed: ${stderr}`);
+  const port = await freePort();
+  const how = { driver: 'better-sqlite3', sources: systemSources, passphrase: null, runtimeFolder: null } as const;
+  await createHome({ ...how, home, port, version: '0.0.0' });
 }
 
 /** A daemon that serves `home`; killed when the test ends, if it has not stopped by then. */
