@@ -4,6 +4,7 @@
  * A request is a conversation where somebody has answered in it already, where it brings tools (an agent at
  * work), or where its client says so. A question by itself is none, and leaves no session.
  */
+import { setImmediate } from 'node:timers/promises';
 import { FormatError } from '../../formats/error.ts';
 import { SeedError } from '../../errors.ts';
 import { findCall } from '../../substrate/calls.ts';
@@ -252,17 +253,14 @@ async function planNamed(
 }
 
 /** What goes into the call's own transactions; the request is the whole one, with the plan's session in it. */
-export function turnOf(
+export async function turnOf(
   { session, isNew, from, frame: before, head }: Plan,
   actor: Actor,
   request: CompletionRequest,
-): Turn {
+): Promise<Turn> {
   const { messages, tools } = request;
   const frame = frameOf(messages, tools);
-  const added = messages
-    .slice(from)
-    .filter(({ role }) => isNew || role !== 'system')
-    .map(prepared);
+  const added = await allPrepared(messages.slice(from).filter(({ role }) => isNew || role !== 'system'));
   const isSameFrame = before !== null && Buffer.compare(before, frame.hash) === 0;
   const text = turnText(request, {
     transcript: { from: session.length, to: session.length + added.length, hash: runningHash(session, added) },
@@ -307,6 +305,19 @@ async function stillThere(op: Operation, { id, epoch, length, stepCall }: Sessio
     hint: 'Ask again.',
     data: { session: id },
   });
+}
+
+/** Messages that are prepared before others get their turn: some milliseconds' worth. */
+const PREPARED_AT_ONCE = 250;
+
+/** @throws SeedError `too_large` */
+async function allPrepared(messages: readonly Message[]): Promise<PreparedMessage[]> {
+  const all: PreparedMessage[] = [];
+  for (const message of messages) {
+    if (all.length > 0 && all.length % PREPARED_AT_ONCE === 0) await setImmediate();
+    all.push(prepared(message));
+  }
+  return all;
 }
 
 /** @throws SeedError `too_large` */

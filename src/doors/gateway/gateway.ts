@@ -297,17 +297,12 @@ export class Gateway {
       session: plan?.session.id ?? stored?.session ?? null,
       whenCut: 'continue',
     };
-    const asker: Asker = {
-      actor,
-      dispatch: ON_DEMAND,
-      idempotencyKey: headers.idempotencyKey,
-      traceparent: headers.traceparent,
-      ...(plan === null ? {} : { turn: turnOf(plan, actor, request) }),
-    };
-    const call = await this.#start(router, { request, asker, plan });
+    const { idempotencyKey, traceparent } = headers;
+    const asker = { actor, dispatch: ON_DEMAND, idempotencyKey, traceparent };
+    const { call, isOwn } = await this.#start(router, { request, asker, plan });
     return {
       call,
-      isOwn: call instanceof RunningCall && call.asker === asker,
+      isOwn,
       facts: {
         id: call.id,
         model: wanted.model,
@@ -347,24 +342,30 @@ export class Gateway {
   async #start(
     router: Router,
     { request, asker, plan }: { request: CompletionRequest; asker: Asker; plan: Plan | null },
-  ): Promise<RunningCall | CallReport> {
-    const session = plan?.session.id ?? null;
-    if (session === null) return router.start(request, asker);
+  ): Promise<Pick<Begun, 'call' | 'isOwn'>> {
+    if (plan === null) return ownOrJoined(await router.start(request, asker), asker);
+    const session = plan.session.id;
     this.#taken.add(session);
     const over = (): void => {
       this.#taken.delete(session);
       this.#options.substrate.sessions.changed(session, [asker.actor.grant]);
     };
     try {
-      const call = await router.start(request, asker);
+      const asking = { ...asker, turn: await turnOf(plan, asker.actor, request) };
+      const call = await router.start(request, asking);
       if (call instanceof RunningCall) call.done.then(over, over);
       else over();
-      return call;
+      return ownOrJoined(call, asking);
     } catch (thrown) {
       over();
       throw thrown;
     }
   }
+}
+
+/** A call that was begun before by the same key has another asker. */
+function ownOrJoined(call: RunningCall | CallReport, asker: Asker): Pick<Begun, 'call' | 'isOwn'> {
+  return { call, isOwn: call instanceof RunningCall && call.asker === asker };
 }
 
 function assertScope({ scopes }: Actor, scope: 'route.complete' | 'metrics.read'): void {

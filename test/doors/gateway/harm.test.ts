@@ -2,9 +2,12 @@
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { turnOf } from '../../../src/doors/gateway/conversation.ts';
 import { responses } from '../../../src/doors/gateway/openai/responses.ts';
 import * as limits from '../../../src/doors/limits.ts';
+import { SEED } from '../../../src/substrate/actor.ts';
 import { PROVIDERS } from '../../../src/substrate/policy/model.ts';
+import { draftSession } from '../../../src/substrate/sessions/conversations.ts';
 import { applyPolicy } from '../../mind/router/rig.ts';
 import { until } from '../../support/child.ts';
 import type { ProviderStub } from '../../support/provider-stub.ts';
@@ -36,8 +39,13 @@ afterAll(async () => {
   dir[Symbol.dispose]();
 });
 
-function post(path: string, body: string, key: string = rig.client.key): Promise<Answer> {
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}` };
+function post(
+  path: string,
+  body: string,
+  key: string = rig.client.key,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}`, ...more };
   return ask(rig, { method: 'POST', path, body, headers });
 }
 
@@ -132,6 +140,33 @@ describe('what a client sends', () => {
     const body = chat({ z: Array.from({ length: limits.GATEWAY_VALUES_MAX }, () => 1) });
     expect((await post(CHAT, body)).status).toBe(413);
     expect((await post(CHAT, chat({ z: Array.from({ length: 1_000 }, () => 1) }))).status).toBe(200);
+  });
+
+  test('others get their turn while very many messages are prepared', async () => {
+    const messages = Array.from({ length: 2_000 }, () => ({ role: 'user' as const, parts: [] }));
+    const request = { role: 'worker', messages, tools: [], maxOutputTokens: null, stop: [], labels: {}, session: 'a' };
+    const session = draftSession(SEED, { id: 'a', goal: '', now: 0 });
+    const plan = { session, isNew: true, from: 0, frame: null, head: new Uint8Array(16) };
+    let turns = 0;
+    const next = (): void => {
+      turns += 1;
+      immediate = setImmediate(next);
+    };
+    let immediate = setImmediate(next);
+    await turnOf(plan, SEED, request);
+    clearImmediate(immediate);
+    expect(turns).toBeGreaterThan(5);
+  });
+
+  test('meanwhile the session is taken', async () => {
+    const begun = [{ role: 'user', content: 'Begin' }];
+    const first = await post(CHAT, chat({ messages: begun }), rig.client.key, { 'x-seed-session': 'new' });
+    const named = { 'x-seed-session': String(first.headers['x-seed-session']) };
+    const more = Array.from({ length: 1_000 }, (_, index) => ({ role: 'user', content: `${index}` }));
+    const body = chat({ messages: [...begun, { role: 'assistant', content: 'Hello' }, ...more] });
+    const both = await Promise.all([1, 2].map(() => post(CHAT, body, rig.client.key, named)));
+    expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 409]);
+    expect(both.find(({ status }) => status === 409)?.text).toContain('is under way; its answer comes first');
   });
 
   test('requests that one key holds back keep no other out', async () => {
