@@ -146,7 +146,7 @@ async function storedName(
   const grant = await db.get<{ id: string }>('SELECT id FROM substrate_grants WHERE name = ? OR id = ?', whose, whose);
   if (grant !== undefined) return `${PRIVATE}:${grant.id}`;
   throw new SeedError('not_found', `Nobody named ${whose} has a private space.`, {
-    hint: 'Name an agent or helper, or a grant’s id; `seed memory list` shows them.',
+    hint: 'Let that agent connect once, name somebody who has, or name another space with --space.',
     data: { argument: 'space' },
   });
 }
