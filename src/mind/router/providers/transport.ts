@@ -102,15 +102,15 @@ export function watchBody({ headers, body }: Accepted, provider: string, sieve: 
   let count = 0;
   const read = async (): Promise<Uint8Array | null> => {
     try {
-      const { done, value } = await pieces.next();
-      if (done === true) {
+      const step = await pieces.next();
+      if (step.done === true) {
         if (state === 'open') state = 'ended';
         const last = sieve(null);
         return last.length > 0 ? last : null;
       }
-      count += value.length;
+      count += step.value.length;
       if (count > ANSWER_BYTES_MAX) throw tooLong(provider);
-      return sieve(value);
+      return sieve(step.value);
     } catch (thrown) {
       state = 'broken';
       throw thrown;
