@@ -98,6 +98,15 @@ export async function findTool(db: ReadHandle, session: string, call: string): P
   return row === undefined ? null : { ...row, idempotencyKey: row.idempotency_key };
 }
 
+/** Tool calls of a session of which nobody knows whether they were carried out. */
+export async function countInDoubt(db: ReadHandle, session: string): Promise<number> {
+  const row = await db.get<{ open: number } & Row>(
+    "SELECT count(*) AS open FROM substrate_session_tools WHERE session = ? AND state = 'in_doubt'",
+    session,
+  );
+  return row?.open ?? 0;
+}
+
 interface MessageRow extends Row {
   readonly idx: number;
   readonly epoch: number;

@@ -5,14 +5,9 @@ import { createHash } from 'node:crypto';
 import { SeedError } from '../../../errors.ts';
 import type { Actor } from '../../../substrate/actor.ts';
 import type { ImportRecord } from '../../../substrate/sessions/imports.ts';
-import {
-  continued,
-  countInDoubt,
-  findImports,
-  holderNamed,
-  landImport,
-  Staging,
-} from '../../../substrate/sessions/imports.ts';
+import { countInDoubt } from '../../../substrate/sessions/messages.ts';
+import { Staging } from '../../../substrate/sessions/staging.ts';
+import { continued, findImports, holderNamed, landImport } from '../../../substrate/sessions/imports.ts';
 import type { CheckpointInput, Session } from '../../../substrate/sessions/model.ts';
 import { sessionOf } from '../../../substrate/sessions/sessions.ts';
 import type { Substrate } from '../../../substrate/substrate.ts';
