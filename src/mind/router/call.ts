@@ -17,7 +17,7 @@ import type { Message } from '../../substrate/transcript.ts';
 import type { Admitted, CallFacts, Refused } from './admission.ts';
 import { admitAttempt } from './admission.ts';
 import type { AttemptEnd } from './attempt.ts';
-import { runAttempt } from './attempt.ts';
+import { Gathered, runAttempt } from './attempt.ts';
 import { candidateKey } from './choose.ts';
 import type { CallListener } from './continuation.ts';
 import { Telling, textOf } from './continuation.ts';
@@ -53,6 +53,12 @@ export interface CallEnd {
 /** A settlement that could not be committed is tried again; the money stays held until it is. */
 const SETTLE_TRIES_MAX = 5;
 const TRY_AGAIN: ReadonlySet<string> = new Set(['commit_unknown', 'disk_full', 'busy']);
+
+/** An attempt that is on record, and how the call stands with it. */
+interface Booked {
+  readonly settled: Settled;
+  readonly outcome: CallOutcome;
+}
 
 export interface RunningCallOptions {
   readonly id: string;
@@ -215,9 +221,10 @@ export class RunningCall {
     const left = routing.candidates.some((candidate) => !this.#tried.has(candidateKey(candidate)));
     const mayGoOn = left && end.outcome === 'failed' && end.fault.kind !== 'cancelled';
     const next = mayGoOn ? this.#telling.after(end) : 'stop';
-    const { settled, outcome } = await this.#settle(attempted, next === 'stop');
+    const { settled, outcome, isKept } = await this.#settle(attempted, next === 'stop');
     this.#attempts.push(settled.view);
     this.#parts.fault?.('route.settled');
+    if (!isKept) return { outcome, message: this.#keptMessage() };
     if (next === 'stop') return { outcome, message: said ?? this.#keptMessage() };
     this.#telling.goOn(next);
     if (next === 'continue') this.#kept = { output: settled.output, receipt: settled.view.receipt };
@@ -237,11 +244,40 @@ export class RunningCall {
     });
   }
 
-  /** Books an attempt; with the last one the call is closed in the same transaction. */
-  async #settle(attempted: Attempted, isLast: boolean): Promise<{ settled: Settled; outcome: CallOutcome }> {
+  /**
+   * Books an attempt. Where what was said cannot be kept, or the session cannot take it, the attempt has failed
+   * and the call is over: money must not stay held for that.
+   */
+  async #settle(attempted: Attempted, isLast: boolean): Promise<Booked & { isKept: boolean }> {
+    try {
+      return { ...(await this.#book(attempted, isLast)), isKept: true };
+    } catch (thrown) {
+      // A store that is out of order refuses this as well; then the start after it settles.
+      const booked = await this.#bookUnkept(attempted).catch(() => null);
+      if (booked === null) throw thrown;
+      this.#parts.onDefect(toSeedError(thrown));
+      return { ...booked, isKept: false };
+    }
+  }
+
+  async #bookUnkept(attempted: Attempted): Promise<Booked> {
+    const { substrate } = this.#parts;
+    const fault = new ProviderFault('stream_error', 'The answer could not be kept.', { mayBeBilled: true });
+    const failed: Attempted = { ...attempted, said: null, end: { outcome: 'failed', said: new Gathered(), fault } };
+    const { value } = await substrate.operate({ action: 'route.attempt', actor: SEED }, async (op) => {
+      const settled = await settleAttempt(op, failed, { callId: this.id, sources: substrate.sources });
+      const outcome = this.#outcomeOfLast(failed, settled, op.seq);
+      await closeCall(op, this.id, outcome, this.#kept.output);
+      return { settled, outcome };
+    });
+    return value;
+  }
+
+  /** With the last attempt the call is closed in the same transaction. */
+  async #book(attempted: Attempted, isLast: boolean): Promise<Booked> {
     const { substrate } = this.#parts;
     const { sources } = substrate;
-    let booked: { settled: Settled; outcome: CallOutcome } | null = null;
+    let booked: Booked | null = null;
     for (let tries = 1; ; tries += 1) {
       try {
         const { value } = await substrate.operate({ action: 'route.attempt', actor: SEED }, async (op) => {

@@ -44,6 +44,28 @@ const text = (value: string): ProviderEvent => ({ type: 'text', text: value });
 const fault = (kind: FaultKind, facts: Partial<{ retryAfterMs: number; mayBeBilled: boolean }> = {}): ProviderFault =>
   new ProviderFault(kind, `It was ${kind}.`, { mayBeBilled: true, ...facts });
 
+test('[LOCK-RUNTIME-4] an answer that cannot be put on record is a failed attempt, and no money stays held', async () => {
+  using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': says('Hello.') } });
+  const nothing = async (): Promise<void> => {};
+  const end = async (): Promise<never> => {
+    throw new Error('The session cannot take it.');
+  };
+  const find = (): Promise<never> => Promise.reject(new Error('There is no session.'));
+  const turn = { text: '{}', find, begin: nothing, end };
+  const { outcome, message } = await seed.router.complete(asks('Hi'), asker({ turn }), PATIENT);
+  expect(outcome).toMatchObject({ status: 'failed', code: 'provider_failed' });
+  expect(message).toBeNull();
+  const { spent, held } = await moneyOf(seed.substrate);
+  expect({ held, isBooked: spent === outcome.cost_micro_usd && spent > 0 }).toEqual({ held: 0, isBooked: true });
+  expect(seed.defects).toHaveLength(1);
+  const [intent, lost, booked] = await routeReceipts(seed.substrate);
+  expect([intent?.outcome, lost?.outcome, lost?.of]).toEqual(['intent', 'failed', null]);
+  expect(booked).toMatchObject({ outcome: 'failed', code: 'stream_error', of: intent?.seq });
+  // The control: what can be kept is.
+  expect((await seed.router.complete(asks('Hi'), asker(), PATIENT)).outcome.status).toBe('complete');
+});
+
 test('[LOCK-RUNTIME-4] an answer: intent before, outcome after, both with hashes, models, policy and price', async () => {
   using dir = scratch();
   await using seed = await open(dir, { scripts: { 'a/m': says('Hello.') } });
