@@ -49,6 +49,7 @@ export function fromHex(text: string): Uint8Array | null {
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const SEXTET_OF_CODE: ReadonlyMap<string, number> = new Map(Array.from(ALPHABET, (char, sextet) => [char, sextet]));
 
+const toText: (this: null, ...units: number[]) => string = String.fromCharCode;
 /** Bytes that become text at once; a multiple of three, so that only the last piece is padded. */
 const BASE64_BYTES = 3_072;
 
@@ -56,7 +57,8 @@ const BASE64_BYTES = 3_072;
 export function toBase64(bytes: Uint8Array): string {
   let text = '';
   for (let start = 0; start < bytes.length; start += BASE64_BYTES) {
-    text += btoa(Reflect.apply(String.fromCharCode, null, bytes.subarray(start, start + BASE64_BYTES)));
+    const piece = bytes.subarray(start, start + BASE64_BYTES);
+    text += btoa(toText.apply(null, piece as ArrayLike<number> as number[]));
   }
   return text;
 }
