@@ -19,7 +19,7 @@ import type { ErrorCode } from '../src/errors.ts';
 import { ERROR_CODES, SeedError } from '../src/errors.ts';
 import { HOME_ENTRIES } from '../src/substrate/home/layout.ts';
 import type { Tool } from '../src/tools/define.ts';
-import { TOOLS } from '../src/tools/index.ts';
+import { allTools } from '../src/tools/catalogue.ts';
 
 const FOLDER = path.join(import.meta.dirname, '..', 'docs', 'reference');
 const NOTE = '<!-- Written by scripts/reference.ts from the code; change the code and run it again. -->';
@@ -210,8 +210,8 @@ function toolSection(tool: Tool): string {
   ].join('\n\n');
 }
 
-function toolsPage(): string {
-  const index = TOOLS.map((tool) => [
+function toolsPage(tools: readonly Tool[]): string {
+  const index = tools.map((tool) => [
     `[${code(tool.name)}](#${tool.name})`,
     tool.surface,
     tool.scope === null ? '' : code(tool.scope),
@@ -220,7 +220,7 @@ function toolsPage(): string {
   return page('Tools', [
     'What agents, helpers and the owner’s command can ask of a seed. Each goes through the same pipeline: scope, input, effect and receipt, output. A refusal has a code from [errors.md](errors.md), says what was wrong and what to do next.',
     table(['Tool', 'Shown', 'Scope', 'What for'], index),
-    ...TOOLS.map(toolSection),
+    ...tools.map(toolSection),
   ]);
 }
 
@@ -348,7 +348,7 @@ export async function referencePages(): Promise<Readonly<Record<string, string>>
   delete process.env['SEED_COMMAND'];
   return {
     'cli.md': await cliPage(),
-    'tools.md': toolsPage(),
+    'tools.md': toolsPage(await allTools()),
     'errors.md': errorsPage(),
     'home.md': homePage(),
     'gateway.md': gatewayPage(),

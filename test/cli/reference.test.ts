@@ -5,7 +5,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { drift, referencePages } from '../../scripts/reference.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
-import { TOOLS } from '../../src/tools/index.ts';
+import { TOOLS } from '../support/tools.ts';
 
 test('the pages are what the code says; if not, run node scripts/reference.ts', async () => {
   expect(await drift()).toEqual([]);

@@ -12,7 +12,7 @@ import type { Connection } from '../../src/doors/mcp-socket.ts';
 import { serveConnection } from '../../src/doors/mcp-socket.ts';
 import { Envelopes, headersAgree, toPlainCall } from '../../src/doors/plain-call.ts';
 import { findGrantsNamed } from '../../src/substrate/identity/grants.ts';
-import { TOOLS } from '../../src/tools/index.ts';
+import { TOOLS } from '../support/tools.ts';
 import { until } from '../support/child.ts';
 import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';

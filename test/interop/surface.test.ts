@@ -6,7 +6,7 @@ import { AjvJsonSchemaValidator } from '@modelcontextprotocol/client/validators/
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Scope } from '../../src/substrate/identity/scopes.ts';
 import { SCOPES } from '../../src/substrate/identity/scopes.ts';
-import { TOOLS } from '../../src/tools/index.ts';
+import { TOOLS } from '../support/tools.ts';
 import { rawPublicKey } from '../../src/substrate/identity/keys.ts';
 import { startProviderStub } from '../support/provider-stub.ts';
 import type { Scratch } from '../support/scratch.ts';

@@ -15,7 +15,7 @@ import {
   rpc,
 } from '../doors/rig.ts';
 import { SCOPES } from '../../src/substrate/identity/scopes.ts';
-import { TOOLS } from '../../src/tools/index.ts';
+import { TOOLS } from '../support/tools.ts';
 import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';
 

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import { TOOLS } from '../../src/tools/index.ts';
+import { TOOLS } from '../support/tools.ts';
 import { explainIssues } from '../../src/tools/plain-words.ts';
 import { toMessages, toRequest } from '../../src/tools/route-schema.ts';
 import { checkpointOf } from '../../src/tools/session-schema.ts';

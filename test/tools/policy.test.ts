@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OWNER } from '../../src/substrate/actor.ts';
 import { bench } from '../../src/substrate/benched.ts';
-import { TOOLS } from '../../src/tools/index.ts';
+import { TOOLS } from '../support/tools.ts';
 import type { Rig } from '../doors/rig.ts';
 import { openRig } from '../doors/rig.ts';
 import { allReceipts, CURSOR } from '../support/home.ts';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import * as z from 'zod';
 import { findTool } from '../../src/tools/catalogue.ts';
-import { TOOLS } from '../../src/tools/index.ts';
+import { TOOLS } from '../support/tools.ts';
 import { receiptNote } from '../../src/tools/receipt-note.ts';
 
 /** Hosts put their own prefix before a name and take 64 characters in all. */

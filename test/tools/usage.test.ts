@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Actor } from '../../src/substrate/actor.ts';
 import { OWNER } from '../../src/substrate/actor.ts';
 import type { Spender } from '../../src/substrate/ledger/model.ts';
-import { TOOLS } from '../../src/tools/index.ts';
+import { TOOLS } from '../support/tools.ts';
 import type { Rig } from '../doors/rig.ts';
 import { openRig } from '../doors/rig.ts';
 import { fixed, hold, pay } from '../substrate/ledger/rig.ts';

@@ -18,7 +18,7 @@ import { loadKey } from '../../../src/substrate/identity/keys.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
 import type { Daemon } from '../../../src/tools/daemon.ts';
 import { findTool } from '../../../src/tools/catalogue.ts';
-import { TOOLS } from '../../../src/tools/index.ts';
+import { TOOLS } from '../../support/tools.ts';
 import type { Rig, Script } from '../router/rig.ts';
 import { routerOf } from '../router/rig.ts';
 

@@ -6,7 +6,7 @@ import { PROVIDER_MODULES } from '../../../src/mind/router/providers/index.ts';
 import type { Candidate, Routing } from '../../../src/substrate/policy/model.ts';
 import { SCOPES } from '../../../src/substrate/identity/scopes.ts';
 import type { Tool } from '../../../src/tools/define.ts';
-import { TOOLS } from '../../../src/tools/index.ts';
+import { TOOLS } from '../../support/tools.ts';
 import type { AgentConnection, Rig } from '../../doors/rig.ts';
 import { askOwner, asOwner, connectAgent, edit, issue, openRig, rpc } from '../../doors/rig.ts';
 import type { ProviderStub } from '../../support/provider-stub.ts';

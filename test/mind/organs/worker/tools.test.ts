@@ -6,7 +6,7 @@ import { remember } from '../../../../src/substrate/memory/memory.ts';
 import { writeWorkerSettings } from '../../../../src/substrate/mind/worker.ts';
 import { Toolbox } from '../../../../src/mind/organs/worker/tools.ts';
 import { acceptLatest } from '../../../../src/substrate/sessions/handover.ts';
-import { TOOLS } from '../../../../src/tools/index.ts';
+import { TOOLS } from '../../../support/tools.ts';
 import { codeOf, openSeed } from '../../../support/home.ts';
 import { scratch } from '../../../support/scratch.ts';
 import { letIn } from '../../../substrate/bus/rig.ts';
