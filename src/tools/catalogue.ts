@@ -131,10 +131,18 @@ const FILES: Readonly<Record<string, () => Promise<Tool>>> = {
   seed_stop: async () => (await import('./seed-stop.ts')).seedStop,
 };
 
+/** What was loaded: `import()` itself looks a module up anew each time, which is most of a short call. */
+const loaded = new Map<string, Tool>();
+
 /** The tool of that name; null where there is none. */
 export async function findTool(name: string): Promise<Tool | null> {
+  const known = loaded.get(name);
+  if (known !== undefined) return known;
   const load = Object.hasOwn(FILES, name) ? FILES[name] : undefined;
-  return load === undefined ? null : load();
+  if (load === undefined) return null;
+  const tool = await load();
+  loaded.set(name, tool);
+  return tool;
 }
 
 /** All of them, in their order. */
