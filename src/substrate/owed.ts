@@ -31,16 +31,22 @@ export interface Expiring extends Row {
   readonly expires_at: number;
 }
 
-/** Grants in force that expire until then, the first first; what was issued under another is its issuer's business. */
+/**
+ * Grants in force that expire until then and have no more than a third of their life left, the first first: a key
+ * that is meant for a day is not about to expire on its first morning. What was issued under another is its
+ * issuer's business.
+ */
 export async function listExpiring(
   db: ReadHandle,
   { now, until, limit }: { now: number; until: number; limit: number },
 ): Promise<Expiring[]> {
   return db.all<Expiring>(
     `SELECT name, expires_at FROM substrate_grants
-     WHERE parent IS NULL AND expires_at > ? AND expires_at <= ? ORDER BY expires_at, name LIMIT ?`,
+     WHERE parent IS NULL AND expires_at > ? AND expires_at <= ? AND 3 * (expires_at - ?) <= expires_at - created_at
+     ORDER BY expires_at, name LIMIT ?`,
     now,
     until,
+    now,
     limit,
   );
 }

@@ -1,5 +1,6 @@
 /** Tasks as agents, helpers and the owner meet them: through their own doors. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OWNER } from '../../src/substrate/actor.ts';
 import type { AgentConnection, IssuedKey, Rig, RpcAnswer } from '../doors/rig.ts';
 import { sentence } from '../../src/tools/text.ts';
 import {
@@ -250,6 +251,10 @@ describe('the owner’s screens', () => {
       return new Map(items.map((item) => [`${item.kind} ${item.id}`, item.todo]));
     };
     const helper = await issue(rig, name('helper'), ['seed.status'], { expires_in_s: 86_400 });
+    // As if it had been issued four days ago.
+    await rig.substrate.operate({ action: 'note.claim', actor: OWNER }, (op) =>
+      op.run('UPDATE substrate_grants SET created_at = created_at - 345600000 WHERE name = ?', helper.name),
+    );
     const asked = await ok<{ request: string; hash: string }>(
       over(helper, 'membrane_request', { scopes: ['receipt.read'], reason: 'to look' }),
     );

@@ -274,19 +274,30 @@ describe('what there is to tell', () => {
   test('a key a week before it expires, and a day before', async () => {
     await policy(['key']);
     const now = seed.sources.time;
-    await grantOf('builder', now + 8 * 86_400_000);
+    await grantOf('builder', now + 30 * 86_400_000);
     await grantOf('for-ever', null);
     expect(await run()).toBe(0);
-    seed.sources.time = now + 86_400_000;
+    seed.sources.time = now + 23 * 86_400_000;
     expect(await run()).toBe(1);
-    seed.sources.time = now + 5 * 86_400_000;
+    seed.sources.time = now + 27 * 86_400_000;
     expect(await run()).toBe(0);
-    seed.sources.time = now + 7.5 * 86_400_000;
+    seed.sources.time = now + 29.5 * 86_400_000;
     expect(await run()).toBe(1);
     expect(told.map(({ says }) => says)).toEqual([
-      'The key of builder expires 2026-11-29T07:00:00.000Z.',
-      'The key of builder expires 2026-11-29T07:00:00.000Z.',
+      'The key of builder expires 2026-12-21T07:00:00.000Z.',
+      'The key of builder expires 2026-12-21T07:00:00.000Z.',
     ]);
+  });
+
+  test('a key for a week, when a third of it is left and not when it is issued', async () => {
+    await policy(['key']);
+    const now = seed.sources.time;
+    await grantOf('builder', now + 7 * 86_400_000);
+    expect(await run()).toBe(0);
+    seed.sources.time = now + 4 * 86_400_000;
+    expect(await run()).toBe(0);
+    seed.sources.time = now + 5 * 86_400_000;
+    expect(await run()).toBe(1);
   });
 
   test('what comes in crowds is told with a pause in between', async () => {
