@@ -142,9 +142,14 @@ function isWithinReach({ surface, access }: Tool, { actor, asResource = false }:
 async function checkPassphrase(substrate: Substrate | SubstrateReader, passphrase: string | undefined): Promise<void> {
   if (!canWrite(substrate) || !substrate.passphrase.required) return;
   if (passphrase !== undefined && (await substrate.passphrase.verify(passphrase))) return;
-  const message =
-    passphrase === undefined ? 'This asks for the owner passphrase.' : 'That is not the owner passphrase.';
-  throw new SeedError('passphrase_required', message, { hint: 'Run the command in a terminal and type it there.' });
+  if (passphrase === undefined) {
+    throw new SeedError('passphrase_required', 'This asks for the owner passphrase.', {
+      hint: 'Run the command in a terminal and type it there.',
+    });
+  }
+  throw new SeedError('passphrase_required', 'That is not the owner passphrase.', {
+    hint: 'Try again with the one that was set when this home was made; nobody can read or change it.',
+  });
 }
 
 /** Looked at before the schema does, which would write down each name that it does not know. */

@@ -1,4 +1,5 @@
 /** What every command says of itself, and how it answers what it was asked wrongly. */
+import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { buildProgram, VERBS } from '../../src/cli/cli.ts';
@@ -77,6 +78,10 @@ test('what only the tool finds wrong is told with the help of the command', asyn
   const reserved = await seed(['key', 'issue', 'owner', '--home', room.at('home')]);
   expect(reserved.stderr).toContain('name must be another one: owner, seed and what begins with seed- are');
   expect(reserved.stderr).toContain('See `seed key issue --help`.');
+  const key = room.at('no-key.pem');
+  writeFileSync(key, '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n');
+  const strange = await seed(['key', 'issue', 'ci', '--public-key', key, '--home', room.at('home')]);
+  expect(strange.stderr).toContain('no-key.pem is not an Ed25519 public key.');
 });
 
 test('asked wrongly without --json: two lines on stderr, nothing on stdout', async () => {

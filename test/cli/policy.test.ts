@@ -130,8 +130,9 @@ test('explain names the candidates in order, or each row that is wrong and what 
   const { code, stdout } = await seed(['policy', 'explain', 'worker', '--home', home]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/1 +anthropic +anthropic +a-tier-2-model +2 +owner:1\n2 +gemini/);
-  expect((await seed(['policy', 'explain', 'synthesizer', '--home', home])).code).toBe(1);
-  expect((await seed(['policy', 'explain', 'synthesizer', '--dispatch', 'cron', '--home', home])).code).toBe(0);
+  const scheduled = ['policy', 'explain', 'synthesizer', '--home', home];
+  expect((await seed(scheduled)).stdout).toContain('synthesizer resolves to nothing');
+  expect((await seed([...scheduled, '--dispatch', 'cron'])).stdout).toContain('synthesizer asks, in this order');
   editOutside(
     home,
     "UPDATE substrate_targets SET base_url = 'http://user:hidden@example.org' WHERE name = 'anthropic'",
@@ -140,6 +141,19 @@ test('explain names the candidates in order, or each row that is wrong and what 
   expect(broken.code).toBe(1);
   expect(broken.stdout).toContain('substrate_targets anthropic: base_url must be an https address');
   expect(broken.stdout).not.toContain('hidden');
+});
+
+test('explain fails for a role of which nobody has a price: no call would be made', async () => {
+  const unpriced = `
+version: 1
+timezone: UTC
+targets: { gemini: { provider: gemini, base_url: "https://generativelanguage.googleapis.com" } }
+roles: { worker: { dispatch: any, candidates: [ { target: gemini, model: unheard-of, tier: 2 } ] } }
+`;
+  await seed(['policy', 'apply', file(unpriced), '--home', home]);
+  const { code, stdout } = await seed(['policy', 'explain', 'worker', '--home', home]);
+  expect(code).toBe(1);
+  expect(stdout).toContain('Nobody knows a price of any of them, so no call is made');
 });
 
 test('with a daemon: an edit by plain SQL shows in the policy and in the history, with its receipt', async () => {

@@ -35,6 +35,8 @@ test('schedule: what says which task is added fits together, or is refused by it
     [{ job: 'drain', task: { title: 'x' } }, '--task does not belong to the job drain.'],
     [{ task: { title: 'x' }, title: 'y' }, '--title and --task do not go together.'],
     [{ subsystem: 'foo' }, '--title is missing.'],
+    [{}, 'Neither a task nor another job is named.'],
+    [{ job: 'task' }, 'Neither a task nor another job is named.'],
   ] as const) {
     expect(() => taskOf({ ...options, ...wrong })).toThrow(message);
   }

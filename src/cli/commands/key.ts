@@ -104,7 +104,10 @@ async function issueKey(name: string, options: IssueOptions): Promise<void> {
   }
 }
 
-/** The raw key of a PEM file, in base64; anything else is passed on for the seed to judge. */
+/** 32 bytes in base64. */
+const RAW_KEY = /^[A-Za-z0-9+/]{43}=$/;
+
+/** The raw key in base64, of a PEM file or of one that holds just that. */
 function readPublicKey(path: string): string {
   let text: string;
   try {
@@ -115,7 +118,7 @@ function readPublicKey(path: string): string {
       cause,
     });
   }
-  if (!text.startsWith('-----BEGIN PUBLIC KEY-----')) return text;
+  if (RAW_KEY.test(text)) return text;
   try {
     const jwk = createPublicKey(text).export({ format: 'jwk' });
     if (jwk.crv === 'Ed25519') return Buffer.from(jwk.x ?? '', 'base64url').toString('base64');

@@ -70,7 +70,7 @@ export function addPolicy(program: Command): void {
     .addOption(new Option('--dispatch <dispatch>', 'as whom').choices(['any', 'cron']).default('any'));
   common(explain, {
     examples: ['seed policy explain worker', 'seed policy explain synthesizer --dispatch cron'],
-    exits: { ok: 'it resolves', failed: 'it resolves to nothing' },
+    exits: { ok: 'there is somebody to ask', failed: 'it resolves to nothing, or nobody knows a price' },
   }).action(explainRole);
   addPast(policy);
 }
@@ -222,7 +222,8 @@ interface Explained {
 async function explainRole(role: string, options: CommonOptions & { dispatch: 'any' | 'cron' }): Promise<void> {
   const input = { role, dispatch: options.dispatch };
   const explained = await ask<Explained>(configOf(options), { tool: 'policy_explain', input, access: 'read' });
-  process.exitCode = explained.resolves ? EXIT.ok : EXIT.failed;
+  const isAsked = explained.resolves && explained.candidates.some(({ price }) => price !== null);
+  process.exitCode = isAsked ? EXIT.ok : EXIT.failed;
   if (options.json === true) {
     printJson(explained);
     return;
@@ -241,6 +242,7 @@ async function explainRole(role: string, options: CommonOptions & { dispatch: 'a
     for (const { target, model, sits_out: why } of explained.candidates) {
       if (why !== null) printLine(`${printable(target)}/${printable(model)} sits out: ${printable(why)}`);
     }
+    if (!isAsked) printLine('Nobody knows a price of any of them, so no call is made: add one under prices.');
     return;
   }
   printLine(`${printable(role)} resolves to nothing (policy ${explained.policy}): no call is made.`);

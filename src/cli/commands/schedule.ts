@@ -140,14 +140,17 @@ function addAdd(schedule: Command): void {
 }
 
 /**
- * The task that is to be added each time; null where another job is to be done, or none is named.
+ * The task that is to be added each time; null where another job is to be done.
  * @throws SeedError `invalid_input` for options that do not go together
  */
 export function taskOf({ job = 'task', title, subsystem, task }: AddOptions): object | null {
   const parts = { ...(title === undefined ? {} : { title }), ...(subsystem === undefined ? {} : { subsystem }) };
   const [part] = Object.keys(parts);
   const given = task === undefined ? part : 'task';
-  if (given === undefined) return null;
+  if (given === undefined) {
+    if (job !== 'task') return null;
+    throw wrongOption('Neither a task nor another job is named.', 'Name a task with --title, or a job with --job.');
+  }
   if (job !== 'task') {
     throw wrongOption(`--${given} does not belong to the job ${job}.`, 'It says what task is added: leave it out.');
   }
