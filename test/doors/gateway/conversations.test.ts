@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   dir = scratch();
-  rig = await openGateway(dir, policyOver(stub, 'nvidia'));
+  rig = await openGateway(dir, policyOver(stub, 'nvidia', { usd: '100.00' }));
   return async () => {
     await rig.close();
     dir[Symbol.dispose]();
