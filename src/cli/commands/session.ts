@@ -27,6 +27,11 @@ export function addSession(program: Command): void {
   common(show, { examples: ['seed session show 4f2a91c0d7e34f2a91c0d7e34f2a91c0', 'seed session show 4f2a91'] }).action(
     showSession,
   );
+  const close = session
+    .command('close')
+    .argument('<session>', 'as `session list` shows it; its first digits will do', parseSessionId)
+    .description('end a session, whoever holds it: its transcript stays, and nobody can go on with it');
+  common(close, { examples: ['seed session close 4f2a91'] }).action(closeSession);
   addSessionFiles(session);
 }
 
@@ -79,6 +84,15 @@ async function listSessions({ cursor, ...options }: CommonOptions & { readonly c
 function inOneLine(goal: string): string {
   const line = goal.replaceAll(/\s+/g, ' ');
   return line.length > GOAL_CHARS ? `${line.slice(0, GOAL_CHARS).toWellFormed()}…` : line;
+}
+
+async function closeSession(id: string, options: CommonOptions): Promise<void> {
+  const closed = await withSeed(configOf(options), { access: 'write' }, async (question) => {
+    const session = await wholeSessionId(question, id);
+    return question<{ session_id: string; receipt: number }>({ tool: 'session_close', input: { session_id: session } });
+  });
+  if (options.json === true) printJson(closed);
+  else printLine(`Closed session ${closed.session_id}; its transcript stays. Receipt ${closed.receipt}.`);
 }
 
 interface Shown extends SessionView {

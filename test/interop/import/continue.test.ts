@@ -99,6 +99,12 @@ describe('an imported session', () => {
     const twice = await seed(['session', 'export', first.answer.session_id, '--out', out, '--home', homes[0]]);
     expect(twice).toMatchObject({ code: 1, stdout: '' });
     expect(twice.stderr).toContain('is there already');
+    // The owner ends it by the first digits of its name; it can be read, and nobody goes on with it.
+    const { session_id: id } = first.answer;
+    const closed = await seed(['session', 'close', id.slice(0, 8), '--home', homes[0]]);
+    expect(closed.stdout).toMatch(new RegExp(`^Closed session ${id}; its transcript stays. Receipt \\d+\\.\n$`));
+    expect((await seed(['session', 'list', '--home', homes[0]])).stdout).toMatch(new RegExp(`^${id} .* closed `, 'm'));
+    expect((await seed(['session', 'close', id, '--home', homes[0]])).stderr).toContain('closed');
   });
 });
 
