@@ -28,6 +28,8 @@ const RECEIPTED_RATIO_MIN = 0.7;
 
 const TEXT = 'x'.repeat(100);
 const BARE: ToolCall = { name: 'trivial', input: { text: TEXT } };
+/** The bare SDK with the least that a durable, signed receipt can cost (`floor.ts`). */
+const FLOOR: ToolCall = { name: 'kept', input: { text: TEXT } };
 /** Two reads of the database on the socket; over HTTP helpers read on record, so there a commit as well. */
 const READ: ToolCall = { name: 'receipt_get', input: { seq: 0 } };
 const RECEIPTED: ToolCall = { name: 'receipt_note', input: { text: TEXT } };
@@ -35,13 +37,18 @@ const RECEIPTED: ToolCall = { name: 'receipt_note', input: { text: TEXT } };
 const COMPARED = 'tools of ours that read and write the database, with a trivial one that does neither';
 
 type Door = 'HTTP' | 'socket';
-type Kind = 'bare' | 'read' | 'receipted';
+type Kind = 'bare' | 'floor' | 'read' | 'receipted';
 const DOORS: readonly Door[] = ['HTTP', 'socket'];
-const KINDS: readonly Kind[] = ['bare', 'read', 'receipted'];
-const TOOL_OF: Readonly<Record<Kind, ToolCall>> = { bare: BARE, read: READ, receipted: RECEIPTED };
+const KINDS: readonly Kind[] = ['bare', 'floor', 'read', 'receipted'];
+const TOOL_OF: Readonly<Record<Kind, ToolCall>> = { bare: BARE, floor: FLOOR, read: READ, receipted: RECEIPTED };
 const SHOWN: Readonly<Record<Door, Readonly<Record<Kind, string>>>> = {
-  HTTP: { bare: 'bare SDK', read: `${READ.name}, on record`, receipted: RECEIPTED.name },
-  socket: { bare: 'bare SDK', read: READ.name, receipted: RECEIPTED.name },
+  HTTP: {
+    bare: 'bare SDK',
+    floor: 'floor: bare SDK and a receipt',
+    read: `${READ.name}, on record`,
+    receipted: RECEIPTED.name,
+  },
+  socket: { bare: 'bare SDK', floor: 'floor: bare SDK and a receipt', read: READ.name, receipted: RECEIPTED.name },
 };
 
 interface Servers {
@@ -78,10 +85,11 @@ function nameOf(door: Door, kind: Kind, connections: number): string {
 }
 
 function targetOf({ bare, seed, key }: Servers, door: Door, kind: Kind): Load['target'] {
-  const served = kind === 'bare' ? bare : seed;
+  const isBare = kind === 'bare' || kind === 'floor';
+  const served = isBare ? bare : seed;
   return door === 'HTTP'
-    ? { kind: 'http', url: served.url, key: kind === 'bare' ? null : key }
-    : { kind: 'socket', path: served.socket, agent: kind === 'bare' ? null : 'bench' };
+    ? { kind: 'http', url: served.url, key: isBare ? null : key }
+    : { kind: 'socket', path: served.socket, agent: isBare ? null : 'bench' };
 }
 
 async function callRound(collected: Collected, servers: Servers): Promise<void> {
@@ -141,15 +149,22 @@ async function cutRound(collected: Collected, { seed }: Servers, round: number):
   }
 }
 
+const COMPARED_KINDS: readonly (readonly [over: Kind, under: Kind])[] = [
+  ['read', 'bare'],
+  ['receipted', 'bare'],
+  ['floor', 'bare'],
+  ['receipted', 'floor'],
+];
+
 /** Round by round: the load of other work on the machine is the same for what is compared. */
 function ratiosOf(collected: Collected): Ratio[] {
   return CONNECTIONS.flatMap((connections) =>
     DOORS.flatMap((door) =>
-      (['read', 'receipted'] as const).map((kind) =>
+      COMPARED_KINDS.map(([over, under]) =>
         ratioOf(
-          `${nameOf(door, kind, connections)} / bare`,
-          measureOf(collected, nameOf(door, kind, connections)),
-          measureOf(collected, nameOf(door, 'bare', connections)),
+          `${nameOf(door, over, connections)} / ${under}`,
+          measureOf(collected, nameOf(door, over, connections)),
+          measureOf(collected, nameOf(door, under, connections)),
         ),
       ),
     ),

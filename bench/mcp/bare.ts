@@ -1,6 +1,7 @@
 /**
- * What the seed is measured against: the MCP SDK as its documentation shows it, with one trivial
+ * What the seed is measured against: the MCP SDK as its documentation shows it, with a trivial
  * tool and nothing else: no key, no grant, no store. On a socket at the given path, and over HTTP.
+ * A second tool does what any call with a durable, signed receipt must do, and nothing besides.
  */
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
@@ -10,6 +11,10 @@ import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
 import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio';
 import * as z from 'zod';
+import { FloorLog } from '../floor.ts';
+
+const [socketPath = '', logPath = ''] = process.argv.slice(2);
+const log = new FloorLog(logPath);
 
 const inputSchema = z.strictObject({ text: z.string().max(100_000).optional() });
 const outputSchema = z.object({ length: z.int() });
@@ -17,6 +22,11 @@ const outputSchema = z.object({ length: z.int() });
 function build(): McpServer {
   const server = new McpServer({ name: 'bare', version: '1.0.0' });
   server.registerTool('trivial', { description: 'Does next to nothing.', inputSchema, outputSchema }, ({ text }) => {
+    const answer = { length: text?.length ?? 0 };
+    return { content: [{ type: 'text', text: JSON.stringify(answer) }], structuredContent: answer };
+  });
+  server.registerTool('kept', { description: 'Leaves a receipt.', inputSchema, outputSchema }, async ({ text }) => {
+    await log.append('kept');
     const answer = { length: text?.length ?? 0 };
     return { content: [{ type: 'text', text: JSON.stringify(answer) }], structuredContent: answer };
   });
@@ -41,7 +51,7 @@ const sockets = createSocketServer((socket) => {
   const served = serveStdio(build, { transport: new StdioServerTransport(socket, socket), legacy: 'serve' });
   socket.once('close', () => void served.close());
 });
-sockets.listen(process.argv[2] ?? '');
+sockets.listen(socketPath);
 await once(sockets, 'listening');
 
 process.stdout.write(`http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp\n`);

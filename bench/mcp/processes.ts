@@ -49,7 +49,8 @@ async function start(args: readonly string[], fits: (text: string) => boolean) {
 }
 
 export async function startBare(socket: string): Promise<Served> {
-  const bare = await start([path.join(import.meta.dirname, 'bare.ts'), socket], (text) => text.startsWith('http'));
+  const args = [path.join(import.meta.dirname, 'bare.ts'), socket, `${socket}.db`];
+  const bare = await start(args, (text) => text.startsWith('http'));
   return { pid: bare.pid, url: bare.first, socket, [Symbol.asyncDispose]: bare.stop };
 }
 
