@@ -112,7 +112,9 @@ async function live(steps: readonly Step[]): Promise<{ admitted: number; refused
       expect(await settleLeftovers(seed.substrate)).toBe(oracle.recover());
       expect(await settleLeftovers(seed.substrate)).toBe(0);
     } else if (step.do === 'admit') {
-      const id = `attempt-${index}`;
+      // As the router names them: by it a start finds what is held, were it nothing.
+      const call = `call-${index}`;
+      const id = `${call}.001`;
       const { spender, fixed, perToken, most, least } = step;
       const expected = oracle.admit({ id, ...step }, { ceilings, zone, now: sources.time });
       const bound = {
@@ -123,7 +125,7 @@ async function live(steps: readonly Step[]): Promise<{ admitted: number; refused
       };
       const found = await substrate
         .operate(ATTEMPT, async (op) => {
-          op.receipt({ outcome: 'intent', subject: { type: 'attempt', id } });
+          op.receipt({ outcome: 'intent', subject: { type: 'call', id: call } });
           return admit(op, admission({ id, spender, bound, ceilings, timezone: zone }));
         })
         .then(
