@@ -7,6 +7,7 @@ import { assertGrantInForce } from '../identity/grants.ts';
 import type { Operation } from '../writer.ts';
 import { findInbox } from './inbox.ts';
 import type { Claim, MailSignals, Order, Received } from './signals.ts';
+import type { Outlook } from './take.ts';
 import { lease, lookAhead } from './take.ts';
 
 /** Those served by one sending. To be given after its commit; whoever was not given anything is let go at the end. */
@@ -45,17 +46,20 @@ export class Serving implements Disposable {
 }
 
 /** Null where the receiver has to look itself: nothing is ready for it, something must be buried first, or it may not. */
-async function leaseFor(op: Operation, holder: string, { actor, limit, leaseMs }: Order): Promise<Received | null> {
-  const inbox = await findInbox(op, holder);
-  if (inbox === null) return null;
-  try {
-    if (actor.grant !== null) await assertGrantInForce(op, actor.grant, op.now);
-    const { ready, doomed, more } = await lookAhead(op, inbox, { limit, now: op.now });
-    if (ready.length === 0 || doomed.length > 0) return null;
-    return { ready: await lease(op, ready, op.now + leaseMs), more };
-  } catch (error) {
+async function leaseFor(op: Operation, holder: string, order: Order): Promise<Received | null> {
+  const found = await lookFor(op, holder, order).catch((error: unknown) => {
     // What is wrong with the receiver or its inbox is told to the receiver, when it looks; the sender has no part in it.
     if (error instanceof SeedError) return null;
     throw error;
-  }
+  });
+  if (found === null || found.ready.length === 0 || found.doomed.length > 0) return null;
+  // What goes wrong from here on undoes the sending: half a lease would keep messages back that nobody was given.
+  return { ready: await lease(op, found.ready, op.now + order.leaseMs), more: found.more };
+}
+
+async function lookFor(op: Operation, holder: string, { actor, limit }: Order): Promise<Outlook | null> {
+  const inbox = await findInbox(op, holder);
+  if (inbox === null) return null;
+  if (actor.grant !== null) await assertGrantInForce(op, actor.grant, op.now);
+  return lookAhead(op, inbox, { limit, now: op.now });
 }

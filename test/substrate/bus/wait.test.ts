@@ -1,6 +1,7 @@
 /** Waiting for messages: woken by what matters, by nothing else, and never left hanging. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { SeedError } from '../../../src/errors.ts';
 import type { Actor } from '../../../src/substrate/actor.ts';
 import { post } from '../../../src/substrate/bus/post.ts';
 import { Serving } from '../../../src/substrate/bus/serve.ts';
@@ -116,6 +117,27 @@ it('a sending that fails gives nobody anything, and whoever waits goes on waitin
   expect(looks()).toBe(1);
   serving[Symbol.dispose]();
   await settled(looks, 2);
+  await say(bus, ann, 'bob', 'kept');
+  expect(await got).toMatchObject([{ text: 'kept', seq: 1, lease: 1 }]);
+});
+
+it('a lease that goes wrong undoes the sending: no message is held back that nobody was given', async () => {
+  const { watched, looks } = counting(bus);
+  const got = get(watched, bob, { waitMs: FOREVER_MS });
+  await settled(looks, 1);
+  using serving = new Serving(bus.mail);
+  const failing = bus.operate({ action: 'bus.send', actor: ann }, async (op) => {
+    await post(op, ann, { to: ['bob'], format: 'text', body: Buffer.from('lost') }, bus.sources);
+    const run = (): Promise<never> => Promise.reject(new SeedError('disk_full', 'It broke.', { hint: 'Make room.' }));
+    const broken = new Proxy(op, {
+      get: (target, name) => {
+        const value: unknown = name === 'run' ? run : Reflect.get(target, name, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+    await serving.lease(broken, [bob.grant!]);
+  });
+  await expect(failing).rejects.toThrow('It broke.');
   await say(bus, ann, 'bob', 'kept');
   expect(await got).toMatchObject([{ text: 'kept', seq: 1, lease: 1 }]);
 });
