@@ -263,7 +263,9 @@ export class RunningCall {
   async #bookUnkept(attempted: Attempted): Promise<Booked> {
     const { substrate } = this.#parts;
     const fault = new ProviderFault('stream_error', 'The answer could not be kept.', { mayBeBilled: true });
-    const failed: Attempted = { ...attempted, said: null, end: { outcome: 'failed', said: new Gathered(), fault } };
+    const said = new Gathered();
+    said.model = attempted.end.said.model;
+    const failed: Attempted = { ...attempted, said: null, end: { outcome: 'failed', said, fault } };
     const { value } = await substrate.operate({ action: 'route.attempt', actor: SEED }, async (op) => {
       const settled = await settleAttempt(op, failed, { callId: this.id, sources: substrate.sources });
       const outcome = this.#outcomeOfLast(failed, settled, op.seq);

@@ -61,7 +61,12 @@ test('[LOCK-RUNTIME-4] an answer that cannot be put on record is a failed attemp
   expect(seed.defects).toHaveLength(1);
   const [intent, lost, booked] = await routeReceipts(seed.substrate);
   expect([intent?.outcome, lost?.outcome, lost?.of]).toEqual(['intent', 'failed', null]);
-  expect(booked).toMatchObject({ outcome: 'failed', code: 'stream_error', of: intent?.seq });
+  expect(booked).toMatchObject({
+    outcome: 'failed',
+    code: 'stream_error',
+    of: intent?.seq,
+    detail: { model_returned: 'the-one-that-answered' },
+  });
   // The control: what can be kept is.
   expect((await seed.router.complete(asks('Hi'), asker(), PATIENT)).outcome.status).toBe('complete');
 });
