@@ -5,7 +5,7 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request } from 'node:http';
 import type { Server, Socket } from 'node:net';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import type { Call } from '../../src/doors/call.ts';
 import { createCall } from '../../src/doors/call.ts';
 import type { Doors } from '../../src/doors/open.ts';
@@ -34,6 +34,7 @@ import { openSubstrate } from '../../src/substrate/substrate.ts';
 import type { Daemon } from '../../src/tools/daemon.ts';
 import { allTools, findTool } from '../../src/tools/catalogue.ts';
 import { until } from '../support/child.ts';
+import { freePort } from '../support/port.ts';
 import type { TestSources } from '../support/sources.ts';
 import { testSources } from '../support/sources.ts';
 
@@ -147,13 +148,6 @@ export async function openRig(home: string, options: RigOptions = {}): Promise<R
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listenAnywhere(server);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Listens on a free port of loopback and resolves to it. */
