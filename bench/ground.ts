@@ -1,6 +1,5 @@
 /** The ground: disk, database, signatures, receipted operations, verification, and the daemon's start. */
 import { mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import type { BareDatabase, Round } from './ground/disk.ts';
 import { openBare, rawSync, signatures } from './ground/disk.ts';
@@ -8,6 +7,7 @@ import { fillHome, openBenchHome } from './ground/homes.ts';
 import { operations } from './ground/operate.ts';
 import { daemonRun, runChild, versionMs } from './ground/processes.ts';
 import { machineFacts } from './machine.ts';
+import { freePort } from './port.ts';
 import type { Bench, BenchOptions, BenchReport, Goal, Measure, Ratio } from './report.ts';
 import { best, latencyOf, median, ratioOf } from './report.ts';
 import type { Substrate } from '../src/substrate/substrate.ts';
@@ -159,17 +159,6 @@ async function sizeOf(home: string): Promise<number> {
   const { size } = await substrate.log();
   await substrate.close();
   return size;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
 
 function goalOf(name: string, measure: Measure, bound: { atLeast?: number; atMost?: number }): Goal {

@@ -5,10 +5,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../port.ts';
 
 const PORTKEY = '@portkey-ai/gateway@1.15.2';
 const ROUTER = '@musistudio/claude-code-router@2.0.0';
@@ -85,14 +84,6 @@ export async function startRouter(folder: string, stubUrl: string): Promise<Peer
     body: chatBody('measured'),
   };
   return { ...served, way };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
 }
 
 /** Starts a server in a process and waits until something listens. */
