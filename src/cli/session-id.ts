@@ -4,9 +4,8 @@ import { SeedError } from '../errors.ts';
 import type { Ask } from './ask.ts';
 
 const ID_CHARS = 32;
-/** Sessions of a page, and pages that are looked through, the session changed last first. */
+/** Sessions that are looked at at once. */
 const PAGE = 200;
-const PAGES_MAX = 10;
 
 /** An argument that names a session: its id, or the beginning of it. */
 export function parseSessionId(text: string): string {
@@ -22,19 +21,20 @@ interface Page {
 /** The whole id of the session that is meant. @throws SeedError `not_found`; `invalid_input` where several begin so */
 export async function wholeSessionId(question: Ask, beginning: string): Promise<string> {
   if (beginning.length === ID_CHARS) return beginning;
-  const found: string[] = [];
+  // One that changes meanwhile may stand on two pages.
+  const found = new Set<string>();
   let cursor: string | null = null;
-  for (let page = 0; page < PAGES_MAX; page++) {
+  // To the last: what follows may end a session, and must mean that one alone.
+  do {
     const input: object = { limit: PAGE, ...(cursor === null ? {} : { cursor }) };
     const listed: Page = await question<Page>({ tool: 'session_list', input });
-    found.push(...listed.sessions.map(({ session_id: id }) => id).filter((id) => id.startsWith(beginning)));
+    for (const { session_id: id } of listed.sessions) if (id.startsWith(beginning)) found.add(id);
     cursor = listed.next_cursor;
-    if (cursor === null) break;
-  }
+  } while (cursor !== null);
   const [only, another] = found;
   if (only !== undefined && another === undefined) return only;
   const hint = '`seed session list` shows them.';
   if (only === undefined) throw new SeedError('not_found', `There is no session ${beginning}….`, { hint });
-  const message = `${found.length} sessions begin with ${beginning}.`;
+  const message = `${found.size} sessions begin with ${beginning}.`;
   throw new SeedError('invalid_input', message, { hint: `Give more digits; ${hint}`, data: { argument: 'session' } });
 }

@@ -32,3 +32,10 @@ test('one that several have, or none, is refused', async () => {
   await expect(wholeSessionId(question, 'dead')).rejects.toMatchObject({ code: 'not_found' });
   for (const wrong of ['4f2', 'xyz0', `${IDS[0]}0`, '']) expect(() => parseSessionId(wrong)).toThrow('32 hex digits');
 });
+
+test('one is not taken for the only one because many others stand between it and the next', async () => {
+  const others = Array.from({ length: 30 }, (_, nr) => `beef${nr.toString(16).padStart(28, '0')}`);
+  const { question } = seedWith([...IDS, ...others, 'c0ffee11'.padEnd(32, '0')]);
+  await expect(wholeSessionId(question, 'c0ff')).rejects.toMatchObject({ code: 'invalid_input' });
+  expect(await wholeSessionId(question, 'c0ffee1')).toBe('c0ffee11'.padEnd(32, '0'));
+});
