@@ -26,6 +26,7 @@ import { SessionSignals } from './sessions/signals.ts';
 import type { Sources } from './sources.ts';
 import type { SqliteDriver } from './store/connection.ts';
 import { sqliteCode } from './store/connection.ts';
+import { assertUpToDate } from './store/migrate.ts';
 import type { SqliteOptions } from './store/sqlite.ts';
 import { openSqliteReader, openSqliteStore } from './store/sqlite.ts';
 import type { ReadHandle, Store, StoreSize, WriteHandle } from './store/store.ts';
@@ -314,7 +315,13 @@ export function openSubstrateReader({ home, driver, sources }: SubstrateOptions)
     sessions: new SessionSignals(),
     coherence: new CoherenceSignals(),
     log: () => store.read((db) => readHead(db, chain.seed)),
-    read: (fn) => store.read(fn),
+    read: (fn) => store.read(fn).catch((error: unknown) => explain(store, error)),
     close: () => store.close(),
   };
+}
+
+/** A statement of ours that names what is not there has met another version's tables, or altered ones. */
+async function explain(store: Pick<Store, 'read'>, error: unknown): Promise<never> {
+  if (sqliteCode(error) === 'SQLITE_ERROR') await store.read(assertUpToDate);
+  throw error;
 }

@@ -11,7 +11,7 @@ import { isoTime } from '../sources.ts';
 import type { Connection } from './connection.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 import type { Migration } from './migrations/migration.ts';
-import type { Row } from './store.ts';
+import type { ReadHandle, Row } from './store.ts';
 
 /** SHA-256 of a migration's SQL: a landed migration never changes. */
 export function migrationChecksum(migration: Migration): string {
@@ -46,16 +46,7 @@ function readApplied(db: Connection): Applied[] {
 
 function assertKnown(applied: readonly Applied[], migrations: readonly Migration[]): void {
   const newest = applied.at(-1)?.version ?? 0;
-  if (newest > migrations.length) {
-    throw new SeedError(
-      'store_newer',
-      `The database is at version ${newest}; this program knows ${migrations.length}.`,
-      {
-        hint: 'Install the newer sovereign-seed that wrote it, or restore a backup made before the upgrade.',
-        data: { database: newest, program: migrations.length },
-      },
-    );
-  }
+  if (newest > migrations.length) throw newer(newest, migrations.length);
   for (const [index, row] of applied.entries()) {
     const migration = migrations[index];
     if (migration?.version === row.version && migrationChecksum(migration) === row.checksum) continue;
@@ -63,6 +54,29 @@ function assertKnown(applied: readonly Applied[], migrations: readonly Migration
       hint: 'The database was changed by another program; restore the home from a backup.',
     });
   }
+}
+
+function newer(database: number, program: number): SeedError {
+  return new SeedError('store_newer', `The database is at version ${database}; this program knows ${program}.`, {
+    hint: 'Install the newer sovereign-seed that wrote it, or restore a backup made before the upgrade.',
+    data: { database, program },
+  });
+}
+
+/**
+ * For one that only reads, which brings nothing up to date.
+ *
+ * @throws SeedError `store_newer`, or `daemon_absent` when the database waits for a start of this program
+ */
+export async function assertUpToDate(db: ReadHandle): Promise<void> {
+  const row = await db.get<{ version: number } & Row>('SELECT max(version) AS version FROM substrate_migrations');
+  const [database, program] = [row?.version ?? 0, MIGRATIONS.length];
+  if (database > program) throw newer(database, program);
+  if (database === program) return;
+  throw new SeedError('daemon_absent', `The database is at version ${database}; this needs version ${program}.`, {
+    hint: 'Start this program with `seed up`, which brings it there; stop an older one first, with `seed down`.',
+    data: { database, program },
+  });
 }
 
 function apply(db: Connection, sources: Sources, migration: Migration): void {
