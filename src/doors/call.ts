@@ -77,6 +77,18 @@ function canWrite(substrate: Substrate | SubstrateReader): substrate is Substrat
   return 'operate' in substrate;
 }
 
+/** @throws SeedError `internal` where its file cannot be loaded, as while another version is put in its place */
+async function found(find: PipelineOptions['find'], name: string): Promise<Tool | null> {
+  try {
+    return await find(name);
+  } catch (cause) {
+    throw new SeedError('internal', 'A part of the seed’s program cannot be loaded; nothing was done.', {
+      hint: 'Was it replaced while it ran? Stop the seed and start it again.',
+      cause,
+    });
+  }
+}
+
 /** Builds the pipeline over one substrate. */
 export function createCall(options: PipelineOptions): Call {
   const { find, substrate, daemon, keys, egress, notifiers, mind = NO_MIND } = options;
@@ -84,7 +96,7 @@ export function createCall(options: PipelineOptions): Call {
 
   return async (request) => {
     const { actor } = request;
-    const tool = await find(request.tool);
+    const tool = await found(find, request.tool);
     let input: unknown;
     try {
       if (tool === null || !isWithinReach(tool, request)) throw noSuchTool(request.tool);

@@ -185,8 +185,10 @@ export class Egress {
     if (secret !== null && holds(address.href, secret)) {
       throw refusal('A secret stood in an address.', 'This is a defect of the provider’s module.');
     }
-    if (this.#addresses.size === ADDRESSES_MAX) this.#addresses.clear();
-    this.#addresses.set(text, address);
+    if (!this.#addresses.has(text)) {
+      if (this.#addresses.size === ADDRESSES_MAX) this.#addresses.clear();
+      this.#addresses.set(text, address);
+    }
     return address.path;
   }
 }

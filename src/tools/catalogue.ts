@@ -147,5 +147,6 @@ export async function findTool(name: string): Promise<Tool | null> {
 
 /** All of them, in their order. */
 export async function allTools(): Promise<readonly Tool[]> {
-  return Promise.all(Object.values(FILES).map((load) => load()));
+  const tools = await Promise.all(Object.keys(FILES).map(findTool));
+  return tools.filter((tool) => tool !== null);
 }

@@ -224,7 +224,7 @@ export class RunningCall {
     const { settled, outcome, isKept } = await this.#settle(attempted, next === 'stop');
     this.#attempts.push(settled.view);
     this.#parts.fault?.('route.settled');
-    if (!isKept) return { outcome, message: this.#keptMessage() };
+    if (!isKept) return { outcome, message: settled.output === null ? this.#keptMessage() : said };
     if (next === 'stop') return { outcome, message: said ?? this.#keptMessage() };
     this.#telling.goOn(next);
     if (next === 'continue') this.#kept = { output: settled.output, receipt: settled.view.receipt };
@@ -260,16 +260,26 @@ export class RunningCall {
     }
   }
 
-  async #bookUnkept(attempted: Attempted): Promise<Booked> {
+  /** What was said stays on record where only the session could not take it. */
+  #bookUnkept(attempted: Attempted): Promise<Booked> {
+    const unsaid = new Gathered();
+    unsaid.model = attempted.end.said.model?.toWellFormed() ?? null;
+    return this.#bookFailed(attempted, attempted).catch(() =>
+      this.#bookFailed(attempted, { said: null, end: { said: unsaid } }),
+    );
+  }
+
+  async #bookFailed(
+    attempted: Attempted,
+    { said, end }: { said: Message | null; end: { said: Gathered } },
+  ): Promise<Booked> {
     const { substrate } = this.#parts;
     const fault = new ProviderFault('stream_error', 'The answer could not be kept.', { mayBeBilled: true });
-    const said = new Gathered();
-    said.model = attempted.end.said.model;
-    const failed: Attempted = { ...attempted, said: null, end: { outcome: 'failed', said, fault } };
+    const failed: Attempted = { ...attempted, said, end: { outcome: 'failed', said: end.said, fault } };
     const { value } = await substrate.operate({ action: 'route.attempt', actor: SEED }, async (op) => {
       const settled = await settleAttempt(op, failed, { callId: this.id, sources: substrate.sources });
       const outcome = this.#outcomeOfLast(failed, settled, op.seq);
-      await closeCall(op, this.id, outcome, this.#kept.output);
+      await closeCall(op, this.id, outcome, settled.output ?? this.#kept.output);
       return { settled, outcome };
     });
     return value;

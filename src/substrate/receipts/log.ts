@@ -101,7 +101,7 @@ export class LogWriter {
   readonly #range: CompactRange;
   #prev: string;
   #time: string;
-  #open: ReadonlySet<number>;
+  #changedOpen: Set<number> | null = null;
   #halfDone = false;
 
   constructor(state: WritableLog, sign: SignCheckpoint) {
@@ -110,7 +110,6 @@ export class LogWriter {
     this.#range = state.range.clone();
     this.#prev = state.prev;
     this.#time = state.time;
-    this.#open = state.open;
   }
 
   get seed(): string {
@@ -149,8 +148,8 @@ export class LogWriter {
     this.#halfDone = true;
     this.#prev = fastSha256HexOfText(line);
     this.#time = time;
-    if (draft.of !== null) this.#open = without(this.#open, draft.of);
-    if (draft.outcome === 'intent') this.#open = new Set(this.#open).add(seq);
+    if (draft.of !== null) this.#ownOpen().delete(draft.of);
+    if (draft.outcome === 'intent') this.#ownOpen().add(seq);
     const tiles: Value[][] = [];
     this.#range.append(fastSha256OfText(LEAF_PREFIX + line), (height, index, hash) => {
       if (height % TILE_HEIGHT === 0) tiles.push([height / TILE_HEIGHT, index, hash]);
@@ -158,6 +157,16 @@ export class LogWriter {
     for (const tile of tiles) await tx.run('INSERT INTO substrate_tree (level, idx, hash) VALUES (?, ?, ?)', ...tile);
     this.#halfDone = false;
     return seq;
+  }
+
+  get #open(): ReadonlySet<number> {
+    return this.#changedOpen ?? this.#before.open;
+  }
+
+  /** Copied once a group: the state before must stay what it was, should the group be lost. */
+  #ownOpen(): Set<number> {
+    this.#changedOpen ??= new Set(this.#before.open);
+    return this.#changedOpen;
   }
 
   #assertWhole(): void {
@@ -207,12 +216,6 @@ function notOpen(of: number): SeedError {
     hint: 'An outcome settles one intent, once.',
     data: { of },
   });
-}
-
-function without(open: ReadonlySet<number>, seq: number): ReadonlySet<number> {
-  const left = new Set(open);
-  left.delete(seq);
-  return left;
 }
 
 /** ISO times of one form order as text does. */

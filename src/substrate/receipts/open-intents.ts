@@ -15,8 +15,8 @@ const PAGE_ROWS = 1_000;
 const OPEN = `SELECT bytes FROM ${OPEN_INTENTS} ORDER BY seq LIMIT ?`;
 
 /**
- * Settles what the boot before this one left open, as `incomplete`; resolves to how much that was.
- * To be called before this boot's own `seed.start`.
+ * Settles every intent that is open, as `incomplete`; resolves to how many there were. To be called before
+ * anything of this boot has begun: what is open then was left so by one before it.
  */
 export async function settleOpenIntents(substrate: Substrate): Promise<number> {
   let settled = 0;

@@ -17,7 +17,7 @@ import type { ReadHandle, Substrate } from '../../../src/substrate/substrate.ts'
 import { traceReceipt } from '../../../src/substrate/trace.ts';
 import { allReceipts, codeOf, openSeed } from '../../support/home.ts';
 import { scratch } from '../../support/scratch.ts';
-import type { Rig, RigOptions } from './rig.ts';
+import type { Rig, RigOptions, Script } from './rig.ts';
 import { applyPolicy, asker, asks, fails, hangs, PATIENT, POLICY, routerOf, says } from './rig.ts';
 
 async function open(at: Parameters<typeof openSeed>[0], options: RigOptions & { policy?: string }) {
@@ -54,21 +54,39 @@ test('[LOCK-RUNTIME-4] an answer that cannot be put on record is a failed attemp
   const find = (): Promise<never> => Promise.reject(new Error('There is no session.'));
   const turn = { text: '{}', find, begin: nothing, end };
   const { outcome, message } = await seed.router.complete(asks('Hi'), asker({ turn }), PATIENT);
-  expect(outcome).toMatchObject({ status: 'failed', code: 'provider_failed' });
-  expect(message).toBeNull();
+  expect(outcome).toMatchObject({ status: 'incomplete', code: 'provider_failed' });
+  // Only the session could not take it: what was given out is on record.
+  expect(message?.parts).toEqual([{ type: 'text', text: 'Hello.' }]);
   const { spent, held } = await moneyOf(seed.substrate);
   expect({ held, isBooked: spent === outcome.cost_micro_usd && spent > 0 }).toEqual({ held: 0, isBooked: true });
   expect(seed.defects).toHaveLength(1);
   const [intent, lost, booked] = await routeReceipts(seed.substrate);
   expect([intent?.outcome, lost?.outcome, lost?.of]).toEqual(['intent', 'failed', null]);
   expect(booked).toMatchObject({
-    outcome: 'failed',
+    outcome: 'incomplete',
     code: 'stream_error',
     of: intent?.seq,
+    output: expect.stringMatching(/^[0-9a-f]{64}$/),
     detail: { model_returned: 'the-one-that-answered' },
   });
   // The control: what can be kept is.
   expect((await seed.router.complete(asks('Hi'), asker(), PATIENT)).outcome.status).toBe('complete');
+});
+
+test('[LOCK-RUNTIME-4] an answer that no receipt can tell of is booked without it', async () => {
+  using dir = scratch();
+  const script: Script = async function* () {
+    // Half a character, which has no canonical form.
+    yield { type: 'model', model: 'half \ud83d' };
+    yield text('Hello.');
+    yield { type: 'end', stop: 'end', usage: null };
+  };
+  await using seed = await open(dir, { scripts: { 'a/m': script } });
+  const { outcome, message } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect([outcome.status, message]).toEqual(['failed', null]);
+  expect((await moneyOf(seed.substrate)).held).toBe(0);
+  const booked = (await routeReceipts(seed.substrate)).at(-1);
+  expect(booked).toMatchObject({ outcome: 'failed', output: null, detail: { model_returned: 'half \ufffd' } });
 });
 
 test('[LOCK-RUNTIME-4] an answer: intent before, outcome after, both with hashes, models, policy and price', async () => {
