@@ -9,6 +9,7 @@ import type { Way } from './gateway/peers.ts';
 import { BASE_NAMES, chatBody, installPeers, startPortkey, startRouter } from './gateway/peers.ts';
 import { machineFacts } from './machine.ts';
 import { residentMb, startSeed } from './mcp/processes.ts';
+import { policyFor } from './policy.ts';
 import type { Bench, BenchOptions, BenchReport, Goal, Measure, Ratio } from './report.ts';
 import { best, latencyOf, median, ratioOf } from './report.ts';
 
@@ -25,20 +26,6 @@ const CONVERSATION = 'seed, in a session';
 const PROXY = 'floor: a bare proxy';
 const COMMITS = 'floor: a proxy with two commits';
 const PATH = '/v1/chat/completions';
-
-function policyFor(url: string): string {
-  return `
-version: 1
-timezone: UTC
-targets: { local: { provider: nvidia, base_url: "${url}/v1" } }
-roles:
-  worker: { dispatch: any, max_output_tokens: 64, candidates: [ { target: local, model: measured, tier: 2 } ] }
-ceilings:
-  - { scope: seed, window: day, usd: "1000000" }
-  - { scope: "role:worker", window: day, usd: "1000000" }
-prices: [ { target: local, model: measured, input_usd_per_mtok: "0.05", output_usd_per_mtok: "0.05" } ]
-`;
-}
 
 /** One of the benchmark's own servers, which print their address. */
 async function startOwn(
@@ -220,7 +207,7 @@ async function run(options: BenchOptions): Promise<BenchReport> {
   const proxy = opened.use(await startOwn('floor.ts', stub.url));
   const commits = opened.use(await startOwn('floor.ts', stub.url, path.join(folder, 'floor.db')));
   const seed = opened.use(await startSeed(path.join(folder, 'home')));
-  await seed.owner('policy_apply', { document: policyFor(stub.url) });
+  await seed.owner('policy_apply', { document: policyFor(`${stub.url}/v1`) });
   const { key } = (await seed.owner('key_issue', { name: 'bench', scopes: ['route.complete', 'session.use'] })) as {
     key: string;
   };

@@ -22,6 +22,7 @@ import { openBenchHome } from './ground/homes.ts';
 import { operations } from './ground/operate.ts';
 import { machineFacts } from './machine.ts';
 import { runLoad, startSeed } from './mcp/processes.ts';
+import { policyFor } from './policy.ts';
 import type { Bench, BenchOptions, BenchReport, Measure } from './report.ts';
 import { best, latencyOf, median, ratioOf } from './report.ts';
 
@@ -60,20 +61,6 @@ const REQUEST: CompletionRequest = {
   labels: {},
   session: null,
 };
-
-function policyFor(url: string): string {
-  return `
-version: 1
-timezone: UTC
-targets: { local: { provider: nvidia, base_url: "${url}" } }
-roles:
-  worker: { dispatch: any, max_output_tokens: 64, candidates: [ { target: local, model: measured, tier: 2 } ] }
-ceilings:
-  - { scope: seed, window: day, usd: "1000000" }
-  - { scope: "role:worker", window: day, usd: "1000000" }
-prices: [ { target: local, model: measured, input_usd_per_mtok: "0.05", output_usd_per_mtok: "0.05" } ]
-`;
-}
 
 interface Stub extends AsyncDisposable {
   readonly url: string;

@@ -1,6 +1,9 @@
 /** What the pipeline leaves on record: of reads by helpers, and of what was refused. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { PipelineOptions } from '../../src/doors/call.ts';
+import { createCall } from '../../src/doors/call.ts';
 import { REFUSAL_RECEIPTS_MAX } from '../../src/doors/refusal-receipts.ts';
+import { OWNER } from '../../src/substrate/actor.ts';
 import { until } from '../support/child.ts';
 import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';
@@ -51,6 +54,17 @@ const by = (actor: string, action: string, became = 'ok', code: string | null = 
   outcome: became,
   code,
   actor,
+});
+
+test('a tool whose file cannot be loaded does nothing, and says what to do', async () => {
+  const find = (): Promise<never> => Promise.reject(new Error('ERR_MODULE_NOT_FOUND'));
+  // Nothing else of it is reached.
+  const options = { find, substrate: rig.substrate } as Partial<PipelineOptions> as PipelineOptions;
+  const call = createCall(options)({ tool: 'seed_status', actor: OWNER, input: {} });
+  await expect(call).rejects.toMatchObject({
+    code: 'internal',
+    hint: expect.stringContaining('Stop the seed') as string,
+  });
 });
 
 describe('what a helper from outside reads', () => {

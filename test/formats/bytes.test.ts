@@ -20,6 +20,11 @@ describe('bytes', () => {
     );
   });
 
+  it.each([3_071, 3_072, 3_073, 6_144, 10_000])('agree in base64 where it is made in pieces: %i', (length) => {
+    const value = Uint8Array.from({ length }, (_, index) => (index * 31) % 256);
+    expect(toBase64(value)).toBe(Buffer.from(value).toString('base64'));
+  });
+
   it('have one base64 text only', () => {
     const almost = fc.stringMatching(/^[A-Za-z0-9+/=\-_ \n]{0,12}$/);
     fc.assert(

@@ -179,6 +179,27 @@ describe.each(DRIVERS)('the log on %s', (driver) => {
     expect(other.verdict).toBe('broken');
   });
 
+  it('leaves the intents of the state before as they were, should its group be lost', async () => {
+    using dir = scratch();
+    await using log = openLog(dir, driver);
+    const sign = logSigner(world.seed, world.logKey);
+    const before = await log.grow(1, 1);
+    const first = new LogWriter(before, sign);
+    const open = await log.store.transaction(async (tx) => {
+      await first.append(tx, { ...DRAFT, outcome: 'intent' }, 1_000);
+      return first.seal(tx);
+    });
+    expect([...before.open, '|', ...open.open]).toEqual(['|', 1]);
+    const lost = new LogWriter(open, sign);
+    const work = log.store.transaction(async (tx) => {
+      await lost.append(tx, { ...DRAFT, of: 1 }, 1_000);
+      await lost.append(tx, { ...DRAFT, outcome: 'intent' }, 1_000);
+      throw new Error('The group is lost.');
+    });
+    await expect(work).rejects.toThrow('The group is lost.');
+    expect([...open.open]).toEqual([1]);
+  });
+
   it('is stopped by one receipt that was counted and not stored', async () => {
     using dir = scratch();
     await using log = openLog(dir, driver);

@@ -4,7 +4,7 @@
  *
  * It runs on by itself, whether or not anybody waits for it.
  */
-import type { ErrorCode, SeedError } from '../../errors.ts';
+import type { SeedError } from '../../errors.ts';
 import { toSeedError } from '../../errors.ts';
 import { SEED } from '../../substrate/actor.ts';
 import { markHalfway } from '../../substrate/calls.ts';
@@ -23,11 +23,12 @@ import type { CallListener } from './continuation.ts';
 import { Telling, textOf } from './continuation.ts';
 import type { AttemptView, CallOutcome } from './outcome.ts';
 import { ceilingOf, RUNNING } from './outcome.ts';
-import type { Loss, Provider, ProviderContext } from './provider.ts';
+import type { Provider, ProviderContext } from './provider.ts';
 import { ProviderFault } from './provider.ts';
 import type { Asker, CompletionRequest } from './request.ts';
 import type { Attempted, Settled } from './settlement.ts';
-import { closeCall, outcomeOf, PAUSE_MS_MAX, settleAttempt, usageView } from './settlement.ts';
+import { closeCall, outcomeOf, settleAttempt, usageView } from './settlement.ts';
+import { codeOfFault, hintOfFault, refusedView, sayLosses, waitOfFault } from './told.ts';
 
 /** What the router is made of; see `router.ts`. */
 export interface RouterParts {
@@ -378,48 +379,7 @@ export class RunningCall {
   }
 }
 
-/** Losses that an outcome names, at most. */
-const LOSSES_MAX = 32;
-
-function sayLosses(losses: readonly Loss[]): string[] {
-  const said = losses
-    .slice(0, LOSSES_MAX)
-    .map(({ message, what }) => (message === null ? what : `message ${message + 1}: ${what}`));
-  return losses.length > LOSSES_MAX ? [...said, `and ${losses.length - LOSSES_MAX} more`] : said;
-}
-
 /** Whether a failed commit was found to have been kept whole (`Writer`, `data.holds`). */
 function holdsAfterAll({ code, data }: SeedError): boolean {
   return code === 'commit_unknown' && data['holds'] === 'yes';
-}
-
-function refusedView({ refused }: Refused, error: SeedError, seq: number): AttemptView {
-  const { target, model } = refused?.candidate ?? { target: { name: '' }, model: '' };
-  return {
-    target: target.name,
-    model,
-    outcome: 'refused',
-    code: error.code,
-    why: error.message,
-    receipt: seq,
-    cost_micro_usd: 0,
-  };
-}
-
-/** What a caller is told when the last attempt failed. */
-function codeOfFault({ kind }: ProviderFault): ErrorCode {
-  return kind === 'cancelled' ? 'interrupted' : 'provider_failed';
-}
-
-/** How long the provider asked to be left alone, in seconds. */
-function waitOfFault(fault: ProviderFault | undefined): number | null {
-  const ms = fault?.retryAfterMs ?? null;
-  return ms === null ? null : Math.ceil(Math.min(ms, PAUSE_MS_MAX) / 1_000);
-}
-
-function hintOfFault({ kind }: ProviderFault): string {
-  if (kind === 'cancelled') return 'Ask again if it is still wanted.';
-  if (kind === 'rejected' || kind === 'cannot_carry') return 'Change the request, or use another role.';
-  if (kind === 'unauthorized') return 'Ask the owner to run `seed target test` and to mend the credential.';
-  return 'Try again later, or ask the owner to add a candidate to the role.';
 }

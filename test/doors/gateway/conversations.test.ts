@@ -1,7 +1,7 @@
 /** Conversations of clients that know nothing of sessions: recognised, written once, handed over, fenced off. */
 import * as fc from 'fast-check';
 import type OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   beginTurn,
   closeIdle,
@@ -19,28 +19,20 @@ import { EMPTY_TRANSCRIPT, extendTranscript, messageHash, messageText } from '..
 import { until } from '../../support/child.ts';
 import type { ProviderStub } from '../../support/provider-stub.ts';
 import { startProviderStub } from '../../support/provider-stub.ts';
-import type { Scratch } from '../../support/scratch.ts';
-import { scratch } from '../../support/scratch.ts';
 import { asOwner, connectAgent, edit, issue, receipts } from '../rig.ts';
 import type { GatewayRig } from './rig.ts';
-import { anthropicOf, CLIENT_SCOPES, openaiOf, openGateway, policyOver } from './rig.ts';
+import { anthropicOf, CLIENT_SCOPES, openaiOf, policyOver, openAlone } from './rig.ts';
 
 let stub: ProviderStub;
-let dir: Scratch;
 let rig: GatewayRig;
 beforeAll(async () => {
   stub = await startProviderStub();
-});
-afterAll(async () => {
-  await stub.close();
+  return () => stub.close();
 });
 beforeEach(async () => {
-  dir = scratch();
-  rig = await openGateway(dir, policyOver(stub, 'nvidia', { usd: '100.00' }));
-  return async () => {
-    await rig.close();
-    dir[Symbol.dispose]();
-  };
+  const opened = await openAlone(policyOver(stub, 'nvidia', { usd: '100.00' }));
+  rig = opened.rig;
+  return opened.end;
 });
 
 type Turn = OpenAI.Chat.ChatCompletionMessageParam;

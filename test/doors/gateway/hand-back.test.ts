@@ -1,33 +1,25 @@
 /** A conversation that somebody took over comes back to a client that knows of no sessions; none ends under a call. */
 import type OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { sessionOf } from '../../../src/substrate/sessions/sessions.ts';
 import type { Session } from '../../../src/substrate/sessions/model.ts';
 import { until } from '../../support/child.ts';
 import type { ProviderStub } from '../../support/provider-stub.ts';
 import { startProviderStub } from '../../support/provider-stub.ts';
-import type { Scratch } from '../../support/scratch.ts';
-import { scratch } from '../../support/scratch.ts';
 import { askOwner, asOwner, connectAgent, receipts } from '../rig.ts';
 import type { GatewayRig } from './rig.ts';
-import { openaiOf, openGateway, policyOver } from './rig.ts';
+import { openaiOf, policyOver, openAlone } from './rig.ts';
 
 let stub: ProviderStub;
-let dir: Scratch;
 let rig: GatewayRig;
 beforeAll(async () => {
   stub = await startProviderStub();
-});
-afterAll(async () => {
-  await stub.close();
+  return () => stub.close();
 });
 beforeEach(async () => {
-  dir = scratch();
-  rig = await openGateway(dir, policyOver(stub, 'nvidia'));
-  return async () => {
-    await rig.close();
-    dir[Symbol.dispose]();
-  };
+  const opened = await openAlone(policyOver(stub, 'nvidia'));
+  rig = opened.rig;
+  return opened.end;
 });
 
 type Turn = OpenAI.Chat.ChatCompletionMessageParam;

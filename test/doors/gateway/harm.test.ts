@@ -1,7 +1,7 @@
 /** What a client or a model sends that was made to do harm: nobody else notices, and nothing of it stays. */
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { turnOf } from '../../../src/doors/gateway/conversation.ts';
 import { responses } from '../../../src/doors/gateway/openai/responses.ts';
 import * as limits from '../../../src/doors/limits.ts';
@@ -11,14 +11,11 @@ import { draftSession } from '../../../src/substrate/sessions/conversations.ts';
 import { applyPolicy } from '../../mind/router/rig.ts';
 import { until } from '../../support/child.ts';
 import type { ProviderStub } from '../../support/provider-stub.ts';
-import { startProviderStub } from '../../support/provider-stub.ts';
-import type { Scratch } from '../../support/scratch.ts';
-import { scratch } from '../../support/scratch.ts';
 import { raw } from '../raw.ts';
 import type { Answer } from '../rig.ts';
 import { ask, issue } from '../rig.ts';
 import type { GatewayRig } from './rig.ts';
-import { CLIENT_SCOPES, figure, openGateway, policyOver } from './rig.ts';
+import { CLIENT_SCOPES, figure, policyOver, openOverStub } from './rig.ts';
 
 const CHAT = '/v1/chat/completions';
 const RESPONSES = '/v1/responses';
@@ -26,17 +23,11 @@ const MESSAGES = '/v1/messages';
 const TOOLS = [{ type: 'function', function: { name: 'look', parameters: { type: 'object' } } }];
 
 let stub: ProviderStub;
-let dir: Scratch;
 let rig: GatewayRig;
 beforeAll(async () => {
-  stub = await startProviderStub();
-  dir = scratch();
-  rig = await openGateway(dir, policyOver(stub, 'nvidia'));
-});
-afterAll(async () => {
-  await rig.close();
-  await stub.close();
-  dir[Symbol.dispose]();
+  const opened = await openOverStub('nvidia');
+  ({ stub, rig } = opened);
+  return opened.end;
 });
 
 function post(

@@ -5,31 +5,23 @@ import * as anthropicErrors from '@anthropic-ai/sdk/error';
 import * as fc from 'fast-check';
 import type OpenAI from 'openai';
 import * as openaiErrors from 'openai/error';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import * as limits from '../../../src/doors/limits.ts';
 import { until } from '../../support/child.ts';
 import type { ProviderStub } from '../../support/provider-stub.ts';
-import { startProviderStub } from '../../support/provider-stub.ts';
-import type { Scratch } from '../../support/scratch.ts';
 import { scratch } from '../../support/scratch.ts';
 import type { Answer, Ask } from '../rig.ts';
 import { raw } from '../raw.ts';
 import { ask, asOwner, askOwner, issue, receipts } from '../rig.ts';
 import type { GatewayRig } from './rig.ts';
-import { anthropicOf, figure, openaiOf, openGateway, policyOver } from './rig.ts';
+import { anthropicOf, figure, openaiOf, openGateway, policyOver, openAlone, openOverStub } from './rig.ts';
 
 let stub: ProviderStub;
-let dir: Scratch;
 let rig: GatewayRig;
 beforeAll(async () => {
-  stub = await startProviderStub();
-  dir = scratch();
-  rig = await openGateway(dir, policyOver(stub, 'anthropic'));
-});
-afterAll(async () => {
-  await rig.close();
-  await stub.close();
-  dir[Symbol.dispose]();
+  const opened = await openOverStub('anthropic');
+  ({ stub, rig } = opened);
+  return opened.end;
 });
 
 const CHAT = '/v1/chat/completions';
@@ -381,7 +373,7 @@ describe('what is malformed', () => {
 });
 
 test('what no model of the role can be sent is a 400 that is not asked again', async () => {
-  const other = await openGateway(dir, policyOver(stub, 'nvidia'), 'other');
+  const { rig: other, end } = await openAlone(policyOver(stub, 'nvidia'));
   try {
     const url = 'data:image/png;base64,iVBORw0KGgo=';
     const content = [{ type: 'image_url' as const, image_url: { url } }];
@@ -407,7 +399,7 @@ test('what no model of the role can be sent is a 400 that is not asked again', a
     expect(refused).toHaveLength(2);
     expect((await openaiOf(other).chat.completions.create(chat())).model).toBe('worker');
   } finally {
-    await other.close();
+    await end();
   }
 });
 

@@ -1,25 +1,16 @@
 /** A key whose call has no whole answer is told so, and that no try by it helps; a provider’s own wait is passed on. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { ProviderStub } from '../../support/provider-stub.ts';
-import { startProviderStub } from '../../support/provider-stub.ts';
-import type { Scratch } from '../../support/scratch.ts';
-import { scratch } from '../../support/scratch.ts';
 import { ask } from '../rig.ts';
 import type { GatewayRig } from './rig.ts';
-import { openaiOf, openGateway, policyOver } from './rig.ts';
+import { openaiOf, openOverStub } from './rig.ts';
 
 let stub: ProviderStub;
-let dir: Scratch;
 let rig: GatewayRig;
 beforeAll(async () => {
-  stub = await startProviderStub();
-  dir = scratch();
-  rig = await openGateway(dir, policyOver(stub, 'nvidia'));
-});
-afterAll(async () => {
-  await rig.close();
-  await stub.close();
-  dir[Symbol.dispose]();
+  const opened = await openOverStub('nvidia');
+  ({ stub, rig } = opened);
+  return opened.end;
 });
 
 const BODY = { model: 'worker', messages: [{ role: 'user' as const, content: 'Hi' }] };

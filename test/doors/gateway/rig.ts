@@ -3,7 +3,9 @@ import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import type { ProviderName } from '../../../src/substrate/policy/model.ts';
 import type { ProviderStub } from '../../support/provider-stub.ts';
+import { startProviderStub } from '../../support/provider-stub.ts';
 import type { Scratch } from '../../support/scratch.ts';
+import { scratch } from '../../support/scratch.ts';
 import { testSources } from '../../support/sources.ts';
 import { applyPolicy } from '../../mind/router/rig.ts';
 import type { IssuedKey, Rig } from '../rig.ts';
@@ -64,6 +66,30 @@ export async function openGateway(dir: Scratch, policy: string, name = 'home'): 
   await applyPolicy(rig.substrate, policy);
   const client = await issue(rig, 'client', CLIENT_SCOPES);
   return { ...rig, client, origin: `http://127.0.0.1:${rig.port}` };
+}
+
+/** The same in a folder that goes with it. */
+export async function openAlone(policy: string): Promise<{ rig: GatewayRig; end: () => Promise<void> }> {
+  const dir = scratch();
+  const rig = await openGateway(dir, policy);
+  const end = async (): Promise<void> => {
+    await rig.close();
+    dir[Symbol.dispose]();
+  };
+  return { rig, end };
+}
+
+/** A provider that does as it is told, and a gateway over it, for all tests of a file. */
+export async function openOverStub(
+  provider: ProviderName,
+): Promise<{ stub: ProviderStub; rig: GatewayRig; end: () => Promise<void> }> {
+  const stub = await startProviderStub();
+  const { rig, end } = await openAlone(policyOver(stub, provider));
+  const endAll = async (): Promise<void> => {
+    await end();
+    await stub.close();
+  };
+  return { stub, rig, end: endAll };
 }
 
 /** A figure of `/metrics`, by its name and labels as they stand there; 0 where it has none yet. */

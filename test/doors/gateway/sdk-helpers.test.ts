@@ -1,12 +1,9 @@
 /** What the official SDKs do by themselves with a tool: ask, run it, ask again. */
 import { betaTool } from '@anthropic-ai/sdk/helpers/beta/json-schema';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { ProviderStub, StubAnswer } from '../../support/provider-stub.ts';
-import { startProviderStub } from '../../support/provider-stub.ts';
-import type { Scratch } from '../../support/scratch.ts';
-import { scratch } from '../../support/scratch.ts';
 import type { GatewayRig } from './rig.ts';
-import { anthropicOf, openaiOf, openGateway, policyOver } from './rig.ts';
+import { anthropicOf, openaiOf, openOverStub } from './rig.ts';
 
 const CALLING: StubAnswer = {
   calls: [
@@ -17,17 +14,11 @@ const CALLING: StubAnswer = {
 const SAID: StubAnswer = { text: ['Both seen.'] };
 
 let stub: ProviderStub;
-let dir: Scratch;
 let rig: GatewayRig;
 beforeAll(async () => {
-  stub = await startProviderStub();
-  dir = scratch();
-  rig = await openGateway(dir, policyOver(stub, 'anthropic'));
-});
-afterAll(async () => {
-  await rig.close();
-  await stub.close();
-  dir[Symbol.dispose]();
+  const opened = await openOverStub('anthropic');
+  ({ stub, rig } = opened);
+  return opened.end;
 });
 
 test.each([true, false])('Anthropic’s tool runner, stream: %s', async (stream) => {
