@@ -3,7 +3,7 @@
  * the bound it was admitted under. Written by the operation that settles the attempt.
  */
 import { isoTime } from './sources.ts';
-import type { ReadHandle, Row, WriteHandle } from './store/store.ts';
+import type { Reading, ReadHandle, Row, WriteHandle } from './store/store.ts';
 
 /** Why, and until when, a model of a target is not asked. */
 export interface Benched {
@@ -53,19 +53,25 @@ export function benchOf(
   return benched.find((one) => one.target === target && (one.model === model || one.model === '*'));
 }
 
+/** Who was benched and has not been benched anew since; at most one row for each model. */
+export const ALL_BENCHED: Reading<readonly Benched[]> = {
+  tables: ['substrate_benched'],
+  read: async (db) => {
+    const rows = await db.all<BenchedRow>(
+      'SELECT target, model, reason, until_ms, policy_version FROM substrate_benched',
+    );
+    return rows.map(({ target, model, reason, until_ms: untilMs, policy_version }) => ({
+      target,
+      model,
+      reason,
+      untilMs,
+      policyVersion: policy_version,
+    }));
+  },
+};
+
 /** Who sits out now, under this policy. */
 export async function listBenched(db: ReadHandle, now: number, policyVersion: string): Promise<Benched[]> {
-  const rows = await db.all<BenchedRow>(
-    `SELECT target, model, reason, until_ms, policy_version FROM substrate_benched
-      WHERE (until_ms IS NOT NULL AND until_ms > ?) OR (until_ms IS NULL AND policy_version = ?)`,
-    now,
-    policyVersion,
-  );
-  return rows.map(({ target, model, reason, until_ms: untilMs, policy_version }) => ({
-    target,
-    model,
-    reason,
-    untilMs,
-    policyVersion: policy_version,
-  }));
+  const all = await db.recall(ALL_BENCHED);
+  return all.filter((one) => (one.untilMs === null ? one.policyVersion === policyVersion : one.untilMs > now));
 }

@@ -117,18 +117,23 @@ function bare(sql: string): string {
 /** Tables that say who may come in: what was read of them holds until one of them is written. */
 const ACCESS_TABLES = new Set(['substrate_grants', 'substrate_switches']);
 
-/** Statements that were looked at, each with whether it writes who may come in. */
-const allowed: Readonly<Record<'operation' | 'maintenance', Map<string, boolean>>> = {
+/** Whether a table says who may come in. */
+export function saysWhoMayComeIn(table: string): boolean {
+  return ACCESS_TABLES.has(table);
+}
+
+/** Statements that were looked at, each with the table that it writes. */
+const allowed: Readonly<Record<'operation' | 'maintenance', Map<string, string>>> = {
   operation: new Map(),
   maintenance: new Map(),
 };
 
 /**
- * Whether the statement writes who may come in.
+ * The table that the statement writes; what its triggers write comes with it.
  *
  * @throws SeedError `volatile_only` unless `writer` may run it
  */
-export function assertWritable(sql: string, writer: 'operation' | 'maintenance'): boolean {
+export function assertWritable(sql: string, writer: 'operation' | 'maintenance'): string {
   const known = allowed[writer].get(sql);
   if (known !== undefined) return known;
   const statement = bare(sql);
@@ -142,9 +147,8 @@ export function assertWritable(sql: string, writer: 'operation' | 'maintenance')
       },
     );
   }
-  const writesAccess = ACCESS_TABLES.has(table);
-  allowed[writer].set(sql, writesAccess);
-  return writesAccess;
+  allowed[writer].set(sql, table);
+  return table;
 }
 
 const readings = new Set<string>();

@@ -15,8 +15,9 @@ import { LogWriter, readLogState } from './receipts/log.ts';
 import type { Sources } from './sources.ts';
 import { HandleGuard } from './store/guard.ts';
 import { isFatal } from './store/handle.ts';
-import type { Row, Store, Transaction, Value, WriteHandle } from './store/store.ts';
-import { assertReading, assertWritable } from './tables.ts';
+import { Recollection } from './recollection.ts';
+import type { Reading, Row, Store, Transaction, Value, WriteHandle } from './store/store.ts';
+import { assertReading, assertWritable, saysWhoMayComeIn } from './tables.ts';
 
 /** Jobs in one transaction, at most. */
 export const GROUP_JOBS_MAX = 64;
@@ -66,17 +67,34 @@ interface Job {
   readonly reject: (error: unknown) => void;
 }
 
+/** One transaction, and what is remembered from those before it. */
+interface View {
+  readonly tx: Transaction;
+  readonly recollection: Recollection;
+}
+
 class GuardedHandle implements WriteHandle {
   readonly guard: HandleGuard = new HandleGuard();
   readonly #tx: Transaction;
   readonly #writer: 'operation' | 'maintenance';
+  readonly #recollection: Recollection;
   #inSavepoint = false;
   /** Whether anything was written of who may come in. */
   wroteAccess = false;
 
-  constructor(tx: Transaction, writer: 'operation' | 'maintenance') {
+  constructor({ tx, recollection }: View, writer: 'operation' | 'maintenance') {
     this.#tx = tx;
+    this.#recollection = recollection;
     this.#writer = writer;
+  }
+
+  async recall<T>(reading: Reading<T>, key = ''): Promise<T> {
+    this.guard.began();
+    try {
+      return await this.#recollection.recall(this.#tx, this, { reading, key });
+    } finally {
+      this.guard.ended();
+    }
   }
 
   async get<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R | undefined> {
@@ -101,7 +119,9 @@ class GuardedHandle implements WriteHandle {
 
   /** The savepoint is set by the first write: what only reads, or leaves its receipt alone, needs none. */
   async run(sql: string, ...params: readonly Value[]): Promise<number> {
-    if (assertWritable(sql, this.#writer)) this.wroteAccess = true;
+    const table = assertWritable(sql, this.#writer);
+    if (saysWhoMayComeIn(table)) this.wroteAccess = true;
+    this.#recollection.wrote(table);
     this.guard.began();
     try {
       if (this.#inSavepoint) return await this.#tx.run(sql, ...params);
@@ -121,7 +141,9 @@ class GuardedHandle implements WriteHandle {
 
   /** Undoes what was done with this handle. */
   async undo(): Promise<void> {
-    if (this.#inSavepoint) await this.#tx.rollback();
+    if (!this.#inSavepoint) return;
+    this.#recollection.forget();
+    await this.#tx.rollback();
   }
 }
 
@@ -130,8 +152,8 @@ class OperationHandle extends GuardedHandle implements Operation {
   readonly seq: number;
   fields: ReceiptFields = {};
 
-  constructor(tx: Transaction, now: number, seq: number) {
-    super(tx, 'operation');
+  constructor(view: View, now: number, seq: number) {
+    super(view, 'operation');
     this.now = now;
     this.seq = seq;
   }
@@ -155,6 +177,7 @@ export interface WriterOptions {
 export class Writer {
   readonly #options: WriterOptions;
   readonly #queue: Job[] = [];
+  readonly #recollection = new Recollection();
   #state: WritableLog;
   #working: Promise<void> | null = null;
   #closed = false;
@@ -184,7 +207,7 @@ export class Writer {
 
   maintain<T>(fn: (tx: WriteHandle) => Promise<T>): Promise<T> {
     return this.#enqueue<T>(async (tx) => {
-      const handle = new GuardedHandle(tx, 'maintenance');
+      const handle = new GuardedHandle({ tx, recollection: this.#recollection }, 'maintenance');
       const ended = await keptOrUndone(handle, () => handle.guard.run(() => fn(handle)));
       if ('error' in ended) throw ended.error;
       return () => ended.value;
@@ -252,6 +275,7 @@ export class Writer {
         sealed = await log.seal(tx);
       });
     } catch (error) {
+      this.#recollection.forget();
       this.#countAccess();
       const failure = await this.#afterLostGroup(toSeedError(error), sealed);
       for (const job of jobs) job.reject(failure);
@@ -319,7 +343,7 @@ export class Writer {
     fn: (op: Operation) => Promise<T>,
   ): Promise<(sealed: LogState) => Receipted<T>> {
     const now = this.#options.sources.now();
-    const handle = new OperationHandle(tx, now, log.nextSeq);
+    const handle = new OperationHandle({ tx, recollection: this.#recollection }, now, log.nextSeq);
     const who = { actor: { id: actor.id, kind: actor.kind, grant: actor.grant }, action };
     const blank = { ...BLANK, subject: { type: 'seed', id: log.seed } };
     const ended = await keptOrUndone(handle, async () => {
@@ -331,6 +355,7 @@ export class Writer {
       await log.append(tx, { ...blank, ...handle.fields, ...who }, now);
       return value;
     });
+    this.#recollection.wrote(action);
     if (handle.wroteAccess) this.#accessWritten = true;
     if ('value' in ended) return (sealed) => ({ value: ended.value, seq: handle.seq, checkpoint: sealed.checkpoint });
     const error = asOperationError(ended.error);

@@ -25,6 +25,7 @@ import { allReceipts, codeOf, CURSOR, DRIVERS, openAgain, openSeed, verifyFolder
 import type { TestSeed } from '../support/home.ts';
 import { scratch } from '../support/scratch.ts';
 import { seededBytes } from '../support/sources.ts';
+import { watched } from '../support/watched.ts';
 
 const NOTE = { action: 'note.put', actor: CURSOR } as const;
 const ERASE = { action: 'note.erase', actor: CURSOR } as const;
@@ -255,17 +256,7 @@ function planner({ home }: TestSeed): { spy: (db: ReadHandle) => ReadHandle; pla
     plans.push(...steps.map(({ detail }) => detail));
     store.close();
   };
-  const spy = (db: ReadHandle): ReadHandle => ({
-    get: (sql, ...params) => {
-      explain(sql, params);
-      return db.get(sql, ...params);
-    },
-    all: (sql, ...params) => {
-      explain(sql, params);
-      return db.all(sql, ...params);
-    },
-  });
-  return { spy, plans };
+  return { spy: (db) => watched(db, explain), plans };
 }
 
 describe('content on an old shelf', () => {

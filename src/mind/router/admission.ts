@@ -14,7 +14,7 @@ import type { Hold } from '../../substrate/ledger/model.ts';
 import type { Ceiling, ProviderName, Routing } from '../../substrate/policy/model.ts';
 import { payerOf } from '../../substrate/identity/grants.ts';
 import type { PolicySnapshot } from '../../substrate/policy/policy.ts';
-import { ceilingsOf, readNotedPolicy, timezoneOf } from '../../substrate/policy/policy.ts';
+import { ceilingsOf, NOTED_POLICY, timezoneOf } from '../../substrate/policy/policy.ts';
 import { budgetCeilings } from '../../substrate/sessions/budget.ts';
 import type { Hop } from '../../substrate/sessions/hops.ts';
 import { offerHop, openHop, redeemHop } from '../../substrate/sessions/hops.ts';
@@ -91,7 +91,7 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   const dispatch = dispatchOf(asker.dispatch);
   op.receipt({ subject: { type: 'call', id: call.id }, input: call.input });
   // An edit that came since they were last looked for gets its receipt first.
-  const policy = await readNotedPolicy(op);
+  const policy = await op.recall(NOTED_POLICY);
   if (policy === null) return refuse(op, call, { error: policyChanged(), last: false });
   if (await isTakenOff(op, call)) return refuse(op, call, { error: takenOff(), last: true });
   const resolved = policy.resolve(request.role, dispatch).routing;

@@ -6,7 +6,7 @@
  */
 import { SeedError } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
-import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
+import type { Reading, ReadHandle, Row, WriteHandle } from '../store/store.ts';
 
 export interface Grant {
   readonly id: string;
@@ -155,23 +155,24 @@ export async function grantFamily(db: ReadHandle, id: string): Promise<string[]>
  * Otherwise whoever may register keys could spend under as many names as it likes.
  */
 export async function payerOf(db: ReadHandle, { id, grant }: Pick<Actor, 'id' | 'grant'>): Promise<string> {
-  if (grant === null) return id;
-  // Most grants were issued by the owner: every call pays for this look, and the chain costs five times as much.
-  const own = await db.get<{ name: string; parent: string | null } & Row>(
-    'SELECT name, parent FROM substrate_grants WHERE id = ?',
-    grant,
-  );
-  if (own === undefined || own.parent === null) return own?.name ?? id;
-  const top = await db.get<{ name: string } & Row>(
-    `WITH RECURSIVE chain (id, name, parent) AS (
-       SELECT id, name, parent FROM substrate_grants WHERE id = ?
-       UNION ALL
-       SELECT g.id, g.name, g.parent FROM substrate_grants g JOIN chain c ON g.id = c.parent
-     ) SELECT name FROM chain WHERE parent IS NULL`,
-    grant,
-  );
-  return top?.name ?? id;
+  return grant === null ? id : ((await db.recall(PAYER, grant)) ?? id);
 }
+
+/** By grant; null where there is none of that id. */
+export const PAYER: Reading<string | null> = {
+  tables: ['substrate_grants'],
+  read: async (db, grant) => {
+    const row = await db.get<{ name: string } & Row>(
+      `WITH RECURSIVE chain (id, name, parent) AS (
+         SELECT id, name, parent FROM substrate_grants WHERE id = ?
+         UNION ALL
+         SELECT g.id, g.name, g.parent FROM substrate_grants g JOIN chain c ON g.id = c.parent
+       ) SELECT name FROM chain WHERE parent IS NULL`,
+      grant,
+    );
+    return row?.name ?? null;
+  },
+};
 
 /** Removes a grant and everything issued under it; resolves to the ids removed. */
 export async function deleteGrantFamily(tx: WriteHandle, id: string): Promise<string[]> {
@@ -181,26 +182,35 @@ export async function deleteGrantFamily(tx: WriteHandle, id: string): Promise<st
   return family;
 }
 
-interface ForceRow extends Row {
-  readonly expires_at: number | null;
-  readonly halted: number;
-}
-
 /**
  * Checks, inside the operation's own transaction, that the acting grant is still in force.
  *
  * @throws SeedError `key_revoked`, `key_expired` or `halted`
  */
 export async function assertGrantInForce(db: ReadHandle, id: string, now: number): Promise<void> {
-  const row = await db.get<ForceRow>(
-    `SELECT expires_at, EXISTS (SELECT 1 FROM substrate_switches WHERE name = 'halted' AND value = 'on') AS halted
-     FROM substrate_grants WHERE id = ?`,
-    id,
-  );
-  if (row === undefined) throw keyRevoked();
-  if (row.expires_at !== null && row.expires_at <= now) throw keyExpired();
-  if (row.halted === 1) throw seedHalted();
+  const force = await db.recall(FORCE, id);
+  if (force === null) throw keyRevoked();
+  if (force.expiresAt !== null && force.expiresAt <= now) throw keyExpired();
+  if (force.isHalted) throw seedHalted();
 }
+
+interface ForceRow extends Row {
+  readonly expires_at: number | null;
+  readonly halted: number;
+}
+
+/** By grant; null where there is none of that id. */
+export const FORCE: Reading<{ readonly expiresAt: number | null; readonly isHalted: boolean } | null> = {
+  tables: ['substrate_grants', 'substrate_switches'],
+  read: async (db, grant) => {
+    const row = await db.get<ForceRow>(
+      `SELECT expires_at, EXISTS (SELECT 1 FROM substrate_switches WHERE name = 'halted' AND value = 'on') AS halted
+       FROM substrate_grants WHERE id = ?`,
+      grant,
+    );
+    return row === undefined ? null : { expiresAt: row.expires_at, isHalted: row.halted === 1 };
+  },
+};
 
 /** What a grant that is gone is told, at every door. */
 export function keyRevoked(): SeedError {

@@ -16,7 +16,7 @@ import { LABEL_KEY, LABELS_MAX } from './model.ts';
 import { assertWhole, boundOf, dollars, MICRO_USD_MAX, PRICE_MAX, TOKENS_MAX, tokensFor } from './money.ts';
 import { countedFor, nameOf, scopesOf } from './scope.ts';
 import type { Question } from './sums.ts';
-import { holdSums, readNewestDay, readSums, settleSums, writeNewestDay } from './sums.ts';
+import { holdSums, NEWEST_DAY, readSums, settleSums, writeNewestDay } from './sums.ts';
 
 export interface Admission {
   /** The attempt's id: settles this hold, once. */
@@ -69,7 +69,7 @@ export async function admit(op: Operation, admission: Admission): Promise<Hold> 
   assertWhole(callSpentMicroUsd, Number.MAX_SAFE_INTEGER, 'What the call has cost so far');
   assertBound(bound);
   assertLabels(spender);
-  const newest = await readNewestDay(op);
+  const newest = await op.recall(NEWEST_DAY);
   const present = presentDay(newest, op.now, timezone);
   const uses = await readUses(op, { spender, ceilings, timezone, present, callSpentMicroUsd });
   const maxOutputTokens = affordable(bound, uses, op.now);
@@ -152,7 +152,7 @@ async function findHeld(db: ReadHandle, id: string): Promise<Booking> {
 
 /** What this spender may still spend, without holding any of it. */
 export async function headroom(db: ReadHandle, question: HeadroomQuestion): Promise<Headroom> {
-  const present = presentDay(await readNewestDay(db), question.now, question.timezone);
+  const present = presentDay(await db.recall(NEWEST_DAY), question.now, question.timezone);
   const ceilings = await readUses(db, { ...question, present, callSpentMicroUsd: 0 });
   const tightest = tightestOf(ceilings);
   return { microUsd: tightest === null ? null : Math.max(0, leftOf(tightest)), tightest, ceilings };

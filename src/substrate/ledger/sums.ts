@@ -1,6 +1,6 @@
 /** The sums of `substrate_spending`: spent and held, by scope and local day. */
 import { SeedError } from '../../errors.ts';
-import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
+import type { Reading, ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import type { Days, LedgerDay } from './calendar.ts';
 import { remember } from './remember.ts';
 import type { Counted } from './scope.ts';
@@ -108,10 +108,13 @@ interface DayRow extends Row {
 }
 
 /** The newest day that an admission has seen. */
-export async function readNewestDay(db: ReadHandle): Promise<LedgerDay | null> {
-  const row = await db.get<DayRow>('SELECT day, ends_at FROM substrate_ledger_day WHERE id = 1');
-  return row === undefined ? null : { day: row.day, endsAt: row.ends_at };
-}
+export const NEWEST_DAY: Reading<LedgerDay | null> = {
+  tables: ['substrate_ledger_day'],
+  read: async (db) => {
+    const row = await db.get<DayRow>('SELECT day, ends_at FROM substrate_ledger_day WHERE id = 1');
+    return row === undefined ? null : { day: row.day, endsAt: row.ends_at };
+  },
+};
 
 export async function writeNewestDay(tx: WriteHandle, { day, endsAt }: LedgerDay): Promise<void> {
   await tx.run(

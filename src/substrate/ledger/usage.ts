@@ -7,7 +7,7 @@ import type { CeilingUse } from './model.ts';
 import type { Counted, ParsedScope } from './scope.ts';
 import { countedLabel, nameOf, parseScope, SEED_SCOPE } from './scope.ts';
 import type { Sum } from './sums.ts';
-import { readNewestDay, readSums } from './sums.ts';
+import { NEWEST_DAY, readSums } from './sums.ts';
 
 export type UsagePeriod = Exclude<CeilingWindow, 'call'>;
 
@@ -55,7 +55,7 @@ const NONE: Listed<never> = { entries: [], total: 0 };
 /** Reads what was spent. Of `onlyAgent` only its total and the ceilings that name agents are told. */
 export async function usage(db: ReadHandle, question: UsageQuestion): Promise<Usage> {
   const { timezone, now, period, onlyAgent, limit } = question;
-  const present = presentDay(await readNewestDay(db), now, timezone);
+  const present = presentDay(await db.recall(NEWEST_DAY), now, timezone);
   const days = periodDays(period, present.day);
   const scope = onlyAgent === null ? SEED_SCOPE : `agent:${onlyAgent}`;
   const [total = { spentMicroUsd: 0, heldMicroUsd: 0 }] = await readSums(db, [
@@ -120,7 +120,7 @@ export async function ceilingUses(
   db: ReadHandle,
   question: Omit<UsageQuestion, 'period' | 'onlyAgent'>,
 ): Promise<{ readonly day: string; readonly uses: Listed<CeilingUse> }> {
-  const present = presentDay(await readNewestDay(db), question.now, question.timezone);
+  const present = presentDay(await db.recall(NEWEST_DAY), question.now, question.timezone);
   return { day: present.day, uses: await listCeilings(db, { ...question, onlyAgent: null }, present) };
 }
 

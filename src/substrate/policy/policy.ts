@@ -6,9 +6,9 @@
  * what cannot be read resolves to null, and then nothing is called (LOCK-RUNTIME-1, -2).
  */
 import { SeedError } from '../../errors.ts';
-import { POLICY_SEALS, POLICY_TRIGGERS } from '../store/migrations/0003-policy.ts';
+import { POLICY_SEAL_ACTIONS, POLICY_SEALS, POLICY_TABLES, POLICY_TRIGGERS } from '../store/migrations/0003-policy.ts';
 import { NOTICE_TRIGGERS } from '../store/migrations/0016-notices.ts';
-import type { ReadHandle, Row } from '../store/store.ts';
+import type { Reading, ReadHandle, Row } from '../store/store.ts';
 import type { Ceiling, Routing } from './model.ts';
 import { readPolicyRows } from './rows.ts';
 import { needsAcknowledgement, readUnconfirmed } from './seal.ts';
@@ -108,10 +108,14 @@ export async function readPolicy(db: ReadHandle): Promise<PolicySnapshot> {
 }
 
 /** As {@link readPolicy}; null while an edit from outside is in force that has no receipt yet. */
-export async function readNotedPolicy(db: ReadHandle): Promise<PolicySnapshot | null> {
-  const generation = await db.get<GenerationRow>(GENERATION);
-  return generation?.unnoted === 1 ? null : snapshotOf(db, generation);
-}
+export const NOTED_POLICY: Reading<PolicySnapshot | null> = {
+  tables: [...Object.keys(POLICY_TABLES), 'substrate_notices', 'substrate_policy_versions', 'policy_change'],
+  actions: POLICY_SEAL_ACTIONS,
+  read: async (db) => {
+    const generation = await db.get<GenerationRow>(GENERATION);
+    return generation?.unnoted === 1 ? null : snapshotOf(db, generation);
+  },
+};
 
 async function snapshotOf(db: ReadHandle, generation: GenerationRow | undefined): Promise<PolicySnapshot> {
   // Of a database without a single edit the mark says nothing; it is read anew, and is empty.

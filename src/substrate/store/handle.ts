@@ -2,23 +2,37 @@
 import type { Connection } from './connection.ts';
 import { sqliteCode } from './connection.ts';
 import type { HandleGuard } from './guard.ts';
-import type { Row, Transaction, Value } from './store.ts';
+import type { Reading, Row, Transaction, Value } from './store.ts';
+
+/** What a transaction that writes needs of its store. */
+export interface WriteSide {
+  /** Rolls the whole transaction back and begins it again. */
+  readonly startOver: () => Promise<void>;
+  readonly foreignVersion: () => number;
+}
 
 export class SqliteHandle implements Transaction {
   readonly #db: Connection;
   readonly #guard: HandleGuard;
-  readonly #startOver: () => Promise<void>;
+  readonly #writeSide: WriteSide;
   #lost: { readonly error: unknown } | null = null;
   /** Whether anything may have been written in this transaction. */
   #wrote = false;
   /** Whether the newest savepoint is the transaction's own beginning. */
   #fromBeginning = false;
 
-  /** @param startOver rolls the whole transaction back and begins it again */
-  constructor(db: Connection, guard: HandleGuard, startOver: () => Promise<void> = readsOnly) {
+  constructor(db: Connection, guard: HandleGuard, writeSide: WriteSide = READS_ONLY) {
     this.#db = db;
     this.#guard = guard;
-    this.#startOver = startOver;
+    this.#writeSide = writeSide;
+  }
+
+  async recall<T>(reading: Reading<T>, key = ''): Promise<T> {
+    return reading.read(this, key);
+  }
+
+  foreignVersion(): number {
+    return this.#use(() => this.#writeSide.foreignVersion());
   }
 
   async get<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R | undefined> {
@@ -83,7 +97,7 @@ export class SqliteHandle implements Transaction {
   async #beginAgain(): Promise<void> {
     this.assertAlive();
     try {
-      await this.#startOver();
+      await this.#writeSide.startOver();
       this.#wrote = false;
     } catch (error) {
       this.#lost ??= { error: new TransactionLost(error) };
@@ -103,8 +117,10 @@ export class SqliteHandle implements Transaction {
   }
 }
 
-function readsOnly(): Promise<void> {
-  throw new TypeError('A view that only reads has nothing to roll back.');
+const READS_ONLY: WriteSide = { startOver: readsOnly, foreignVersion: readsOnly };
+
+function readsOnly(): never {
+  throw new TypeError('This view only reads.');
 }
 
 /** The transaction ended before its time, with a statement that should only have failed. */

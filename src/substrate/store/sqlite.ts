@@ -13,6 +13,7 @@ import type { Sources } from '../sources.ts';
 import type { Connection, SqliteDriver } from './connection.ts';
 import { openConnection, sqliteCode, storeError } from './connection.ts';
 import { HandleGuard } from './guard.ts';
+import type { WriteSide } from './handle.ts';
 import { isFatal, SqliteHandle } from './handle.ts';
 import { migrate } from './migrate.ts';
 import { Presence } from './presence.ts';
@@ -145,6 +146,10 @@ class SqliteStore implements Store {
   readonly #reads = new Turnstile();
   #writer: Connection;
   #reader: Connection;
+  readonly #writeSide: WriteSide = {
+    startOver: () => this.#startOver(),
+    foreignVersion: () => this.foreignVersion(),
+  };
   #presence: Presence;
   #reopened = 0;
   #closed = false;
@@ -192,7 +197,7 @@ class SqliteStore implements Store {
     await this.#begin();
     fault('store.begun');
     const guard = new HandleGuard();
-    const handle = new SqliteHandle(this.#writer, guard, () => this.#startOver());
+    const handle = new SqliteHandle(this.#writer, guard, this.#writeSide);
     let value: T;
     try {
       value = await guard.scope(() => fn(handle));

@@ -11,8 +11,23 @@ export type Value = string | number | Uint8Array | null;
 
 export type Row = Readonly<Record<string, Value>>;
 
+/**
+ * A question that is asked again and again, and what it is answered from: until that is written, the
+ * answer stays what it was.
+ */
+export interface Reading<T> {
+  /** All tables that `read` looks at, but for the receipts. */
+  readonly tables: readonly string[];
+  /** The actions whose receipts it looks at. */
+  readonly actions?: readonly string[];
+  /** What it resolves to is shared, and never changed. */
+  readonly read: (db: ReadHandle, key: string) => Promise<T>;
+}
+
 /** Reads within one consistent view. Unusable once the function it was given to has ended. */
 export interface ReadHandle {
+  /** What the reading comes to in this view; a view that knows the answer from before does not read again. */
+  recall<T>(reading: Reading<T>, key?: string): Promise<T>;
   get<R extends Row = Row>(sql: string, ...params: readonly Value[]): Promise<R | undefined>;
   all<R extends Row = Row>(sql: string, ...params: readonly Value[]): Promise<R[]>;
 }
@@ -30,6 +45,8 @@ export interface Transaction extends WriteHandle {
   rollback(): Promise<void>;
   /** Keeps everything since the newest savepoint and drops it. */
   release(): Promise<void>;
+  /** {@link Store.foreignVersion} as of this transaction, which nobody else commits beside. */
+  foreignVersion(): number;
 }
 
 /** Bytes on disk, for the doctor. */

@@ -19,9 +19,11 @@ import { ScheduledTask } from '../../../src/substrate/schedules/model.ts';
 import { insertSchedule } from '../../../src/substrate/schedules/schedules.ts';
 import { homePath } from '../../../src/substrate/home/layout.ts';
 import { openConnection } from '../../../src/substrate/store/connection.ts';
+import type { Value } from '../../../src/substrate/store/store.ts';
 import type { ReadHandle, Substrate } from '../../../src/substrate/substrate.ts';
 import { codeOf, DRIVERS, openSeed } from '../../support/home.ts';
 import { scratch } from '../../support/scratch.ts';
+import { watched } from '../../support/watched.ts';
 import { pastAlarm, put } from '../../mind/coherence/rig.ts';
 import { act, owe } from '../tasks/rig.ts';
 
@@ -241,14 +243,13 @@ describe('open alarms', () => {
     const plan = (ask: (db: ReadHandle) => Promise<unknown>): Promise<string> =>
       seed.substrate.read(async (db) => {
         const steps: string[] = [];
-        const all: ReadHandle['all'] = async (sql, ...params) => {
+        const explain = (sql: string, params: readonly Value[]): void => {
           const store = openConnection('better-sqlite3', homePath(seed.home, 'database'), { readonly: true });
           const found = store.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...params) as { detail: string }[];
           steps.push(...found.map(({ detail }) => detail));
           store.close();
-          return db.all(sql, ...params);
         };
-        await ask({ get: (sql, ...params) => db.get(sql, ...params), all });
+        await ask(watched(db, explain));
         return steps.join('; ');
       });
     const [limit, subsystem] = [10, 'repo'];

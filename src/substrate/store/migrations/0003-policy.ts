@@ -1,7 +1,7 @@
 import type { Migration } from './migration.ts';
 
 /** The tables that make up the policy, with the columns that a change is recorded with. */
-const POLICY_TABLES = {
+export const POLICY_TABLES = {
   substrate_policy: ['timezone'],
   substrate_targets: ['name', 'provider', 'base_url', 'credential'],
   substrate_routing_config: ['role', 'dispatch', 'position', 'target', 'model', 'tier', 'context_tokens', 'limits'],
@@ -38,9 +38,11 @@ export function triggerTexts(tables: Readonly<Record<string, readonly string[]>>
 /** The triggers by name, as SQLite keeps their text: without them an edit could go unseen. */
 export const POLICY_TRIGGERS: Readonly<Record<string, string>> = triggerTexts(POLICY_TABLES);
 
-/** Receipts by which the owner, or the seed for the owner, has confirmed every row of the policy. */
-export const POLICY_SEALS =
-  "action IN ('policy.ack', 'policy.apply', 'policy.prices', 'policy.rollback') AND outcome = 'ok'";
+/** Operations by which the owner, or the seed for the owner, has confirmed every row of the policy. */
+export const POLICY_SEAL_ACTIONS = ['policy.ack', 'policy.apply', 'policy.prices', 'policy.rollback'] as const;
+
+/** Their receipts. */
+export const POLICY_SEALS = `action IN (${POLICY_SEAL_ACTIONS.map((action) => `'${action}'`).join(', ')}) AND outcome = 'ok'`;
 
 /** Integers that every driver and JSON can hold. */
 function exact(column: string): string {

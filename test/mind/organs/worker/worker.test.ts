@@ -2,9 +2,10 @@
 import { expect, test } from 'vitest';
 import { ProviderFault } from '../../../../src/mind/router/provider.ts';
 import { OWNER } from '../../../../src/substrate/actor.ts';
-import type { ReadHandle, Substrate } from '../../../../src/substrate/substrate.ts';
+import type { Substrate } from '../../../../src/substrate/substrate.ts';
 import { allReceipts, codeOf, verifyExport } from '../../../support/home.ts';
 import { scratch } from '../../../support/scratch.ts';
+import { watched } from '../../../support/watched.ts';
 import { letIn } from '../../../substrate/bus/rig.ts';
 import { act, owe, taskOf, worker as colleague } from '../../../substrate/tasks/rig.ts';
 import { pauseIntake } from '../../coherence/rig.ts';
@@ -150,10 +151,7 @@ test('a look asks as little of a long queue as of a short one, and finds the one
   const look = () =>
     substrate.read(async (db) => {
       let statements = 0;
-      const spy: ReadHandle = {
-        get: (sql, ...params) => (statements++, db.get(sql, ...params)),
-        all: (sql, ...params) => (statements++, db.all(sql, ...params)),
-      };
+      const spy = watched(db, () => statements++);
       const { waiting } = await worker.look(spy, sources.time);
       return { waiting, statements };
     });
