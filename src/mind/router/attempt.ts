@@ -173,7 +173,8 @@ class Stop {
   readonly #control = new AbortController();
   readonly #call: AbortSignal;
   readonly #onCancel = (): void => this.end(toFault(this.#call.reason));
-  /** Rejects what the attempt waits for at the moment. */
+  #fault: ProviderFault | null = null;
+  /** Rejects what the attempt waits for. */
   #reject: ((fault: ProviderFault) => void) | null = null;
 
   constructor(call: AbortSignal) {
@@ -188,10 +189,11 @@ class Stop {
 
   /** Why the attempt was ended; null while it was not. */
   get fault(): ProviderFault | null {
-    return this.signal.aborted ? toFault(this.signal.reason) : null;
+    return this.#fault;
   }
 
   end(fault: ProviderFault): void {
+    this.#fault ??= fault;
     this.#control.abort(fault);
     this.#reject?.(fault);
   }
@@ -200,7 +202,7 @@ class Stop {
   during<T>(work: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#reject = reject;
-      if (this.fault !== null) reject(this.fault);
+      if (this.#fault !== null) reject(this.#fault);
       work.then(resolve, reject);
     });
   }
@@ -221,14 +223,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
     const context = await open().catch(notSent);
     if (stop.fault !== null) throw unsent(stop.fault);
     events = provider.stream(request, { ...context, signal: stop.signal })[Symbol.asyncIterator]();
-    for (;;) {
-      const step = await stop.during(events.next());
-      if (step.done === true) throw endedEarly();
-      const event = step.value;
-      watch.heard(event);
-      for (const each of said.add(event)) onEvent(each, said);
-      if (event.type === 'end') return { outcome: 'ok', said, stop: event.stop, usage: event.usage };
-    }
+    return await stop.during(takeIn(events, { said, stop, watch, onEvent }));
   } catch (thrown) {
     const fault = (events === null ? null : stop.fault) ?? toFault(thrown);
     stop.end(OVER);
@@ -237,6 +232,27 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
     watch.stop();
     stop.detach();
     if (events !== null) letGo(events);
+  }
+}
+
+/** Takes a stream in to its end; what still comes once the attempt was ended is not heard any more. */
+async function takeIn(
+  events: AsyncIterator<ProviderEvent>,
+  {
+    said,
+    stop,
+    watch,
+    onEvent,
+  }: { said: Gathered; stop: Stop; watch: Watch; onEvent: AttemptOptions['onEvent'] },
+): Promise<AttemptEnd> {
+  for (;;) {
+    const step = await events.next();
+    if (stop.fault !== null) throw stop.fault;
+    if (step.done === true) throw endedEarly();
+    const event = step.value;
+    watch.heard(event);
+    for (const each of said.add(event)) onEvent(each, said);
+    if (event.type === 'end') return { outcome: 'ok', said, stop: event.stop, usage: event.usage };
   }
 }
 

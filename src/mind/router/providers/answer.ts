@@ -25,7 +25,10 @@ export type Said =
 
 /** An answer that is being decoded. */
 export interface Decoding {
-  readonly said: AsyncIterable<Said>;
+  /** What the SDK makes of the bytes, piece by piece. */
+  readonly chunks: AsyncIterable<unknown>;
+  /** What the next of them says, in order; what it throws comes behind what was said before. */
+  readonly read: (chunk: unknown) => Iterable<Said>;
   /** Whether this is the SDK's error for an error that the provider sent in the stream. */
   readonly isStreamError: (thrown: unknown) => boolean;
 }
@@ -54,11 +57,11 @@ export async function* answer(prepare: () => Attempt, context: ProviderContext):
     body = watchBody(response, outgoing.provider, sieve?.());
     yield { type: 'accepted' };
     const reading = new Reading(attempt, { body, signal: line.signal });
-    for (;;) {
-      const said = await reading.next(heard.stopped);
-      if (said === null || said.type === 'over') break;
-      const event = heard.hear(said);
-      if (event !== null) yield event;
+    while (await reading.goOn(heard.stopped)) {
+      for (let said = reading.next(heard.stopped); said !== null; said = reading.next(heard.stopped)) {
+        const event = heard.hear(said);
+        if (event !== null) yield event;
+      }
     }
     if (!heard.stopped) throw line.signal.aborted ? abortFault(line.signal, true) : cutFault(outgoing.provider);
     // Whoever has the end may hang up; what is left of the connection is then our own affair.
@@ -99,13 +102,21 @@ class Line {
   }
 }
 
-/** What the decoder says, one after the other, and its errors as faults. */
+/** What is heard of an answer; its being over is the reading's own affair. */
+type Hearable = Exclude<Said, { type: 'over' }>;
+
+/**
+ * What the decoder says, one after the other, and its errors as faults. A chunk is waited for once: what it says
+ * is all here then, and a promise for each of its words would cost more than the words.
+ */
 class Reading {
   readonly #attempt: Attempt;
   readonly #body: Body;
   readonly #signal: AbortSignal;
   #decoding: Decoding | null = null;
-  #said: AsyncIterator<Said> | null = null;
+  #chunks: AsyncIterator<unknown> | null = null;
+  #said: Iterator<Said> | null = null;
+  #isOver = false;
 
   constructor(attempt: Attempt, { body, signal }: { body: Body; signal: AbortSignal }) {
     this.#attempt = attempt;
@@ -113,17 +124,33 @@ class Reading {
     this.#signal = signal;
   }
 
-  /** Null at the end; once the terminal marker was seen (`stopped`) no error matters any more. */
-  async next(stopped: boolean): Promise<Said | null> {
+  /** Waits for the next chunk; false at the end. Once the terminal marker was seen (`stopped`) no error matters any more. */
+  async goOn(stopped: boolean): Promise<boolean> {
+    if (this.#isOver) return false;
     try {
       this.#decoding ??= await this.#attempt.decode(this.#body);
-      this.#said ??= this.#decoding.said[Symbol.asyncIterator]();
-      const step = await this.#said.next();
-      return step.done === true ? null : step.value;
+      this.#chunks ??= this.#decoding.chunks[Symbol.asyncIterator]();
+      const step = await this.#chunks.next();
+      if (step.done === true) return false;
+      this.#said = this.#decoding.read(step.value)[Symbol.iterator]();
+      return true;
     } catch (thrown) {
-      if (stopped) return null;
+      if (stopped) return false;
       throw this.#fault(thrown);
     }
+  }
+
+  /** What the chunk says next; null where that was all of it. Errors are as in {@link goOn}. */
+  next(stopped: boolean): Hearable | null {
+    try {
+      const step = this.#said?.next();
+      if (step?.done !== false) return null;
+      if (step.value.type !== 'over') return step.value;
+    } catch (thrown) {
+      if (!stopped) throw this.#fault(thrown);
+    }
+    this.#isOver = true;
+    return null;
   }
 
   #fault(thrown: unknown): ProviderFault {
@@ -164,7 +191,7 @@ class Heard {
   }
 
   /** What of it can be passed on now. */
-  hear(said: Exclude<Said, { type: 'over' }>): ProviderEvent | null {
+  hear(said: Hearable): ProviderEvent | null {
     if (said.type === 'stop') this.#stop = said.stop;
     else if (said.type === 'usage') this.#usage = said.usage;
     else if (said.type === 'model')
@@ -181,7 +208,7 @@ class Heard {
     return [...this.#held, { type: 'end', stop, usage: believable(this.#usage, this.#spoke) }];
   }
 
-  #say(said: Exclude<Said, { type: 'over' | 'stop' | 'usage' | 'model' }>): ProviderEvent | null {
+  #say(said: Exclude<Hearable, { type: 'stop' | 'usage' | 'model' }>): ProviderEvent | null {
     this.#spoke ||= said.type !== 'text' || said.text !== '';
     const event = said.type === 'call' ? callEvent(said, { outgoing: this.#outgoing, index: this.#calls++ }) : said;
     this.#torn ||= event === null;
@@ -232,16 +259,24 @@ export function lazy<T>(load: () => Promise<T>): () => Promise<T> {
   return () => (loaded ??= load());
 }
 
-/** Encodes a request once, however often it is asked for: the router prices what the stream then sends. */
+/**
+ * Encodes a request once, however often it is asked for: the router prices what the stream then sends. A copy is the
+ * same request where all that it says is the same, which for messages and tools means the very same lists.
+ */
 export function once<T>(encode: (request: ModelRequest) => T): (request: ModelRequest) => T {
-  const known = new WeakMap<ModelRequest, T>();
+  const known = new WeakMap<ModelRequest['messages'], { readonly request: ModelRequest; readonly encoded: T }>();
   return (request) => {
-    const found = known.get(request);
-    if (found !== undefined) return found;
+    const found = known.get(request.messages);
+    if (found !== undefined && isSame(found.request, request)) return found.encoded;
     const encoded = encode(request);
-    known.set(request, encoded);
+    known.set(request.messages, { request, encoded });
     return encoded;
   };
+}
+
+function isSame(one: ModelRequest, other: ModelRequest): boolean {
+  const names = Object.keys(one) as (keyof ModelRequest)[];
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
 }
 
 /** A chunk as its provider documents it. @throws SyntaxError where it is not */

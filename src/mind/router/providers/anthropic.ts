@@ -33,8 +33,8 @@ export const anthropic: Provider = {
 function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
   const decode = async (body: Body): Promise<Decoding> => {
     const { Stream, APIError } = await sdk();
-    const events = Stream.fromSSEResponse<unknown>(asResponse(body), new AbortController(), SILENT_CLIENT as Anthropic);
-    return { said: read(events, request), isStreamError: (thrown) => thrown instanceof APIError };
+    const chunks = Stream.fromSSEResponse<unknown>(asResponse(body), new AbortController(), SILENT_CLIENT as Anthropic);
+    return { chunks, read: reader(request), isStreamError: (thrown) => thrown instanceof APIError };
   };
   const outgoing = {
     provider: PROVIDER,
@@ -106,13 +106,14 @@ const STOPS: Readonly<Record<string, StopReason>> = {
   refusal: 'refusal',
 };
 
-async function* read(events: AsyncIterable<unknown>, { model }: ModelRequest): AsyncGenerator<Said, void> {
+/** Reads the events of one answer. */
+function reader({ model }: ModelRequest): Decoding['read'] {
   const open = new Map<number, OpenBlock>();
   let report: UsageReport = {};
   let stop: StopReason = 'end';
-  for await (const event of events) {
+  return function* read(event) {
     // New kinds of events may come any time and mean nothing to us (Anthropic docs, "Versioning").
-    if (!KNOWN.has((event as { type?: unknown } | null)?.type)) continue;
+    if (!KNOWN.has((event as { type?: unknown } | null)?.type)) return;
     const known = readable(StreamEvent, event);
     if (known.type === 'message_start') {
       report = { ...known.message.usage };
@@ -135,7 +136,7 @@ async function* read(events: AsyncIterable<unknown>, { model }: ModelRequest): A
       yield { type: 'stop', stop };
       yield { type: 'over' };
     }
-  }
+  };
 }
 
 function* begun({ block }: OpenBlock): Generator<Said> {

@@ -41,7 +41,8 @@ function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
     });
     const chunks = await client.models.generateContentStream({ model: request.model, contents: 'sent already' });
     return {
-      said: read(chunks, { model: request.model, names: toolNames(request) }),
+      chunks,
+      read: reader({ model: request.model, names: toolNames(request) }),
       isStreamError: (thrown) => thrown instanceof ApiError,
     };
   };
@@ -117,15 +118,16 @@ const STOPS: Readonly<Record<string, StopReason>> = {
   IMAGE_RECITATION: 'refusal',
 };
 
-interface Reading {
+interface Answering {
   readonly model: string;
   readonly names: ToolNames;
 }
 
-async function* read(chunks: AsyncIterable<unknown>, reading: Reading): AsyncGenerator<Said, void> {
+/** Reads the chunks of one answer. */
+function reader(answering: Answering): Decoding['read'] {
   let named = false;
   let called = false;
-  for await (const chunk of chunks) {
+  return function* read(chunk) {
     const { modelVersion, candidates, promptFeedback, usageMetadata } = readable(Chunk, chunk);
     if (!named && typeof modelVersion === 'string') yield { type: 'model', model: modelVersion };
     named ||= typeof modelVersion === 'string';
@@ -135,14 +137,14 @@ async function* read(chunks: AsyncIterable<unknown>, reading: Reading): AsyncGen
     const [candidate] = candidates ?? [];
     for (const part of candidate?.content?.parts ?? []) {
       called ||= part.functionCall !== null && part.functionCall !== undefined;
-      yield* saidBy(part, reading);
+      yield* saidBy(part, answering);
     }
     const stop = stopOf(candidate?.finishReason, promptFeedback?.blockReason);
-    if (stop === null) continue;
+    if (stop === null) return;
     yield { type: 'stop', stop: stop === 'end' && called ? 'tool_calls' : stop };
     // Usage comes with the last chunk, or it does not come.
     if (usageMetadata !== null && usageMetadata !== undefined) yield { type: 'over' };
-  }
+  };
 }
 
 function stopOf(finish: string | null | undefined, block: string | null | undefined): StopReason | null {
@@ -154,7 +156,7 @@ function stopOf(finish: string | null | undefined, block: string | null | undefi
   return stop;
 }
 
-function* saidBy(part: AnswerPart, { model, names }: Reading): Generator<Said> {
+function* saidBy(part: AnswerPart, { model, names }: Answering): Generator<Said> {
   const { text, thought, thoughtSignature, functionCall } = part;
   if (typeof thoughtSignature === 'string' && thoughtSignature !== '' && thought !== true) {
     const on = functionCall === null || functionCall === undefined ? 'text' : 'functionCall';

@@ -28,7 +28,7 @@ function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
     const { Ollama } = await sdk();
     const client = new Ollama({ host: context.baseUrl, fetch: handOver(body) });
     const chunks = await client.chat({ model: request.model, messages: [], stream: true });
-    return { said: read(chunks, request), isStreamError: () => false };
+    return { chunks, read: reader(request), isStreamError: () => false };
   };
   const outgoing = {
     provider: PROVIDER,
@@ -91,11 +91,12 @@ const Chunk = z.object({
 });
 type Chunk = z.infer<typeof Chunk>;
 
-async function* read(chunks: AsyncIterable<unknown>, request: ModelRequest): AsyncGenerator<Said, void> {
+/** Reads the chunks of one answer. */
+function reader({ model, messages }: ModelRequest): Decoding['read'] {
   let thinking = '';
   let named = false;
   let called = false;
-  for await (const value of chunks) {
+  return function* read(value) {
     const chunk = readable(Chunk, value);
     if (!named && typeof chunk.model === 'string') yield { type: 'model', model: chunk.model };
     named ||= typeof chunk.model === 'string';
@@ -104,18 +105,18 @@ async function* read(chunks: AsyncIterable<unknown>, request: ModelRequest): Asy
     const text = chunk.message?.content ?? '';
     // Reasoning comes first; it is whole when something else comes.
     if (thinking !== '' && (text !== '' || calls.length > 0 || chunk.done === true)) {
-      yield thought(thinking, request.model);
+      yield thought(thinking, model);
       thinking = '';
     }
     yield { type: 'text', text };
     called ||= calls.length > 0;
     yield* calls.flatMap(saidBy);
-    if (chunk.done !== true) continue;
-    assertWhole(request.messages, chunk.prompt_eval_count);
+    if (chunk.done !== true) return;
+    assertWhole(messages, chunk.prompt_eval_count);
     yield { type: 'usage', usage: usageOf(chunk) };
     yield { type: 'stop', stop: stopOf(chunk.done_reason, called) };
     yield { type: 'over' };
-  }
+  };
 }
 
 function thought(thinking: string, model: string): Said {

@@ -26,7 +26,7 @@ function attemptOf(request: ModelRequest, context: ProviderContext): Attempt {
   const decode = async (body: Body): Promise<Decoding> => {
     const { Stream, APIError } = await sdk();
     const chunks = Stream.fromSSEResponse<unknown>(asResponse(body), new AbortController(), SILENT_CLIENT as OpenAI);
-    return { said: read(chunks), isStreamError: (thrown) => thrown instanceof APIError };
+    return { chunks, read: reader(), isStreamError: (thrown) => thrown instanceof APIError };
   };
   const outgoing = {
     provider: PROVIDER,
@@ -127,11 +127,12 @@ class Answer {
   }
 }
 
-async function* read(chunks: AsyncIterable<unknown>): AsyncGenerator<Said, void> {
+/** Reads the chunks of one answer. */
+function reader(): Decoding['read'] {
   const answered = new Answer();
   let named = false;
   let finished = false;
-  for await (const chunk of chunks) {
+  return function* read(chunk) {
     const { model, choices, usage } = readable(Chunk, chunk);
     if (!named && typeof model === 'string') yield { type: 'model', model };
     named ||= typeof model === 'string';
@@ -142,7 +143,7 @@ async function* read(chunks: AsyncIterable<unknown>): AsyncGenerator<Said, void>
       yield* answered.finish(choice.finish_reason);
     }
     if (usage !== null && usage !== undefined) yield { type: 'usage', usage: usageOf(usage) };
-  }
+  };
 }
 
 function usageOf(report: NonNullable<Chunk['usage']>): Usage {
