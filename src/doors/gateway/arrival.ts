@@ -12,20 +12,25 @@ export function assertLengthFits({ 'content-length': said }: IncomingHttpHeaders
 }
 
 /** What `arriving` gives, unless it takes longer than `msMax`. @throws SeedError `too_slow` */
-export async function inTime<T>(arriving: Promise<T>, msMax: number): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    reject(
-      new SeedError('too_slow', `The request did not arrive within ${msMax / 1_000} seconds.`, {
-        hint: 'Send it again, faster or smaller.',
-      }),
-    );
-  }, msMax);
-  try {
-    return await Promise.race([arriving, promise]);
-  } finally {
-    clearTimeout(timer);
+export function inTime<T>(arriving: Promise<T>, msMax: number): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(
+        new SeedError('too_slow', `The request did not arrive within ${msMax / 1_000} seconds.`, {
+          hint: 'Send it again, faster or smaller.',
+        }),
+      );
+    }, msMax);
     // How it ends after that is of no interest: the connection is closed with the answer.
-    arriving.catch(() => {});
-  }
+    arriving.then(
+      (arrived) => {
+        clearTimeout(timer);
+        resolve(arrived);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
+  });
 }

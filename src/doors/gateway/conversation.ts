@@ -74,9 +74,9 @@ export interface Planning {
 export async function planTurn(db: ReadHandle, planning: Planning): Promise<Plan | Offered | null> {
   const { actor, asked, request } = planning;
   if (asked === 'none' || !mayHaveSessions(planning)) return null;
+  if (asked === 'any' && !isConversation(request) && !isTooMuchAlone(request)) return null;
   const heads = headsOf(request.messages);
   if (typeof asked === 'object') return planNamed(db, planning, { id: asked.named, heads });
-  if (asked === 'any' && !isConversation(request) && !isTooMuchAlone(request)) return null;
   const found = asked === 'new' ? null : await recognise(db, planning, heads);
   if (found !== null) return found;
   const goal = goalOf(request.messages);

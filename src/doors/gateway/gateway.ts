@@ -215,28 +215,31 @@ export class Gateway {
 
   async #complete(exchange: Exchange, asked: Asked): Promise<void> {
     const { wire, wanted } = asked;
-    const hungUp = new AbortController();
-    exchange.response.once('close', () => hungUp.abort());
+    const { response } = exchange;
     this.#halfClosed.listen(exchange);
     const begun = await this.#begin(asked);
     const { call, isOwn, facts, headers } = begun;
     if (!(call instanceof RunningCall)) {
       const before = repeated(wire, call, { facts, stream: wanted.stream });
-      answer(exchange.response, withReceipt(before, headers, call));
+      answer(response, withReceipt(before, headers, call));
       return;
     }
     const letGo = (): void => {
       if (isOwn) call.cancel('The client hung up.');
     };
-    if (hungUp.signal.aborted) letGo();
-    else hungUp.signal.addEventListener('abort', letGo, { once: true });
+    // Every answer closes in the end, so it is listened to itself: a signal would make an error of each.
+    if (response.closed) letGo();
+    else response.once('close', letGo);
     try {
       if (wanted.stream) await this.#stream(exchange, asked, begun, call);
-      else answer(exchange.response, withReceipt(wire.answer(await call.done, facts), headers, await call.done));
+      else {
+        const end = await call.done;
+        answer(response, withReceipt(wire.answer(end, facts), headers, end));
+      }
       if (isOwn) this.#options.metrics.added(performance.now() - asked.arrivedAt - call.askedMs);
     } finally {
-      hungUp.signal.removeEventListener('abort', letGo);
-      endUnlessTaken(exchange.response);
+      response.off('close', letGo);
+      endUnlessTaken(response);
     }
   }
 

@@ -39,9 +39,10 @@ export function withReceipt(reply: Reply, headers: Readonly<Record<string, strin
 export function answer(response: ServerResponse, { status, headers, body }: Reply): void {
   // Whoever hung up may have been told so already.
   if (response.destroyed || response.headersSent) return;
-  const bytes = Buffer.from(body);
-  response.writeHead(status, { 'content-type': 'application/json', ...headers, 'content-length': bytes.length });
-  response.end(bytes);
+  const length = Buffer.byteLength(body);
+  response.writeHead(status, { 'content-type': 'application/json', ...headers, 'content-length': length });
+  // Text goes out in one piece with the headers; bytes would be a second one, and a copy.
+  response.end(body);
 }
 
 /** Whoever does not take the end of an answer must not keep it in memory for ever. */
