@@ -1,0 +1,73 @@
+/**
+ * Reads over one connection, one after the other. Those that wait together share one view: each was asked
+ * for before the view was opened, so each sees all that was committed before it was asked for. To open a
+ * view and to end it is most of what a small read costs.
+ */
+import type { Connection } from './connection.ts';
+import { storeError } from './connection.ts';
+import { HandleGuard } from './guard.ts';
+import { SqliteHandle } from './handle.ts';
+import type { ReadHandle } from './store.ts';
+import { Turnstile } from './turnstile.ts';
+
+/** While a view is open, SQLite cannot begin its journal anew. */
+const READS_PER_VIEW_MAX = 64;
+
+/** A read that waits, as it is run; the next one may go on in its view where it is not the last. */
+type Waiting = (isLast: boolean) => Promise<void>;
+
+export class Reads {
+  readonly #turnstile = new Turnstile();
+  readonly #path: string;
+  readonly #connection: () => Connection;
+  #waiting: Waiting[] = [];
+
+  /** @param connection asked for at each read, and may throw why there is none */
+  constructor(path: string, connection: () => Connection) {
+    this.#path = path;
+    this.#connection = connection;
+  }
+
+  read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.push((isLast) => this.#run(fn, isLast).then(resolve, reject));
+      if (this.#waiting.length === 1) this.#schedule();
+    });
+  }
+
+  /** Runs `fn` while nothing is read and no view is open. */
+  alone<T>(fn: () => Promise<T>): Promise<T> {
+    return this.#turnstile.pass(fn);
+  }
+
+  #schedule(): void {
+    void this.#turnstile.pass(() => this.#runTogether());
+  }
+
+  async #runTogether(): Promise<void> {
+    const together = this.#waiting.slice(0, READS_PER_VIEW_MAX);
+    this.#waiting = this.#waiting.slice(READS_PER_VIEW_MAX);
+    if (this.#waiting.length > 0) this.#schedule();
+    for (const [index, run] of together.entries()) await run(index === together.length - 1);
+  }
+
+  async #run<T>(fn: (db: ReadHandle) => Promise<T>, isLast: boolean): Promise<T> {
+    const db = this.#connection();
+    const guard = new HandleGuard();
+    let goesOn = false;
+    try {
+      if (!db.inTransaction()) db.prepare('BEGIN').run();
+      try {
+        const value = await guard.run(() => fn(new SqliteHandle(db, guard)));
+        goesOn = !isLast && db.inTransaction();
+        return value;
+      } finally {
+        // Nothing was written; what matters is that no view stays open, and that none is gone on with
+        // in which something went wrong.
+        if (!goesOn) db.prepare('ROLLBACK').run();
+      }
+    } catch (error) {
+      throw storeError(error, this.#path);
+    }
+  }
+}
