@@ -1,7 +1,7 @@
 /** Names of models that clients may ask for, and the role of the policy that each means: the owner's to say. */
 import type { PolicySnapshot } from './policy/policy.ts';
 import type { ReadHandle, Row } from './store/store.ts';
-import type { Operation } from './writer.ts';
+import type { Operation } from './operation.ts';
 
 /** Names that may be mapped, at most: all are read for each call whose model is no role. */
 export const MAPPINGS_MAX = 200;

@@ -31,10 +31,10 @@ import type { SqliteOptions } from './store/sqlite.ts';
 import { openSqliteReader, openSqliteStore } from './store/sqlite.ts';
 import type { ReadHandle, Store, StoreSize, WriteHandle } from './store/store.ts';
 import { assertHead, loadNamedKey, logDamaged, openLog, readHead, schemaAltered } from './trust.ts';
-import type { OperateOptions, Operation, Receipted } from './writer.ts';
+import type { OperateOptions, Operation, Receipted } from './operation.ts';
 import { Writer } from './writer.ts';
 
-export type { OperateOptions, Operation, Receipted } from './writer.ts';
+export type { OperateOptions, Operation, Receipted } from './operation.ts';
 export type { ReadHandle, Row, StoreSize, WriteHandle } from './store/store.ts';
 
 /** What can be asked of a home that somebody else may be serving. */

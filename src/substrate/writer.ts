@@ -8,16 +8,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SeedError, toSeedError } from '../errors.ts';
 import type { SignCheckpoint } from '../formats/checkpoint.ts';
 import { FormatError } from '../formats/error.ts';
-import type { Actor } from './actor.ts';
 import { assertGrantInForce } from './identity/grants.ts';
-import type { LogState, ReceiptDraft, WritableLog } from './receipts/log.ts';
+import type { OperateOptions, Operation, Receipted } from './operation.ts';
+import { GuardedHandle, keptOrUndone, OperationHandle } from './operation.ts';
+import type { LogState, WritableLog } from './receipts/log.ts';
 import { LogWriter, readLogState } from './receipts/log.ts';
-import type { Sources } from './sources.ts';
-import { HandleGuard } from './store/guard.ts';
-import { isFatal } from './store/handle.ts';
 import { Recollection } from './recollection.ts';
-import type { Reading, Row, Store, Transaction, Value, WriteHandle } from './store/store.ts';
-import { assertReading, assertWritable, saysWhoMayComeIn } from './tables.ts';
+import type { Sources } from './sources.ts';
+import { isFatal } from './store/handle.ts';
+import type { Store, Transaction, WriteHandle } from './store/store.ts';
 
 /** Jobs in one transaction, at most. */
 export const GROUP_JOBS_MAX = 64;
@@ -28,139 +27,10 @@ const GROUPS_A_TURN_MAX = 4;
 /** Jobs that may wait; one more is refused as `busy`. */
 export const QUEUE_JOBS_MAX = 8_192;
 
-/** What an operation says in its receipt beyond its action and actor. */
-export type ReceiptFields = Partial<Omit<ReceiptDraft, 'actor' | 'action'>>;
-
-/** The handle of one operation: its statements, and what its receipt says. */
-export interface Operation extends WriteHandle {
-  /** The clock when the operation began, ms since the epoch. */
-  readonly now: number;
-  /** The `seq` that the operation's receipt will have. */
-  readonly seq: number;
-  /** Adds to the receipt; later calls win. */
-  receipt(fields: ReceiptFields): void;
-}
-
-export interface OperateOptions {
-  /** `noun.verb`, as it stands in the receipt. */
-  readonly action: string;
-  readonly actor: Actor;
-  /**
-   * For what only says that something was read: listeners are not told. One that reads whenever it
-   * is told would otherwise be told of its own reading, for ever.
-   */
-  readonly quiet?: boolean;
-}
-
-/** What an operation resolves to, once it is durable. */
-export interface Receipted<T> {
-  readonly value: T;
-  /** The receipt's `seq`. */
-  readonly seq: number;
-  /** The signed checkpoint that covers it. */
-  readonly checkpoint: string;
-}
-
 interface Job {
   /** Runs in the group's transaction; rejects only when the whole transaction is lost. */
   readonly run: (tx: Transaction, log: LogWriter) => Promise<(sealed: LogState) => void>;
   readonly reject: (error: unknown) => void;
-}
-
-/** One transaction, and what is remembered from those before it. */
-interface View {
-  readonly tx: Transaction;
-  readonly recollection: Recollection;
-}
-
-class GuardedHandle implements WriteHandle {
-  readonly guard: HandleGuard = new HandleGuard();
-  readonly #tx: Transaction;
-  readonly #writer: 'operation' | 'maintenance';
-  readonly #recollection: Recollection;
-  #inSavepoint = false;
-  /** Whether anything was written of who may come in. */
-  wroteAccess = false;
-
-  constructor({ tx, recollection }: View, writer: 'operation' | 'maintenance') {
-    this.#tx = tx;
-    this.#recollection = recollection;
-    this.#writer = writer;
-  }
-
-  async recall<T>(reading: Reading<T>, key = ''): Promise<T> {
-    this.guard.began();
-    try {
-      return await this.#recollection.recall(this.#tx, this, { reading, key });
-    } finally {
-      this.guard.ended();
-    }
-  }
-
-  async get<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R | undefined> {
-    assertReading(sql);
-    this.guard.began();
-    try {
-      return await this.#tx.get<R>(sql, ...params);
-    } finally {
-      this.guard.ended();
-    }
-  }
-
-  async all<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R[]> {
-    assertReading(sql);
-    this.guard.began();
-    try {
-      return await this.#tx.all<R>(sql, ...params);
-    } finally {
-      this.guard.ended();
-    }
-  }
-
-  /** The savepoint is set by the first write: what only reads, or leaves its receipt alone, needs none. */
-  async run(sql: string, ...params: readonly Value[]): Promise<number> {
-    const table = assertWritable(sql, this.#writer);
-    if (saysWhoMayComeIn(table)) this.wroteAccess = true;
-    this.#recollection.wrote(table);
-    this.guard.began();
-    try {
-      if (this.#inSavepoint) return await this.#tx.run(sql, ...params);
-      this.#inSavepoint = true;
-      // One after the other, and both at once: whoever does not wait has its statement all the same.
-      const [, changes] = await Promise.all([this.#tx.savepoint(), this.#tx.run(sql, ...params)]);
-      return changes;
-    } finally {
-      this.guard.ended();
-    }
-  }
-
-  /** Keeps what was done with this handle. */
-  async keep(): Promise<void> {
-    if (this.#inSavepoint) await this.#tx.release();
-  }
-
-  /** Undoes what was done with this handle. */
-  async undo(): Promise<void> {
-    if (!this.#inSavepoint) return;
-    this.#recollection.forget();
-    await this.#tx.rollback();
-  }
-}
-
-class OperationHandle extends GuardedHandle implements Operation {
-  readonly now: number;
-  readonly seq: number;
-  fields: ReceiptFields = {};
-
-  constructor(view: View, now: number, seq: number) {
-    super(view, 'operation');
-    this.now = now;
-    this.seq = seq;
-  }
-
-  receipt(fields: ReceiptFields): void {
-    this.fields = { ...this.fields, ...fields };
-  }
 }
 
 export interface WriterOptions {
@@ -380,22 +250,6 @@ function callersWentOn(): Promise<void> {
 }
 
 const BLANK = { outcome: 'ok', code: null, of: null, input: null, output: null, detail: {} } as const;
-
-/** Runs `fn`: what was done with the handle is kept whole, or undone whole when it throws. */
-async function keptOrUndone<T>(
-  handle: GuardedHandle,
-  fn: () => Promise<T>,
-): Promise<{ value: T } | { error: unknown }> {
-  try {
-    const value = await fn();
-    await handle.keep();
-    return { value };
-  } catch (error) {
-    if (isFatal(error)) throw error;
-    await handle.undo();
-    return { error };
-  }
-}
 
 function asOperationError(thrown: unknown): SeedError {
   if (!(thrown instanceof FormatError)) return toSeedError(thrown);

@@ -12,7 +12,7 @@ import type { SqliteDriver } from '../../src/substrate/store/connection.ts';
 import { openSqliteStore } from '../../src/substrate/store/sqlite.ts';
 import type { Store } from '../../src/substrate/store/store.ts';
 import type { Substrate } from '../../src/substrate/substrate.ts';
-import type { Operation } from '../../src/substrate/writer.ts';
+import type { Operation } from '../../src/substrate/operation.ts';
 import { GROUP_JOBS_MAX, QUEUE_JOBS_MAX, Writer } from '../../src/substrate/writer.ts';
 import { testKey } from '../formats/build-log.ts';
 import { allReceipts, codeOf, CURSOR, DRIVERS, openSeed, verifyExport } from '../support/home.ts';

@@ -10,7 +10,7 @@ import type { Actor } from '../actor.ts';
 import { SEED } from '../actor.ts';
 import { assertGrantInForce } from '../identity/grants.ts';
 import type { Row, Substrate } from '../substrate.ts';
-import type { Receipted } from '../writer.ts';
+import type { Receipted } from '../operation.ts';
 import { assertMayFollow, assertReach } from './address.ts';
 import type { DeadId } from './dead.ts';
 import { dropDead, retryDead } from './dead.ts';

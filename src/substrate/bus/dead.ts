@@ -2,7 +2,7 @@
 import { SeedError } from '../../errors.ts';
 import { getContent, keepContent } from '../content.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import { assertRoom, countBack, WAITING } from './inbox.ts';
 import type { MessageRow } from './model.ts';
 import { KEPT_MS, LIFE_MS_MAX, MESSAGE_COLUMNS } from './model.ts';

@@ -8,7 +8,7 @@ import type { Actor } from '../actor.ts';
 import { getContent, putContent } from '../content.ts';
 import type { Sources } from '../sources.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import { assertReach } from './address.ts';
 import { expireDue } from './settled.ts';
 import type { Recipient } from './inbox.ts';

@@ -4,7 +4,7 @@
  */
 import { SeedError } from '../../errors.ts';
 import { assertGrantInForce } from '../identity/grants.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import { findInbox } from './inbox.ts';
 import type { Claim, MailSignals, Order, Received } from './signals.ts';
 import type { Outlook } from './take.ts';

@@ -1,6 +1,6 @@
 /** Acknowledges messages, hands them back, and buries those that failed too often. */
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import { countSettled } from './inbox.ts';
 import type { SettledState, WaitingRow } from './model.ts';
 import { ATTEMPTS_MAX, MESSAGE_COLUMNS } from './model.ts';

@@ -5,7 +5,7 @@
  */
 import { SeedError } from '../../errors.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import { removeCompletions } from './completions.ts';
 
 /** Subsystems that are measured, the most recently active; any agent can name a new one in a task. */

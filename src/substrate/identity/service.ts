@@ -7,7 +7,7 @@ import type { Actor } from '../actor.ts';
 import { newId } from '../sources.ts';
 import type { Sources } from '../sources.ts';
 import type { ReadHandle } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { Grant } from './grants.ts';
 import { findGrantByName, insertGrant, setGrantScopes } from './grants.ts';
 import type { Scope } from './scopes.ts';

@@ -8,7 +8,7 @@
 import { SeedError } from '../../errors.ts';
 import type { Ceiling } from '../policy/model.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { LedgerDay } from './calendar.ts';
 import { presentDay, windowDays, windowEnd } from './calendar.ts';
 import type { Booking, Bound, CeilingUse, Hold, Settlement, Spender, TokenUsage } from './model.ts';

@@ -8,7 +8,7 @@ import { SeedError } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import { SEED } from '../actor.ts';
 import type { Row, Substrate } from '../substrate.ts';
-import type { Operation, Receipted } from '../writer.ts';
+import type { Operation, Receipted } from '../operation.ts';
 import type { MemoryRow } from './model.ts';
 import { FORGOTTEN_MS, memoryId, noMemory, SPACE_ROWS } from './model.ts';
 import { findToChange, markSuperseded, putIntoIndex, takeFromIndex } from './write.ts';

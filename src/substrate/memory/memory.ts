@@ -8,7 +8,7 @@
 import type { Actor } from '../actor.ts';
 import { fastSha256HexOfText } from '../receipts/sha256.ts';
 import type { Substrate } from '../substrate.ts';
-import type { Receipted } from '../writer.ts';
+import type { Receipted } from '../operation.ts';
 import { eraseDue } from './forget.ts';
 import { memoryId } from './model.ts';
 import type { Draft, Written } from './write.ts';

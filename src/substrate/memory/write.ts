@@ -5,7 +5,7 @@ import type { Actor } from '../actor.ts';
 import { contentHash, SALT_BYTES } from '../content.ts';
 import type { Sources } from '../sources.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { MemoryFacts, MemoryRow } from './model.ts';
 import {
   APART,

@@ -8,7 +8,7 @@ import { holderOf } from '../bus/model.ts';
 import { peek } from '../bus/look.ts';
 import { getContent } from '../content.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 
 /** The body of such a message. */
 export const Forwarded = z.object({

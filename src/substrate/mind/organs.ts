@@ -1,6 +1,6 @@
 /** Which of the seed's organs the owner has switched on or off, and which were given a grant. */
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 
 /** What is kept of an organ; one that was never switched nor admitted has no row. */
 export interface OrganRow extends Row {

@@ -1,6 +1,6 @@
 /** What became of the messages to the seed itself, under their places in its inbox. */
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 
 export const KINDS = ['task', 'note', 'question', 'alert', 'noise'] as const;
 /** What a message to the seed is sorted into. */

@@ -1,6 +1,6 @@
 /** Syntheses of a period: each a call that waits for the drain, then a memory. */
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 
 export interface SynthesisRow extends Row {
   /** The id of the call. */

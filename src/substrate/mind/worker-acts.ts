@@ -11,7 +11,7 @@ import { closeSession, findSession, heldSession, openSession, setCheckpoint } fr
 import { newId } from '../sources.ts';
 import type { ReadHandle, Substrate } from '../substrate.ts';
 import { getTask } from '../tasks/look.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { RunState, WorkerRun } from './worker.ts';
 import { findWorkerRun, holdWorker, putOffRun, releaseWorker, saveWorkerRun } from './worker.ts';
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { SeedError } from '../../errors.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { PolicyRows, PriceRow } from './rows.ts';
 import { readPolicyRows, writePolicyRows, writePriceRows } from './rows.ts';
 import type { Seal } from './seal.ts';

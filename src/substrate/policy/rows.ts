@@ -3,7 +3,7 @@
  * more edits than needed.
  */
 import * as z from 'zod';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { ReadHandle, Row, Value } from '../store/store.ts';
 import {
   BaseUrl,

@@ -6,7 +6,7 @@ import { SeedError } from '../../errors.ts';
 import { addCompletions } from '../coherence/completions.ts';
 import { registerProbed, unregisterProbed } from '../coherence/subsystems.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { Probe, ProbeReason, ProbeRow } from './model.ts';
 import { PROBES_MAX, ProbeSpec } from './model.ts';
 

@@ -6,7 +6,7 @@
  * the work is one operation itself, it says so in there and no beginning is needed.
  */
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { Job, Occurrence, Schedule } from './model.ts';
 import { ATTEMPTS_MAX, KEPT_MAX, WAITING_MAX } from './model.ts';
 

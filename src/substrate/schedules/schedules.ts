@@ -6,7 +6,7 @@ import { SeedError } from '../../errors.ts';
 import { newId } from '../sources.ts';
 import type { Sources } from '../sources.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { Schedule, ScheduleDraft } from './model.ts';
 import { SCHEDULES_MAX } from './model.ts';
 

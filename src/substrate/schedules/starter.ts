@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { SeedError } from '../../errors.ts';
 import { Timezone } from '../policy/fields.ts';
 import type { Sources } from '../sources.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { ScheduleDraft } from './model.ts';
 import { CATCH_UPS, JOBS, ScheduledTask, ScheduleName } from './model.ts';
 import { insertSchedule } from './schedules.ts';

@@ -11,7 +11,7 @@ import type { ReadHandle, Row } from '../store/store.ts';
 import type { Substrate } from '../substrate.ts';
 import type { Message, PreparedMessage } from '../transcript.ts';
 import { EMPTY_TRANSCRIPT, prepareMessage } from '../transcript.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { Session } from './model.ts';
 import { NO_CHECKPOINT } from './model.ts';
 import { appendPrepared } from './messages.ts';

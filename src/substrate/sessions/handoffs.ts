@@ -9,7 +9,7 @@ import { SeedError } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import { findGrant, isInForce } from '../identity/grants.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { Session } from './model.ts';
 import type { HandoffPackage } from './package.ts';
 import { makePackage, packageHash, packageText } from './package.ts';

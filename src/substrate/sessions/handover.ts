@@ -10,7 +10,7 @@ import { isServiceName } from '../identity/names.ts';
 import { newId } from '../sources.ts';
 import type { ReadHandle } from '../store/store.ts';
 import type { Substrate } from '../substrate.ts';
-import type { Operation, Receipted } from '../writer.ts';
+import type { Operation, Receipted } from '../operation.ts';
 import { usedMicroUsd } from './budget.ts';
 import type { Handoff, Redemption } from './handoffs.ts';
 import {

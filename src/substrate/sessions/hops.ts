@@ -7,7 +7,7 @@
  * another holder meanwhile there is nobody to go on for, and neither happens.
  */
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { Session } from './model.ts';
 
 /** One hop, with the receipts that prove it. */

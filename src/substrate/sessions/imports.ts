@@ -12,7 +12,7 @@ import { SCOPES } from '../identity/scopes.ts';
 import { newId } from '../sources.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
 import type { Substrate } from '../substrate.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { CheckpointInput, Session } from './model.ts';
 import { closeSession, IMPORTED, LEASE_MS, openSession, renewLease, sessionOf } from './sessions.ts';
 import type { Staging } from './staging.ts';

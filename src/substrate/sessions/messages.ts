@@ -4,7 +4,7 @@
 import type { ReadHandle, Row } from '../store/store.ts';
 import type { Message, PreparedMessage } from '../transcript.ts';
 import { extendTranscript, prepareMessage } from '../transcript.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { Session, StoredMessage, ToolState } from './model.ts';
 import { renewLease } from './sessions.ts';
 

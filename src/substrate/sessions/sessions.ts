@@ -6,7 +6,7 @@ import { SeedError } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import { EMPTY_TRANSCRIPT } from '../transcript.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { Checkpoint, CheckpointInput, Session } from './model.ts';
 import { CHECKPOINT_BYTES_MAX, NO_CHECKPOINT } from './model.ts';
 

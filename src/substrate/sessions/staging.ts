@@ -8,7 +8,7 @@ import type { Row, WriteHandle } from '../store/store.ts';
 import type { Substrate } from '../substrate.ts';
 import type { Message } from '../transcript.ts';
 import { EMPTY_TRANSCRIPT, extendTranscript, messageHash, messageText } from '../transcript.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import { countInDoubt } from './messages.ts';
 import type { Session } from './model.ts';
 import { sessionOf } from './sessions.ts';

@@ -14,7 +14,7 @@ import type { ReadHandle, Row } from '../store/store.ts';
 import type { Substrate } from '../substrate.ts';
 import type { Message } from '../transcript.ts';
 import { extendTranscript, EMPTY_TRANSCRIPT, messageHash, messageText } from '../transcript.ts';
-import type { Operation, Receipted } from '../writer.ts';
+import type { Operation, Receipted } from '../operation.ts';
 import type { CheckpointInput, Session } from './model.ts';
 import type { Writer } from './sessions.ts';
 import { appendMessages, findTool, listMessages } from './messages.ts';

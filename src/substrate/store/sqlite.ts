@@ -17,7 +17,9 @@ import type { WriteSide } from './handle.ts';
 import { isFatal, SqliteHandle } from './handle.ts';
 import { migrate } from './migrate.ts';
 import { Presence } from './presence.ts';
+import { Reads } from './reads.ts';
 import type { ReadHandle, Row, Store, StoreSize, Transaction } from './store.ts';
+import { Turnstile } from './turnstile.ts';
 
 /** Marks the file as a seed's (`PRAGMA application_id`); ASCII "SEED". */
 const APPLICATION_ID = 0x53_45_45_44;
@@ -125,25 +127,11 @@ function openReader(path: string, driver: SqliteDriver): Connection {
   }
 }
 
-/** Runs asynchronous functions one after the other. */
-class Turnstile {
-  #last: Promise<unknown> = Promise.resolve();
-
-  pass<T>(fn: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(fn);
-    this.#last = turn.then(
-      () => {},
-      () => {},
-    );
-    return turn;
-  }
-}
-
 class SqliteStore implements Store {
   readonly driver: string;
   readonly #options: SqliteOptions;
   readonly #writes = new Turnstile();
-  readonly #reads = new Turnstile();
+  readonly #reads: Reads;
   #writer: Connection;
   #reader: Connection;
   readonly #writeSide: WriteSide = {
@@ -164,14 +152,15 @@ class SqliteStore implements Store {
       closeQuietly(this.#writer);
       throw error;
     }
+    this.#reads = new Reads(options.path, () => {
+      this.#assertOpen();
+      return this.#reader;
+    });
     this.#presence = new Presence(options.path);
   }
 
   read<T>(fn: (db: ReadHandle) => Promise<T>): Promise<T> {
-    return this.#reads.pass(async () => {
-      this.#assertOpen();
-      return readOnce(this.#reader, this.#options.path, fn);
-    });
+    return this.#reads.read(fn);
   }
 
   /** The writer's own commits leave it as it is (sqlite.org/pragma.html#pragma_data_version). */
@@ -263,7 +252,7 @@ class SqliteStore implements Store {
 
   reopen(): Promise<void> {
     return this.#writes.pass(() =>
-      this.#reads.pass(async () => {
+      this.#reads.alone(async () => {
         const { path, driver } = this.#options;
         this.#assertOpen();
         this.#assertPresent();
@@ -290,7 +279,7 @@ class SqliteStore implements Store {
 
   #truncate(): Promise<boolean> {
     return this.#writes.pass(() =>
-      this.#reads.pass(async () => {
+      this.#reads.alone(async () => {
         try {
           return truncateJournal(this.#writer);
         } catch (error) {
@@ -301,7 +290,7 @@ class SqliteStore implements Store {
   }
 
   check(): Promise<string[]> {
-    return this.#reads.pass(async () => {
+    return this.#reads.alone(async () => {
       const rows = this.#reader.prepare('PRAGMA quick_check(20)').all() as Row[];
       return rows.map((row) => String(Object.values(row)[0])).filter((line) => line !== 'ok');
     });
@@ -313,7 +302,7 @@ class SqliteStore implements Store {
 
   close(): Promise<void> {
     return this.#writes.pass(() =>
-      this.#reads.pass(async () => {
+      this.#reads.alone(async () => {
         this.#closed = true;
         closeQuietly(this.#reader);
         closeQuietly(this.#writer);
@@ -326,21 +315,6 @@ class SqliteStore implements Store {
 export function fileSizes(path: string): StoreSize {
   const bytes = (name: string): number => statSync(name, { throwIfNoEntry: false })?.size ?? 0;
   return { database: bytes(path), wal: bytes(`${path}-wal`) };
-}
-
-async function readOnce<T>(db: Connection, path: string, fn: (db: ReadHandle) => Promise<T>): Promise<T> {
-  const guard = new HandleGuard();
-  try {
-    db.prepare('BEGIN').run();
-    try {
-      return await guard.run(() => fn(new SqliteHandle(db, guard)));
-    } finally {
-      // Nothing was written; what matters is that no view stays open, whatever went wrong in it.
-      db.prepare('ROLLBACK').run();
-    }
-  } catch (error) {
-    throw storeError(error, path);
-  }
 }
 
 function vanished(path: string): SeedError {
@@ -389,10 +363,10 @@ export function openSqliteStore(options: SqliteOptions): Store {
 /** A store that can only read, for commands that run beside a daemon or without one. */
 export function openSqliteReader(path: string, driver: SqliteDriver): Pick<Store, 'read' | 'close' | 'driver'> {
   const db = openReader(path, driver);
-  const reads = new Turnstile();
+  const reads = new Reads(path, () => db);
   return {
     driver,
-    read: (fn) => reads.pass(() => readOnce(db, path, fn)),
-    close: () => reads.pass(async () => db.close()),
+    read: (fn) => reads.read(fn),
+    close: () => reads.alone(async () => db.close()),
   };
 }

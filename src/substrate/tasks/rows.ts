@@ -1,7 +1,7 @@
 /** Writes tasks: their rows, what they need, what happened to them. */
 import { SeedError } from '../../errors.ts';
 import type { Row, WriteHandle } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { Acting, TaskEventName } from './machine.ts';
 import type { StatedCheck, TaskRow, TaskState } from './model.ts';
 import { NEEDS_MAX } from './model.ts';

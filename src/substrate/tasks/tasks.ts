@@ -13,7 +13,7 @@ import { holderOf } from '../bus/model.ts';
 import { putContent } from '../content.ts';
 import type { Row, Substrate } from '../substrate.ts';
 import type { Sources } from '../sources.ts';
-import type { Operation, Receipted } from '../writer.ts';
+import type { Operation, Receipted } from '../operation.ts';
 import { assertStatable, holds, lookOutside, readCheck } from './check.ts';
 import { bodyOf, getTask, listLapsed, unmetNeeds } from './look.ts';
 import type { Acting, TaskEventName } from './machine.ts';

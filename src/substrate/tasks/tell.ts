@@ -9,7 +9,7 @@ import { post } from '../bus/post.ts';
 import { SeedError } from '../../errors.ts';
 import { isServiceName } from '../identity/names.ts';
 import type { ReadHandle, Row } from '../store/store.ts';
-import type { Operation } from '../writer.ts';
+import type { Operation } from '../operation.ts';
 import type { Sources } from '../sources.ts';
 import { dependentsOf } from './look.ts';
 import { OWNER_ID } from './machine.ts';
