@@ -6,6 +6,7 @@
  * program's, which SQLite counts. Neither can go by unseen, so what is kept is as good as what
  * would be read. An operation reads the grant itself, in its transaction.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Actor } from '../substrate/actor.ts';
 import type { Grant } from '../substrate/identity/grants.ts';
 import { findGrant } from '../substrate/identity/grants.ts';
@@ -33,6 +34,8 @@ export class GrantLookup {
   readonly #substrate: CommittedState;
   #access = -1;
   #foreign = -1;
+  /** Asked when this turn of the event loop is over, for all who wait for it. */
+  #asking: Promise<number> | null = null;
   #kept = new Map<string, Found>();
 
   constructor(substrate: CommittedState) {
@@ -41,8 +44,26 @@ export class GrantLookup {
 
   /** The grant with that id as last committed, in force or not; null when there is none. */
   async find(id: string): Promise<Found | null> {
+    return this.#findAsOf(this.#substrate.foreignVersion(), id);
+  }
+
+  /**
+   * As {@link find}, when this turn of the event loop is over. To ask whether another program committed
+   * costs system calls, so it is asked once for all who look in one turn, after the last of them has come.
+   */
+  async findAfterTurn(id: string): Promise<Found | null> {
+    this.#asking ??= this.#askAfterTurn();
+    return this.#findAsOf(await this.#asking, id);
+  }
+
+  async #askAfterTurn(): Promise<number> {
+    await nextTurn();
+    this.#asking = null;
+    return this.#substrate.foreignVersion();
+  }
+
+  async #findAsOf(foreign: number, id: string): Promise<Found | null> {
     const access = this.#substrate.accessVersion();
-    const foreign = this.#substrate.foreignVersion();
     if (access !== this.#access || foreign !== this.#foreign || this.#kept.size >= KEPT_MAX) {
       this.#access = access;
       this.#foreign = foreign;

@@ -16,6 +16,7 @@ import {
 import type { Substrate } from '../substrate/substrate.ts';
 import { readSwitch } from '../substrate/switches.ts';
 import type { OpenAccessKey } from './access-key.ts';
+import type { Found } from './lookup.ts';
 import { actorOf, GrantLookup } from './lookup.ts';
 import type { Cut } from './streams.ts';
 import { OpenWork } from './streams.ts';
@@ -84,20 +85,20 @@ export class Membrane {
    * @throws SeedError `key_revoked`, `key_expired`, `halted`, or why the log is not trusted
    */
   async admit({ grant, only, expiresAt }: ShownKey): Promise<Admitted> {
-    const admitted = await this.#admit(grant, 'http', only);
+    const admitted = await this.#admit(() => this.#grants.find(grant), 'http', only);
     this.noteUse(admitted.grant);
     return { ...admitted, endsAt: Math.min(expiresAt, admitted.endsAt ?? expiresAt) };
   }
 
-  /** The actor of a grant that came in before, at this moment. Looking again is no use of it. */
+  /** The actor of a grant that came in before, once this turn of the event loop is over. Looking again is no use of it. */
   readmit({ id, door }: Grant): Promise<Admitted> {
-    return this.#admit(id, door, null);
+    return this.#admit(() => this.#grants.findAfterTurn(id), door, null);
   }
 
-  async #admit(id: string, door: Grant['door'], only: Only): Promise<Admitted> {
+  async #admit(find: () => Promise<Found | null>, door: Grant['door'], only: Only): Promise<Admitted> {
     // An older copy of the database may hold keys that were removed since.
     if (this.#substrate.distrust !== null) throw this.#substrate.distrust;
-    const found = await this.#grants.find(id);
+    const found = await find();
     if (found === null || found.grant.door !== door) throw keyRevoked();
     if (!isInForce(found.grant, this.#substrate.sources.now())) throw keyExpired();
     if (found.halted) throw seedHalted();

@@ -23,6 +23,7 @@ let folder: Scratch;
 let home: string;
 let substrate: Substrate;
 let reads: number;
+let asked: number;
 let lookup: GrantLookup;
 
 beforeEach(async () => {
@@ -32,9 +33,13 @@ beforeEach(async () => {
   await createHome({ home, driver, sources, passphrase: null, port: 1, runtimeFolder: null, version: '0.1.0' });
   substrate = await openSubstrate({ home, driver, sources });
   reads = 0;
+  asked = 0;
   const counted: CommittedState = {
     accessVersion: () => substrate.accessVersion(),
-    foreignVersion: () => substrate.foreignVersion(),
+    foreignVersion: () => {
+      asked++;
+      return substrate.foreignVersion();
+    },
     read: (fn) => {
       reads++;
       return substrate.read(fn);
@@ -113,40 +118,82 @@ describe('[LOCK-MEMBRANE-2] a grant that is looked up', () => {
     expect((await lookup.find(idOf(1)))?.actor.scopes).toEqual(new Set());
   });
 
-  test('is what a read would find, whatever is committed between', async () => {
-    const which = fc.integer({ min: 1, max: 3 });
-    const step = fc.oneof(
-      fc.record({ kind: fc.constant('admit' as const), which }),
-      fc.record({ kind: fc.constant('remove' as const), which }),
-      fc.record({ kind: fc.constant('halt' as const), which }),
-      fc.record({ kind: fc.constant('resume' as const), which }),
-    );
-    const look = async (id: string) =>
-      substrate.read(async (db) => {
-        const grant = await findGrant(db, id);
-        return grant === null ? null : { grant, halted: await readSwitch(db, 'halted') };
-      });
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
-        for (const { kind, which: one } of steps) {
-          const done = {
-            admit: () => admit(one),
-            remove: () => remove(one),
-            halt: () => halt(true),
-            resume: () => halt(false),
-          };
-          // A look that is under way while the change is made says what held before or what holds after.
-          const [found] = await Promise.all([lookup.find(idOf(one)), done[kind]().catch(() => {})]);
-          if (found !== null) expect(found.grant.id).toBe(idOf(one));
-          for (const each of [1, 2, 3]) {
-            const kept = await lookup.find(idOf(each));
-            expect(kept === null ? null : { grant: kept.grant, halted: kept.halted }).toEqual(await look(idOf(each)));
-          }
-        }
-      }),
-      { numRuns: 25 },
-    );
+  test('after a turn is found as of its end: what was committed before it was asked for is in it, by whomever', async () => {
+    for (const which of [1, 2, 3]) await admit(which);
+    const find = (which: number) => lookup.findAfterTurn(idOf(which));
+    expect((await find(1))?.grant.name).toBe('helper-1');
+    asked = 0;
+    const early = [find(1), find(2)];
+    edit(home, 'DELETE FROM substrate_grants WHERE id = ?', idOf(2));
+    const late = [find(1), find(2), find(3)];
+    const names = async (found: readonly ReturnType<typeof find>[]) =>
+      (await Promise.all(found)).map((each) => each?.grant.name ?? null);
+    expect(await names(late)).toEqual(['helper-1', null, 'helper-3']);
+    // Asked for before it was gone, and looked for after.
+    expect(await names(early)).toEqual(['helper-1', null]);
+    expect(asked).toBe(1);
+    edit(home, 'DELETE FROM substrate_grants WHERE id = ?', idOf(3));
+    expect(await names([find(3), find(1)])).toEqual([null, 'helper-1']);
+    expect(asked).toBe(2);
+    const [found] = await Promise.all([find(1), remove(1)]);
+    if (found !== null) expect(found.grant.id).toBe(idOf(1));
+    expect(await find(1)).toBeNull();
   });
+
+  test('after a turn is told why, where nobody can tell who committed; and so is the next one', async () => {
+    await admit(1);
+    let fails = true;
+    const broken = new GrantLookup({
+      accessVersion: () => substrate.accessVersion(),
+      read: (fn) => substrate.read(fn),
+      foreignVersion: () => {
+        if (fails) throw new RangeError('no answer');
+        return substrate.foreignVersion();
+      },
+    });
+    const both = [broken.findAfterTurn(idOf(1)), broken.findAfterTurn(idOf(1))];
+    for (const each of both) await expect(each).rejects.toThrow('no answer');
+    fails = false;
+    expect((await broken.findAfterTurn(idOf(1)))?.grant.name).toBe('helper-1');
+  });
+
+  test.each(['find', 'findAfterTurn'] as const)(
+    'is what a read would find, whatever is committed between: %s',
+    async (way) => {
+      const which = fc.integer({ min: 1, max: 3 });
+      const step = fc.oneof(
+        fc.record({ kind: fc.constant('admit' as const), which }),
+        fc.record({ kind: fc.constant('remove' as const), which }),
+        fc.record({ kind: fc.constant('halt' as const), which }),
+        fc.record({ kind: fc.constant('resume' as const), which }),
+      );
+      const look = async (id: string) =>
+        substrate.read(async (db) => {
+          const grant = await findGrant(db, id);
+          return grant === null ? null : { grant, halted: await readSwitch(db, 'halted') };
+        });
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+          for (const { kind, which: one } of steps) {
+            const done = {
+              admit: () => admit(one),
+              remove: () => remove(one),
+              halt: () => halt(true),
+              resume: () => halt(false),
+            };
+            // A look that is under way while the change is made says what held before or what holds after.
+            const [found] = await Promise.all([lookup[way](idOf(one)), done[kind]().catch(() => {})]);
+            if (found !== null) expect(found.grant.id).toBe(idOf(one));
+            for (const each of [1, 2, 3]) {
+              const kept = await lookup[way](idOf(each));
+              expect(kept === null ? null : { grant: kept.grant, halted: kept.halted }).toEqual(await look(idOf(each)));
+            }
+          }
+        }),
+        { numRuns: 25 },
+      );
+    },
+  );
 });
 
 test('a store that was opened anew is told from the one before', async () => {
