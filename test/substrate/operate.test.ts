@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { SeedError } from '../../src/errors.ts';
+import { ALL_BENCHED, bench as setBenched } from '../../src/substrate/benched.ts';
 import { emptyLog, logSigner, readLogState } from '../../src/substrate/receipts/log.ts';
 import type { LogState } from '../../src/substrate/receipts/log.ts';
 import { getContent, putContent } from '../../src/substrate/content.ts';
@@ -465,6 +466,30 @@ describe('a group whose commit failed', () => {
     ends.map((end) =>
       end.status === 'rejected' ? [(end.reason as SeedError).code, (end.reason as SeedError).data['holds']] : 'ok',
     );
+
+  it('leaves nothing behind of what its operations recalled', async () => {
+    using dir = scratch();
+    await using bench = openBench(dir);
+    const { writer, store } = bench;
+    const row = { target: 'a', model: '*', reason: 'overloaded', untilMs: 1, policyVersion: '1' } as const;
+    const recalled = async (): Promise<number> =>
+      (await writer.operate(NOTE, async (op) => (await op.recall(ALL_BENCHED)).length)).value;
+    bench.faults.transaction = (fn) =>
+      store.transaction(async (tx) => {
+        await fn(tx);
+        throw new SeedError('disk_full', 'No room.', { hint: '' });
+      });
+    const lost = writer.operate(NOTE, async (op) => {
+      await setBenched(op, row);
+      return (await op.recall(ALL_BENCHED)).length;
+    });
+    expect(await codeOf(lost)).toBe('disk_full');
+    bench.faults = {};
+    expect(await recalled()).toBe(0);
+    // The control: what was kept is recalled.
+    await writer.operate(NOTE, (op) => setBenched(op, row));
+    expect(await recalled()).toBe(1);
+  });
 
   it('[LOCK-RECEIPT-2] and is gone: all of it are told, and the log goes on where it was', async () => {
     using dir = scratch();
