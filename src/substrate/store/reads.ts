@@ -21,8 +21,10 @@ export class Reads {
   readonly #path: string;
   readonly #connection: () => Connection;
   #waiting: Waiting[] = [];
+  /** Whether a read before has left its view to the next one. */
+  #isViewOpen = false;
 
-  /** @param connection asked for at each read, and may throw why there is none */
+  /** @param connection may throw why there is none, and becomes another one in {@link alone} only */
   constructor(path: string, connection: () => Connection) {
     this.#path = path;
     this.#connection = connection;
@@ -54,17 +56,17 @@ export class Reads {
   async #run<T>(fn: (db: ReadHandle) => Promise<T>, isLast: boolean): Promise<T> {
     const db = this.#connection();
     const guard = new HandleGuard();
-    let goesOn = false;
     try {
-      if (!db.inTransaction()) db.prepare('BEGIN').run();
+      if (!this.#isViewOpen) db.prepare('BEGIN').run();
+      this.#isViewOpen = false;
       try {
         const value = await guard.run(() => fn(new SqliteHandle(db, guard)));
-        goesOn = !isLast && db.inTransaction();
+        this.#isViewOpen = !isLast && db.inTransaction();
         return value;
       } finally {
         // Nothing was written; what matters is that no view stays open, and that none is gone on with
         // in which something went wrong.
-        if (!goesOn) db.prepare('ROLLBACK').run();
+        if (!this.#isViewOpen) db.prepare('ROLLBACK').run();
       }
     } catch (error) {
       throw storeError(error, this.#path);
