@@ -2,20 +2,16 @@
  * The seed as an MCP server, for one actor: the same for a connection on the local socket and for
  * one request over HTTP, in every protocol revision that the SDK speaks.
  */
-import type { CallToolResult, Implementation, ServerContext } from '@modelcontextprotocol/server';
-import {
-  ProtocolError,
-  ProtocolErrorCode,
-  ResourceNotFoundError,
-  Server,
-  SERVER_INFO_META_KEY,
-} from '@modelcontextprotocol/server';
+import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
+import { ProtocolError, ProtocolErrorCode, ResourceNotFoundError, Server } from '@modelcontextprotocol/server';
 import type { SeedError } from '../errors.ts';
 import { toSeedError, toWire } from '../errors.ts';
 import type { Admitted } from '../membrane/membrane.ts';
 import type { Tool } from '../tools/define.ts';
 import type { ToolView } from '../tools/surface.ts';
 import { isShownTo, viewTool } from '../tools/surface.ts';
+import type { ToolAnswer } from './answer-text.ts';
+import { answerWriter, metaOf } from './answer-text.ts';
 import type { Call } from './call.ts';
 import * as limits from './limits.ts';
 import type { PlainCall } from './plain-call.ts';
@@ -60,10 +56,6 @@ export interface McpServing {
 const INSTRUCTIONS =
   'This is a seed: your agents’ home, on a box that its owner controls. It keeps what must outlive you (receipts, and as it grows messages, memory, tasks and handoffs) and it outlives the model you run on. Call seed_start first. Everything you change here leaves a signed receipt. If you may not do something, membrane_request asks the owner; nobody else can grant it.';
 
-const CHECKPOINT_META = 'sovereign-seed/checkpoint';
-/** The receipt that a helper's read left; what changes something has it in its answer. */
-const RECEIPT_META = 'sovereign-seed/receipt';
-
 interface Prompt {
   readonly name: string;
   readonly title: string;
@@ -88,6 +80,7 @@ export function createServing(options: McpOptions): McpServing {
   const byName = new Map(clientTools.map((tool) => [tool.name, tool]));
   const envelopes = new Envelopes();
   const info = { name: 'sovereign-seed', title: 'sovereign-seed', version: options.version };
+  const write = answerWriter(info);
 
   const build = (session: McpSession): Server => {
     const resources = session.canNotify ? { subscribe: true } : {};
@@ -107,7 +100,7 @@ export function createServing(options: McpOptions): McpServing {
       const answer = callTool(options, session, call, {
         signal: context.mcpReq.signal,
         onProgress: progressTo(context),
-      });
+      }).then(asResult);
       session.onCall?.(answer);
       if (tool !== undefined) return answer;
       await answer;
@@ -127,22 +120,22 @@ export function createServing(options: McpOptions): McpServing {
     const call = { tool: byName.get(name), name, input };
     const result = callTool(options, session, call, { signal, onProgress: undefined });
     session.onCall?.(result);
-    const toText = (given: CallToolResult): string =>
-      JSON.stringify({ result: era === 'modern' ? asComplete(given, info) : given, jsonrpc: '2.0', id });
-    return result.then(toText).catch((thrown: unknown) => {
-      // An answer that cannot be written down is a defect of its tool, and no reason to say nothing.
-      const error = toSeedError(thrown);
-      options.onDefect(error);
-      return toText(errorResult(error));
-    });
+    return result
+      .then((given) => write(id, era, given))
+      .catch((thrown: unknown) => {
+        // An answer that cannot be written down is a defect of its tool, and no reason to say nothing.
+        const error = toSeedError(thrown);
+        options.onDefect(error);
+        return write(id, era, { result: errorResult(error), about: {} });
+      });
   };
 
   return { build, plain, answer };
 }
 
-/** What revision 2026-07-28 has in every result besides (MCP, "Result"). */
-function asComplete(result: CallToolResult, info: Implementation): CallToolResult & { resultType: 'complete' } {
-  return { ...result, resultType: 'complete', _meta: { ...result._meta, [SERVER_INFO_META_KEY]: info } };
+/** An answer as the SDK takes it, which adds by itself what its revision has besides. */
+function asResult({ result, about }: ToolAnswer): CallToolResult {
+  return about.checkpoint === undefined ? result : { ...result, _meta: metaOf(about) };
 }
 
 /** The session's actor; a credential that no longer holds is a protocol error, as at any door. */
@@ -164,7 +157,7 @@ async function callTool(
   session: McpSession,
   { tool, name, input }: { tool: Tool | undefined; name: string; input: unknown },
   { signal, onProgress }: { signal: AbortSignal; onProgress: ShowProgress | undefined },
-): Promise<CallToolResult> {
+): Promise<ToolAnswer> {
   try {
     const { actor, grant, own } = await session.admit();
     let read: number | null = null;
@@ -180,16 +173,16 @@ async function callTool(
         read = receipt;
       },
     });
-    return {
+    const result: CallToolResult = {
       ...(tool?.isError?.(answer) === true ? { isError: true } : {}),
       content: [{ type: 'text', text: tool?.text?.(answer) ?? JSON.stringify(answer) }],
       structuredContent: answer as Record<string, unknown>,
-      _meta: { [CHECKPOINT_META]: await checkpoint(), ...(read === null ? {} : { [RECEIPT_META]: read }) },
     };
+    return { result, about: { checkpoint: await checkpoint(), receipt: read ?? undefined } };
   } catch (thrown) {
     const error = toSeedError(thrown);
     if (error.code === 'internal') onDefect(error);
-    return errorResult(error);
+    return { result: errorResult(error), about: {} };
   }
 }
 
