@@ -2,6 +2,7 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, request } from 'node:http';
 import { PassThrough } from 'node:stream';
+import * as fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { idIn, limitExceeded } from '../../src/doors/json-text.ts';
 import * as limits from '../../src/doors/limits.ts';
@@ -412,6 +413,33 @@ describe('the JSON of a message, seen without parsing it', () => {
     expect(limitExceeded('[1,2,3,4]', bounds)).toBeNull();
     expect(limitExceeded('[1,2,3,4,5]', bounds)).toBe('valuesMax');
     expect(limitExceeded(JSON.stringify(['[[[[[[', ',,,,,,', '\\"[[[[{{"']), bounds)).toBeNull();
+  });
+
+  test('are what parsing would have found', () => {
+    const depthOf = (value: unknown): number =>
+      typeof value !== 'object' || value === null ? 0 : 1 + Math.max(0, ...Object.values(value).map(depthOf));
+    // Each list and each object counts as one value more, as what has none in it.
+    const valuesIn = (value: unknown): number =>
+      typeof value !== 'object' || value === null
+        ? 1
+        : 1 +
+          Math.max(
+            1,
+            Object.values(value).reduce((sum: number, each) => sum + valuesIn(each), 0),
+          );
+    fc.assert(
+      fc.property(
+        fc.jsonValue({ maxDepth: 6 }),
+        fc.integer({ min: 1, max: 8 }),
+        fc.nat(60),
+        (value, depthMax, more) => {
+          const found = limitExceeded(JSON.stringify(value), { depthMax, valuesMax: more + 1 });
+          const isWithin = depthOf(value) <= depthMax && valuesIn(value) <= more + 1;
+          expect(found === null).toBe(isWithin);
+        },
+      ),
+      { numRuns: 500 },
+    );
   });
 
   test('an id is found wherever it stands at the top, and nowhere else', () => {
