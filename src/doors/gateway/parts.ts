@@ -78,10 +78,14 @@ const NAME_HASH_UNITS = 10;
 function toolName({ name, namespace = null }: NamedTool, path: string, { toolNames }: Sifting): string {
   const whole = namespace === null ? name : `${namespace.replace(/_*$/, '')}__${name}`;
   if (!LONG_TOOL_NAME.test(whole)) throw refusal(path, 'must be 1 to 128 of A-Z a-z 0-9 _ -');
-  const hash = createHash('sha256').update(whole).digest('hex').slice(0, NAME_HASH_UNITS);
-  const short = TOOL_NAME.test(whole) ? whole : `${whole.slice(0, NAME_KEPT_UNITS)}_${hash}`;
+  const short = TOOL_NAME.test(whole) ? whole : shortened(whole);
   if (short !== name) toolNames.set(short, { name, namespace });
   return short;
+}
+
+function shortened(name: string): string {
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, NAME_HASH_UNITS);
+  return `${name.slice(0, NAME_KEPT_UNITS)}_${hash}`;
 }
 
 interface NamedTool {

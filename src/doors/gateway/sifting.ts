@@ -29,10 +29,11 @@ export class Sifting {
    * @throws SeedError `invalid_input` for a field that is refused
    */
   fields(object: object, table: FieldTable, { place, path }: { place: string; path: string }): void {
-    for (const [name, value] of Object.entries(object) as [string, unknown][]) {
-      if (value === null || value === undefined) continue;
+    for (const name of Object.keys(object)) {
       const rule = Object.hasOwn(table, name) ? table[name] : undefined;
-      if (rule?.fate === 'carried' || (rule !== undefined && isIdle(value, rule.idle))) continue;
+      if (rule?.fate === 'carried') continue;
+      const value = (object as Readonly<Record<string, unknown>>)[name];
+      if (value === null || value === undefined || (rule !== undefined && isIdle(value, rule.idle))) continue;
       if (rule?.fate === 'refused') throw refusal(at(path, name), `is refused: ${rule.note}`);
       this.list(at(place, name));
     }
