@@ -59,11 +59,13 @@ export function answerWriter(info: Implementation): WriteAnswer {
 
 /**
  * JSON in ASCII alone: each character may stand there escaped (RFC 8259, section 7). A text in which one
- * character is beyond Latin-1 takes twice the memory, and longer to write, from end to end.
+ * character is beyond Latin-1 takes two bytes for each, and longer to write, from end to end.
  */
 function asciiJson(value: unknown): string {
-  return JSON.stringify(value).replaceAll(
+  const escaped = JSON.stringify(value).replaceAll(
     /[\u0080-\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+  // What V8 replaces in a text of two bytes a character has two still, whatever is left in it.
+  return Buffer.from(escaped, 'latin1').toString('latin1');
 }
