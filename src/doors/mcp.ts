@@ -176,7 +176,7 @@ async function callTool(
     const result: CallToolResult = {
       ...(tool?.isError?.(answer) === true ? { isError: true } : {}),
       content: [{ type: 'text', text: tool?.text?.(answer) ?? JSON.stringify(answer) }],
-      structuredContent: answer as Record<string, unknown>,
+      structuredContent: answer,
     };
     return { result, about: { checkpoint: await checkpoint(), receipt: read ?? undefined } };
   } catch (thrown) {

@@ -48,9 +48,11 @@ describe('the text of an answer', () => {
   });
 
   test('is in ASCII but for what the tool has answered', () => {
-    const about = { checkpoint: '— seed\n' };
+    const signed = { checkpoint: '— seed\n' };
     const isAscii = (line: string): boolean => Buffer.byteLength(line) === line.length;
-    expect(isAscii(write(1, 'modern', { result: { content: [] }, about }))).toBe(true);
-    expect(isAscii(write(1, 'modern', { result: { content: [{ type: 'text', text: 'ä' }] }, about }))).toBe(false);
+    expect(isAscii(write(1, 'modern', { result: { content: [] }, about: signed }))).toBe(true);
+    expect(isAscii(write(1, 'modern', { result: { content: [{ type: 'text', text: 'ä' }] }, about: signed }))).toBe(
+      false,
+    );
   });
 });
