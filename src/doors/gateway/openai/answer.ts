@@ -118,6 +118,8 @@ function typeOf(status: number, code: string): string {
 export function framing(facts: AnswerFacts): Framing {
   const { includeUsage } = facts;
   let who = fingerprint(null);
+  /** What stands before and behind a text in its chunk. */
+  let frame: readonly string[] | null = null;
   let calls = 0;
   const chunk = (choices: readonly object[], usage: object | null = null): string =>
     data({
@@ -131,9 +133,14 @@ export function framing(facts: AnswerFacts): Framing {
   return {
     model: (name) => {
       who = fingerprint(name);
+      frame = null;
     },
     open: () => delta({ role: 'assistant', content: '', refusal: null }),
-    text: (text) => delta({ content: text }),
+    text: (text) => {
+      // No name can have this in it: its quotes would be escaped.
+      frame ??= delta({ content: '' }).split('"content":""');
+      return frame.join(`"content":${JSON.stringify(text)}`);
+    },
     call: (call) => {
       const index = calls++;
       return delta({ tool_calls: [{ index, ...callOf(call, facts) }] });
