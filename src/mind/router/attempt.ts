@@ -238,12 +238,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
 /** Takes a stream in to its end; what still comes once the attempt was ended is not heard any more. */
 async function takeIn(
   events: AsyncIterator<ProviderEvent>,
-  {
-    said,
-    stop,
-    watch,
-    onEvent,
-  }: { said: Gathered; stop: Stop; watch: Watch; onEvent: AttemptOptions['onEvent'] },
+  { said, stop, watch, onEvent }: { said: Gathered; stop: Stop; watch: Watch; onEvent: AttemptOptions['onEvent'] },
 ): Promise<AttemptEnd> {
   for (;;) {
     const step = await events.next();

@@ -5,7 +5,11 @@ import { framing } from '../../../../src/doors/gateway/openai/answer.ts';
 const LOOKS_LIKE_A_TEXT = '"content":""';
 
 function contentOf(chunk: string): unknown {
-  const { model, system_fingerprint: who, choices } = JSON.parse(chunk.slice('data: '.length)) as {
+  const {
+    model,
+    system_fingerprint: who,
+    choices,
+  } = JSON.parse(chunk.slice('data: '.length)) as {
     model: string;
     system_fingerprint?: string;
     choices: { delta: { content: string } }[];
