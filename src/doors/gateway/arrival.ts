@@ -12,25 +12,20 @@ export function assertLengthFits({ 'content-length': said }: IncomingHttpHeaders
 }
 
 /** What `arriving` gives, unless it takes longer than `msMax`. @throws SeedError `too_slow` */
-export function inTime<T>(arriving: Promise<T>, msMax: number): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(
-        new SeedError('too_slow', `The request did not arrive within ${msMax / 1_000} seconds.`, {
-          hint: 'Send it again, faster or smaller.',
-        }),
-      );
-    }, msMax);
-    // How it ends after that is of no interest: the connection is closed with the answer.
-    arriving.then(
-      (arrived) => {
-        clearTimeout(timer);
-        resolve(arrived);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        reject(error);
-      },
+export async function inTime<T>(arriving: Promise<T>, msMax: number): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const timer = setTimeout(() => {
+    reject(
+      new SeedError('too_slow', `The request did not arrive within ${msMax / 1_000} seconds.`, {
+        hint: 'Send it again, faster or smaller.',
+      }),
     );
-  });
+  }, msMax);
+  // How it ends after its time is of no interest: the connection is closed with the answer.
+  arriving.then(resolve, reject);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+  }
 }
