@@ -11,7 +11,7 @@ import * as limits from './limits.ts';
 import type { ListenRequest } from './listen-request.ts';
 import { isListen, listenFault, narrowListen } from './listen-request.ts';
 import { JSON_DEPTH_MAX } from './json-text.ts';
-import type { McpServing, McpSession } from './mcp.ts';
+import type { AdmitWhen, McpServing, McpSession } from './mcp.ts';
 import { LineTransport } from './mcp-lines.ts';
 import type { Era } from './plain-call.ts';
 import { mayRead } from './resources.ts';
@@ -41,8 +41,8 @@ export function serveConnection(
   const { grant, socket, calls } = connection;
   const subscriptions = new Set<string>();
   const look = () => membrane.readmit(grant);
-  const admit = async () => {
-    const admitted = await look();
+  const admit = async (when: AdmitWhen) => {
+    const admitted = await (when === 'now' ? look() : membrane.readmitAfterTurn(grant));
     membrane.noteUse(grant);
     return admitted;
   };

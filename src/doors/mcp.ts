@@ -18,6 +18,12 @@ import type { PlainCall } from './plain-call.ts';
 import { Envelopes, toPlainCall } from './plain-call.ts';
 import { mayRead, resolveResource, RESOURCES, TEMPLATES } from './resources.ts';
 
+/**
+ * When to check who calls. What reads can wait for the end of this turn of the event loop: all that came in it
+ * are looked up, and read, together. What writes would miss the group that is committed there.
+ */
+export type AdmitWhen = 'now' | 'after turn';
+
 /** One client, as its door knows it. */
 export interface McpSession {
   readonly surface: 'daily' | 'full';
@@ -25,8 +31,8 @@ export interface McpSession {
   readonly canNotify: boolean;
   /** A line for the client about itself, such as its second window's name. */
   readonly greeting: string;
-  /** Who calls, checked at this moment. @throws SeedError when it may no longer */
-  readonly admit: () => Promise<Admitted>;
+  /** Who calls, checked at this moment or a moment later. @throws SeedError when it may no longer */
+  readonly admit: (when: AdmitWhen) => Promise<Admitted>;
   /** Legacy subscriptions of this connection, by address. */
   readonly subscriptions: Set<string>;
   /** Told of each call under way, so that a door can let it end before it hangs up. */
@@ -141,7 +147,7 @@ function asResult({ result, about }: ToolAnswer): CallToolResult {
 /** The session's actor; a credential that no longer holds is a protocol error, as at any door. */
 async function admitted(session: McpSession): Promise<Admitted> {
   try {
-    return await session.admit();
+    return await session.admit('now');
   } catch (thrown) {
     throw asProtocolError(ProtocolErrorCode.InvalidRequest, toSeedError(thrown));
   }
@@ -159,7 +165,7 @@ async function callTool(
   { signal, onProgress }: { signal: AbortSignal; onProgress: ShowProgress | undefined },
 ): Promise<ToolAnswer> {
   try {
-    const { actor, grant, own } = await session.admit();
+    const { actor, grant, own } = await session.admit(tool?.access === 'read' ? 'after turn' : 'now');
     let read: number | null = null;
     const answer = await call({
       tool: name,

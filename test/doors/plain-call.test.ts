@@ -4,7 +4,7 @@ import { createServer, connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { classifyInboundRequest } from '@modelcontextprotocol/server';
 import * as fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Call, CallRequest } from '../../src/doors/call.ts';
 import type { McpServing } from '../../src/doors/mcp.ts';
 import { createServing } from '../../src/doors/mcp.ts';
@@ -17,7 +17,7 @@ import { until } from '../support/child.ts';
 import type { Scratch } from '../support/scratch.ts';
 import { scratch } from '../support/scratch.ts';
 import type { Answer, Rig, RpcAnswer } from './rig.ts';
-import { ask, askOwner, asOwner, connectAgent, INITIALIZE, issue, openRig, outcome } from './rig.ts';
+import { ask, askOwner, asOwner, connectAgent, edit, INITIALIZE, issue, openRig, outcome } from './rig.ts';
 
 const REVISION = '2026-07-28';
 const ENVELOPE = {
@@ -364,6 +364,30 @@ describe('on the socket', () => {
     await until(() => line.lines.length === 7, 'all answers');
     expect(new Set(line.lines.map(({ id }) => id))).toEqual(new Set([0, 1, 2, 3, 4, null]));
     expect(line.plain()).toBe(4);
+    await line.close();
+  });
+
+  test('what reads is looked up together where it comes together, and what writes at once', async () => {
+    const line = await openLine('together');
+    await line.exchange(message('seed_status', {}, { id: 0, meta: ENVELOPE }));
+    const asked = vi.spyOn(rig.substrate, 'foreignVersion');
+    try {
+      const send = async (tool: string, input: Fields, ids: readonly number[]): Promise<number> => {
+        const before = asked.mock.calls.length;
+        const texts = ids.map((id) => `${JSON.stringify(message(tool, input, { id, meta: ENVELOPE }))}\n`);
+        line.socket.write(texts.join(''));
+        await until(() => ids.every((id) => line.lines.some((each) => each['id'] === id)), 'all answers');
+        return asked.mock.calls.length - before;
+      };
+      expect(await send('receipt_get', { seq: 0 }, [1, 2, 3, 4])).toBe(1);
+      expect(await send('receipt_note', { text: 'x' }, [5, 6, 7, 8])).toBe(4);
+      edit(rig.home, 'DELETE FROM substrate_grants WHERE name = ?', 'together');
+      expect(await send('receipt_get', { seq: 0 }, [9, 10])).toBe(1);
+      const gone = line.lines.filter(({ id }) => Number(id) >= 9);
+      expect(gone.map((answer) => outcome(answer as unknown as RpcAnswer))).toEqual(['key_revoked', 'key_revoked']);
+    } finally {
+      asked.mockRestore();
+    }
     await line.close();
   });
 
