@@ -11,7 +11,7 @@ import type { Peer } from './bus/peer.ts';
 import { startPostgres } from './bus/postgres.ts';
 import { startRedis } from './bus/redis.ts';
 import { busOf, INBOX_ROOM } from './bus/seed.ts';
-import type { Round } from './ground/disk.ts';
+import type { BareDatabase, Round } from './ground/disk.ts';
 import { openBare } from './ground/disk.ts';
 import { openBenchHome } from './ground/homes.ts';
 import { Series } from './ground.ts';
@@ -22,10 +22,11 @@ import { runLoad, startSeed } from './mcp/processes.ts';
 import type { Bench, BenchOptions, BenchReport, Goal, Measure } from './report.ts';
 import { best, median, ratioOf } from './report.ts';
 
-const SINGLE_PUBLISHES = 500;
+/** What is compared is taken in short slices in turn, so that one and its neighbour see the same disk. */
+const SINGLE_SLICES = 8;
+const SINGLE_PUBLISHES = 100;
 const GROUP_PUBLISHES = 8_000;
 const GROUP = 64;
-const BARE_COMMITS = 1_000;
 const WAKES = 200;
 /** 100 messages a second. */
 const WAKE_EVERY_MS = 10;
@@ -84,12 +85,24 @@ const ONE = (name: string): string => `${name}: publishes, 1 in flight`;
 const MANY = (name: string): string => `${name}: publishes, ${GROUP} in flight`;
 const WAKE = (name: string): string => `${name}: publish to wake, 100/s`;
 
-/** All that a bus is measured by, once; a fresh one for the wakes, so that nothing waits before them. */
+/** One publish at a time, everybody in turn, beside commits of one row and the floor. */
+async function singles(
+  series: Series,
+  { bare, floor, peers }: { bare: BareDatabase; floor: Floor; peers: readonly Peer[] },
+): Promise<void> {
+  for (let slice = 0; slice < SINGLE_SLICES; slice++) {
+    series.addRound(BARE, bare.commit(SINGLE_PUBLISHES, 1));
+    series.addRound(ONE(FLOOR), floor.publish(TEXT, SINGLE_PUBLISHES, 1));
+    for (const peer of peers) series.addRound(ONE(peer.name), await publishes(peer, SINGLE_PUBLISHES, 1));
+  }
+  floor.drain();
+  for (const { drain } of peers) await drain?.();
+}
+
+/** All else that a bus is measured by, once; a fresh one for the wakes, so that nothing waits before them. */
 async function peerRound(series: Series, buses: { publishing: Peer; waking: Peer }): Promise<void> {
   const { publishing, waking } = buses;
   const { name } = publishing;
-  series.addRound(ONE(name), await publishes(publishing, SINGLE_PUBLISHES, 1));
-  await publishing.drain?.();
   series.addRound(MANY(name), await publishes(publishing, GROUP_PUBLISHES, GROUP));
   await publishing.drain?.();
   const tookMs = await wakes(waking);
@@ -98,8 +111,6 @@ async function peerRound(series: Series, buses: { publishing: Peer; waking: Peer
 
 /** What no program with these promises can be below, on this disk. */
 function floorRound(series: Series, { publish, drain }: Floor): void {
-  series.addRound(ONE(FLOOR), publish(TEXT, SINGLE_PUBLISHES, 1));
-  drain();
   series.addRound(MANY(FLOOR), publish(TEXT, GROUP_PUBLISHES / GROUP, GROUP));
   drain();
 }
@@ -183,7 +194,7 @@ async function run(options: BenchOptions): Promise<BenchReport> {
     };
     const others = [redis, postgres].filter((peer) => peer !== null);
     const round = async (into: Series): Promise<void> => {
-      into.addRound(BARE, bare.commit(BARE_COMMITS, 1));
+      await singles(into, { bare, floor, peers: [own.publishing, ...others] });
       floorRound(into, floor);
       await peerRound(into, own);
       for (const peer of others) await peerRound(into, { publishing: peer, waking: peer });

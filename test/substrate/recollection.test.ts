@@ -100,7 +100,10 @@ describe.each(DRIVERS)('what operations recall on %s', (driver) => {
   it('is kept apart by key, and of a handle that is closed there is nothing to be had', async () => {
     using dir = scratch();
     await using seed = await openSeed(dir, { driver });
-    const reading: Reading<string> = { tables: ['substrate_benched'], read: (_db, key) => Promise.resolve(`for ${key}`) };
+    const reading: Reading<string> = {
+      tables: ['substrate_benched'],
+      read: (_db, key) => Promise.resolve(`for ${key}`),
+    };
     const { value } = await seed.substrate.operate(ACT, async (op) => [
       await op.recall(reading, 'a'),
       await op.recall(reading, 'b'),
