@@ -42,24 +42,28 @@ export async function putContent(
   return hash;
 }
 
-/**
- * How a hash is found: the index has a shelf for every 4,096 numbers, and is looked at shelf by shelf. The
- * terms are those of the index, to the letter (`0011-content.ts`). Both parameters are the hash.
- */
-const ON_SHELF = 'substr(c.hash, 1, 12) = substr(?, 1, 12) AND c.hash = ?';
+/** The first of the newest pieces that stand on no shelf yet, at most 256 (`0020-shelves.ts`). */
+export const FIRST_UNSHELVED = '(SELECT max(id) >> 8 << 8 FROM substrate_content)';
 
-/** On the newest shelf alone, where most of what is asked for is. */
-const NEWEST = `SELECT c.salt, c.body FROM substrate_content c
-  WHERE c.id >> 12 = (SELECT max(id) >> 12 FROM substrate_content) AND ${ON_SHELF} LIMIT 1`;
+/** Among those, where most of what is asked for is. */
+const UNSHELVED = `SELECT id FROM substrate_content WHERE id >= ${FIRST_UNSHELVED} AND hash = ? LIMIT 1`;
 
-/** On any shelf, the newest first: about a microsecond for each. */
-const ANYWHERE = `WITH RECURSIVE shelf (nth) AS (
+/** On any shelf of 4,096 numbers, the newest first: about a microsecond for each. */
+const SHELVED = `WITH RECURSIVE shelf (nth) AS (
     SELECT max(id) >> 12 FROM substrate_content
     UNION ALL SELECT nth - 1 FROM shelf WHERE nth > 0
   )
-  SELECT c.id FROM shelf CROSS JOIN substrate_content c ON c.id >> 12 = shelf.nth AND ${ON_SHELF} LIMIT 1`;
+  SELECT c.id FROM shelf
+    CROSS JOIN substrate_content_shelves s ON s.shelf = shelf.nth AND s.prefix = substr(?, 1, 12)
+    CROSS JOIN substrate_content c ON c.id = s.id AND c.hash = ? LIMIT 1`;
 
-const OF_ANY = `SELECT salt, body FROM substrate_content WHERE id = (${ANYWHERE})`;
+/** The number of a piece; each parameter is its hash. */
+const ANYWHERE = `coalesce((${UNSHELVED}), (${SHELVED}))`;
+
+/** The parameters of {@link ANYWHERE}. */
+function anywhere(hash: string): [string, string, string] {
+  return [hash, hash, hash];
+}
 
 interface ContentRow extends Row {
   readonly salt: Uint8Array;
@@ -72,7 +76,10 @@ interface ContentRow extends Row {
  * @throws SeedError `store_corrupt` when what is kept no longer has that hash
  */
 export async function getContent(db: ReadHandle, hash: string): Promise<Uint8Array | null> {
-  const row = (await db.get<ContentRow>(NEWEST, hash, hash)) ?? (await db.get<ContentRow>(OF_ANY, hash, hash));
+  const row = await db.get<ContentRow>(
+    `SELECT salt, body FROM substrate_content WHERE id = ${ANYWHERE}`,
+    ...anywhere(hash),
+  );
   if (row === undefined) return null;
   if (contentHash(row.salt, row.body) === hash) return row.body;
   throw new SeedError(
@@ -93,7 +100,7 @@ export async function getContent(db: ReadHandle, hash: string): Promise<Uint8Arr
 export async function eraseContent(tx: WriteHandle, hashes: readonly string[]): Promise<number> {
   let erased = 0;
   for (const hash of hashes) {
-    erased += await tx.run(`DELETE FROM substrate_content WHERE id = (${ANYWHERE})`, hash, hash);
+    erased += await tx.run(`DELETE FROM substrate_content WHERE id = ${ANYWHERE}`, ...anywhere(hash));
   }
   return erased;
 }
@@ -102,9 +109,8 @@ export async function eraseContent(tx: WriteHandle, hashes: readonly string[]): 
 export async function keepContent(tx: WriteHandle, hash: string, eraseAt: number): Promise<void> {
   // What is kept for ever has no time, and the greater of no time and any other is none.
   await tx.run(
-    `UPDATE substrate_content SET erase_at = max(erase_at, ?) WHERE id = (${ANYWHERE})`,
+    `UPDATE substrate_content SET erase_at = max(erase_at, ?) WHERE id = ${ANYWHERE}`,
     eraseAt,
-    hash,
-    hash,
+    ...anywhere(hash),
   );
 }

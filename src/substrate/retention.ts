@@ -1,5 +1,6 @@
 /** Erases content whose time has come, from the database and from its journal. */
-import type { Row, Substrate } from './substrate.ts';
+import { FIRST_UNSHELVED } from './content.ts';
+import type { ReadHandle, Row, Substrate } from './substrate.ts';
 
 /** What of the substrate it needs. */
 type Store = Pick<Substrate, 'read' | 'maintain' | 'scrub'>;
@@ -10,8 +11,11 @@ const ERASED_AT_ONCE_MAX = 500;
 /** The number of the newest shelf (`0011-content.ts`), or none. */
 const NEWEST_SHELF = 'SELECT max(id) >> 12 AS shelf FROM substrate_content';
 
-/** Of one shelf, by its index alone: no piece of content is read for it. */
-const DUE = 'SELECT id FROM substrate_content WHERE id >> 12 = ? AND erase_at <= ? LIMIT ?';
+/** Of one shelf: no piece of content is read for it. */
+const DUE = 'SELECT id FROM substrate_content_shelves WHERE shelf = ? AND erase_at <= ? LIMIT ?';
+
+/** Of the few that stand on no shelf yet. */
+const DUE_UNSHELVED = `SELECT id FROM substrate_content WHERE id >= ${FIRST_UNSHELVED} AND erase_at <= ? LIMIT ?`;
 
 interface IdRow extends Row {
   readonly id: number;
@@ -24,13 +28,26 @@ export async function eraseDueContent(
   atOnce: number = ERASED_AT_ONCE_MAX,
 ): Promise<number> {
   const newest = await substrate.read((db) => db.get<{ shelf: number | null }>(NEWEST_SHELF));
-  let erased = 0;
-  for (let shelf = 0; shelf <= (newest?.shelf ?? -1); ) {
-    const due = await substrate.read((db) => db.all<IdRow>(DUE, shelf, now, atOnce));
-    if (due.length > 0) erased += await erase(substrate, due, now);
-    if (due.length < atOnce) shelf += 1;
+  let erased = await eraseDue(substrate, { now, atOnce }, (db) => db.all<IdRow>(DUE_UNSHELVED, now, atOnce));
+  for (let shelf = 0; shelf <= (newest?.shelf ?? -1); shelf += 1) {
+    erased += await eraseDue(substrate, { now, atOnce }, (db) => db.all<IdRow>(DUE, shelf, now, atOnce));
   }
   return erased;
+}
+
+/** Erases what `find` finds, `atOnce` at a time, until it finds no more, or nothing that is still due. */
+async function eraseDue(
+  substrate: Store,
+  { now, atOnce }: { now: number; atOnce: number },
+  find: (db: ReadHandle) => Promise<IdRow[]>,
+): Promise<number> {
+  let erased = 0;
+  for (;;) {
+    const due = await substrate.read(find);
+    const gone = due.length === 0 ? 0 : await erase(substrate, due, now);
+    erased += gone;
+    if (gone === 0 || due.length < atOnce) return erased;
+  }
 }
 
 async function erase(substrate: Store, due: readonly IdRow[], now: number): Promise<number> {

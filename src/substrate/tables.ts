@@ -17,6 +17,8 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_log: ['log'],
   // Put by the operation whose receipt names its hash; erased by retention when its time has come.
   substrate_content: ['operation', 'maintenance'],
+  // Where each piece of it stands; written by its triggers alone.
+  substrate_content_shelves: ['schema'],
   // A daily sample of the file's size; nothing is decided by it.
   substrate_growth: ['maintenance'],
   substrate_grants: ['operation'],

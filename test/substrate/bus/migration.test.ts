@@ -18,10 +18,15 @@ interface Counted {
   readonly waiting: Value;
 }
 
-/** Takes the home back to version 18, whose inboxes had `next_seq` and `waiting`. */
+/** Takes the home back to version 18, whose inboxes had `next_seq` and `waiting`, and its content an index. */
 function takeBack(home: string, rows: readonly Counted[]): void {
   const db = openConnection('better-sqlite3', homePath(home, 'database'));
   db.exec(`
+    DROP TRIGGER substrate_content_shelve;
+    DROP TRIGGER substrate_content_kept;
+    DROP TRIGGER substrate_content_erased;
+    DROP TABLE substrate_content_shelves;
+    CREATE INDEX substrate_content_shelf ON substrate_content (id >> 12, substr(hash, 1, 12), erase_at);
     ALTER TABLE substrate_inboxes RENAME COLUMN settled TO waiting;
     ALTER TABLE substrate_inboxes RENAME COLUMN settled_seq TO next_seq;
     DELETE FROM substrate_migrations WHERE version >= 19;

@@ -18,6 +18,7 @@ import { notices } from './0016-notices.ts';
 import { worker } from './0017-worker.ts';
 import { pages } from './0018-pages.ts';
 import { inboxes } from './0019-inboxes.ts';
+import { shelves } from './0020-shelves.ts';
 import type { Migration } from './migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -40,4 +41,5 @@ export const MIGRATIONS: readonly Migration[] = [
   worker,
   pages,
   inboxes,
+  shelves,
 ];
