@@ -59,12 +59,12 @@ async function assertInPlace({ substrate }: TestSeed, kept: Kept, gone: readonly
       'SELECT id, id >> 12 AS shelf, substr(hash, 1, 12) AS prefix, erase_at FROM substrate_content ORDER BY id',
     );
     const { id: first } = (await db.get<{ id: number }>(border)) ?? { id: 0 };
-    const before = (rows: readonly Placed[]): unknown[] =>
-      rows.filter(({ id }) => id < first).map((row) => ({ ...row }));
-    expect(before(placed)).toEqual(before(pieces).map((row) => expect.objectContaining(row as object)));
+    const told = ({ id, shelf, prefix, erase_at: eraseAt }: Placed): unknown => [id, shelf, prefix, eraseAt];
+    const before = (rows: readonly Placed[]): unknown[] => rows.filter(({ id }) => id < first).map(told);
+    expect(before(placed)).toEqual(before(pieces));
     // What stands there already though it need not is no other than what is kept.
-    const all = new Map(pieces.map((piece) => [piece.id, piece]));
-    for (const place of placed) expect(all.get(place.id)).toMatchObject(place);
+    const all = new Map(pieces.map((piece) => [piece.id, told(piece)]));
+    for (const place of placed) expect(all.get(place.id)).toEqual(told(place));
   });
 }
 
