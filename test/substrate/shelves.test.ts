@@ -53,7 +53,7 @@ async function assertInPlace({ substrate }: TestSeed, kept: Kept, gone: readonly
       expect(Buffer.from((await getContent(db, hash)) ?? []).toString()).toBe(text);
     }
     for (const hash of gone) expect(await getContent(db, hash)).toBeNull();
-    const border = 'SELECT max(id) >> 8 << 8 AS id FROM substrate_content';
+    const border = 'SELECT max(id) >> 7 << 7 AS id FROM substrate_content';
     const placed = await db.all<Placed>('SELECT * FROM substrate_content_shelves ORDER BY id');
     const pieces = await db.all<Placed>(
       'SELECT id, id >> 12 AS shelf, substr(hash, 1, 12) AS prefix, erase_at FROM substrate_content ORDER BY id',
