@@ -1,4 +1,6 @@
 /** What operations remember: never other than what a read at that moment would say. */
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import BetterSqlite from 'better-sqlite3';
 import { describe, expect, it, test } from 'vitest';
 import { SeedError } from '../../src/errors.ts';
@@ -6,6 +8,7 @@ import { OWNER } from '../../src/substrate/actor.ts';
 import { homePath } from '../../src/substrate/home/layout.ts';
 import { ALL_BENCHED, bench } from '../../src/substrate/benched.ts';
 import type { Benched } from '../../src/substrate/benched.ts';
+import { NAMED } from '../../src/substrate/bus/inbox.ts';
 import { FORCE, PAYER } from '../../src/substrate/identity/grants.ts';
 import { NEWEST_DAY } from '../../src/substrate/ledger/sums.ts';
 import { NOTED_POLICY } from '../../src/substrate/policy/policy.ts';
@@ -130,7 +133,25 @@ describe.each(DRIVERS)('what operations recall on %s', (driver) => {
 });
 
 /** Every reading of the program. */
-const READINGS: Readonly<Record<string, Reading<unknown>>> = { NOTED_POLICY, ALL_BENCHED, NEWEST_DAY, FORCE, PAYER };
+const READINGS: Readonly<Record<string, Reading<unknown>>> = {
+  NOTED_POLICY,
+  ALL_BENCHED,
+  NEWEST_DAY,
+  FORCE,
+  PAYER,
+  NAMED,
+};
+
+test('every reading of the program is looked at here', () => {
+  const src = path.join(import.meta.dirname, '../../src');
+  const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const declared = files.flatMap((name) =>
+    [...readFileSync(path.join(src, name), 'utf8').matchAll(/^export const (\w+): Reading</gm)].map(
+      ([, found]) => found,
+    ),
+  );
+  expect(declared.sort()).toEqual(Object.keys(READINGS).sort());
+});
 
 test.each(Object.entries(READINGS))('%s names every table that it reads', async (_name, reading) => {
   using dir = scratch();

@@ -1,7 +1,7 @@
 /** Inboxes: one for each grant, one for the owner and one for the seed itself, found by name, kept by id. */
 import { SeedError } from '../../errors.ts';
 import { isServiceName } from '../identity/names.ts';
-import type { ReadHandle, Row, WriteHandle } from '../store/store.ts';
+import type { Reading, ReadHandle, Row, WriteHandle } from '../store/store.ts';
 import { topicOf } from './address.ts';
 import { INBOX_MESSAGES_MAX, SENDER_MESSAGES_MAX } from './model.ts';
 
@@ -72,11 +72,18 @@ export async function resolveAddress(
   return [{ holder, name: address, inbox, last_seq: last, waiting: last - settled }];
 }
 
+/** The grant that goes by a name; null where there is none. */
+export const NAMED: Reading<GrantRow | null> = {
+  tables: ['substrate_grants'],
+  read: async (db, name) =>
+    (await db.get<GrantRow>(GRANT, 'agent', name)) ?? (await db.get<GrantRow>(GRANT, 'http', name)) ?? null,
+};
+
 async function holderNamed(db: ReadHandle, name: string, now: number): Promise<string> {
   // Organs read no inbox of their own: what they are to know is told to the seed.
   if (isServiceName(name)) throw nobody(name, `There is nobody to write to named "${name}"`);
-  const row = (await db.get<GrantRow>(GRANT, 'agent', name)) ?? (await db.get<GrantRow>(GRANT, 'http', name));
-  if (row === undefined) throw nobody(name, `There is nobody named "${name}"`);
+  const row = await db.recall(NAMED, name);
+  if (row === null) throw nobody(name, `There is nobody named "${name}"`);
   if (row.expires_at !== null && row.expires_at <= now) throw nobody(name, `The key of "${name}" has expired`);
   return row.id;
 }
