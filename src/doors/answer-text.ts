@@ -36,7 +36,7 @@ export type WriteAnswer = (id: string | number, era: Era, answer: ToolAnswer) =>
 /** Writes answers of a server of that name as the SDK would. */
 export function answerWriter(info: Implementation): WriteAnswer {
   const infoText = `${JSON.stringify(SERVER_INFO_META_KEY)}:${asciiJson(info)}`;
-  let known = { checkpoint: '', text: '' };
+  let known: { readonly checkpoint: string | null; readonly text: string } = { checkpoint: null, text: '' };
 
   const checkpointText = (checkpoint: string): string => {
     if (known.checkpoint !== checkpoint) {

@@ -38,6 +38,11 @@ describe('the text of an answer', () => {
     );
   });
 
+  test('is whole where the first checkpoint is that of an empty log', () => {
+    const line = answerWriter(INFO)(1, 'modern', { result: { content: [] }, about: { checkpoint: '' } });
+    expect(JSON.parse(line)).toMatchObject({ result: { _meta: { 'sovereign-seed/checkpoint': '' } } });
+  });
+
   test('is one line, of the checkpoint that it is given', () => {
     const checkpoints = ['seed\n1\nAA=\n\n— seed BB\n', 'seed\n2\nAA=\n\n— seed BB\n'];
     for (const checkpoint of [...checkpoints, ...checkpoints]) {
