@@ -7,7 +7,7 @@ import { fillHome, openBenchHome } from './ground/homes.ts';
 import { operations } from './ground/operate.ts';
 import { daemonRun, runChild, versionMs } from './ground/processes.ts';
 import { machineFacts } from './machine.ts';
-import { freePort } from './port.ts';
+import { freePort } from '../test/support/port.ts';
 import type { Bench, BenchOptions, BenchReport, Goal, Measure, Ratio } from './report.ts';
 import { best, latencyOf, median, ratioOf } from './report.ts';
 import type { Substrate } from '../src/substrate/substrate.ts';

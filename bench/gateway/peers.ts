@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '../port.ts';
+import { freePort } from '../../test/support/port.ts';
 
 const PORTKEY = '@portkey-ai/gateway@1.15.2';
 const ROUTER = '@musistudio/claude-code-router@2.0.0';

@@ -65,47 +65,43 @@ export class GuardedHandle implements WriteHandle {
     this.#writer = writer;
   }
 
-  async recall<T>(reading: Reading<T>, key = ''): Promise<T> {
-    this.guard.began();
-    try {
-      return await this.#recollection.recall(this.#tx, this, { reading, key });
-    } finally {
-      this.guard.ended();
-    }
+  recall<T>(reading: Reading<T>, key = ''): Promise<T> {
+    return this.#during(() => this.#recollection.recall(this.#tx, this, { reading, key }));
   }
 
-  async get<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R | undefined> {
-    assertReading(sql);
-    this.guard.began();
-    try {
-      return await this.#tx.get<R>(sql, ...params);
-    } finally {
-      this.guard.ended();
-    }
+  get<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R | undefined> {
+    return this.#during(() => {
+      assertReading(sql);
+      return this.#tx.get<R>(sql, ...params);
+    });
   }
 
-  async all<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R[]> {
-    assertReading(sql);
-    this.guard.began();
-    try {
-      return await this.#tx.all<R>(sql, ...params);
-    } finally {
-      this.guard.ended();
-    }
+  all<R extends Row>(sql: string, ...params: readonly Value[]): Promise<R[]> {
+    return this.#during(() => {
+      assertReading(sql);
+      return this.#tx.all<R>(sql, ...params);
+    });
   }
 
   /** The savepoint is set by the first write: what only reads, or leaves its receipt alone, needs none. */
-  async run(sql: string, ...params: readonly Value[]): Promise<number> {
-    const table = assertWritable(sql, this.#writer);
-    if (saysWhoMayComeIn(table)) this.wroteAccess = true;
-    this.#recollection.wrote(table);
-    this.guard.began();
-    try {
-      if (this.#inSavepoint) return await this.#tx.run(sql, ...params);
+  run(sql: string, ...params: readonly Value[]): Promise<number> {
+    return this.#during(async () => {
+      const table = assertWritable(sql, this.#writer);
+      if (saysWhoMayComeIn(table)) this.wroteAccess = true;
+      this.#recollection.wrote(table);
+      if (this.#inSavepoint) return this.#tx.run(sql, ...params);
       this.#inSavepoint = true;
       // One after the other, and both at once: whoever does not wait has its statement all the same.
       const [, changes] = await Promise.all([this.#tx.savepoint(), this.#tx.run(sql, ...params)]);
       return changes;
+    });
+  }
+
+  /** Lets the guard see that a statement is outstanding, however it ends. */
+  async #during<T>(statement: () => Promise<T>): Promise<T> {
+    this.guard.began();
+    try {
+      return await statement();
     } finally {
       this.guard.ended();
     }
