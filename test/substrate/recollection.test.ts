@@ -1,7 +1,6 @@
 /** What operations remember: never other than what a read at that moment would say. */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import BetterSqlite from 'better-sqlite3';
 import { describe, expect, it, test } from 'vitest';
 import { SeedError } from '../../src/errors.ts';
 import { OWNER } from '../../src/substrate/actor.ts';
@@ -13,6 +12,7 @@ import { FORCE, PAYER } from '../../src/substrate/identity/grants.ts';
 import { NEWEST_DAY } from '../../src/substrate/ledger/sums.ts';
 import { NOTED_POLICY } from '../../src/substrate/policy/policy.ts';
 import { POLICY_SEALS } from '../../src/substrate/store/migrations/0003-policy.ts';
+import { openConnection } from '../../src/substrate/store/connection.ts';
 import type { Reading } from '../../src/substrate/store/store.ts';
 import type { Substrate } from '../../src/substrate/substrate.ts';
 import { TABLE_WRITERS } from '../../src/substrate/tables.ts';
@@ -21,12 +21,6 @@ import { scratch } from '../support/scratch.ts';
 import { watched } from '../support/watched.ts';
 
 const ACT = { action: 'note.put', actor: OWNER } as const;
-
-/** Another program that has the database open. */
-function outsideEditor(home: string): Disposable & { exec: (sql: string) => void } {
-  const db = new BetterSqlite(homePath(home, 'database'));
-  return { exec: (sql) => void db.exec(sql), [Symbol.dispose]: () => db.close() };
-}
 
 function benched(target: string): Benched {
   return { target, model: '*', reason: 'overloaded', untilMs: 9_000_000_000_000, policyVersion: '1' };
@@ -71,8 +65,9 @@ describe.each(DRIVERS)('what operations recall on %s', (driver) => {
     const { reading, reads } = counted();
     await seed.substrate.operate(ACT, (op) => bench(op, benched('a')));
     expect(await recalled(seed.substrate, reading)).toEqual(['a']);
-    using editor = outsideEditor(seed.home);
-    editor.exec('DELETE FROM substrate_benched');
+    const another = openConnection(driver, homePath(seed.home, 'database'));
+    another.exec('DELETE FROM substrate_benched');
+    another.close();
     expect(await recalled(seed.substrate, reading)).toEqual([]);
     expect(reads()).toBe(2);
   });
@@ -118,6 +113,22 @@ describe.each(DRIVERS)('what operations recall on %s', (driver) => {
       late = () => op.recall(reading, 'a');
     });
     expect(await codeOf(late!())).toBe('handle_closed');
+  });
+
+  it('is kept for a bounded number of keys; the others are read each time', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir, { driver });
+    const read: string[] = [];
+    const reading: Reading<string> = {
+      tables: ['substrate_benched'],
+      read: (_db, key) => Promise.resolve(key).finally(() => read.push(key)),
+    };
+    await seed.substrate.operate(ACT, async (op) => {
+      for (let key = 0; key <= 1_000; key++) await op.recall(reading, String(key));
+      read.length = 0;
+      for (const key of ['0', '999', '1000']) expect(await op.recall(reading, key)).toBe(key);
+    });
+    expect(read).toEqual(['1000']);
   });
 
   it('is not kept where it was written while it was read', async () => {

@@ -1,7 +1,9 @@
 /** Where content stands: found whatever came and went, and on no shelf what is gone. */
 import { describe, expect, it } from 'vitest';
 import { eraseContent, getContent, keepContent, putContent } from '../../src/substrate/content.ts';
+import { homePath } from '../../src/substrate/home/layout.ts';
 import { eraseDueContent } from '../../src/substrate/retention.ts';
+import { openConnection } from '../../src/substrate/store/connection.ts';
 import type { Row } from '../../src/substrate/store/store.ts';
 import { CURSOR, DRIVERS, openSeed } from '../support/home.ts';
 import type { TestSeed } from '../support/home.ts';
@@ -105,5 +107,15 @@ describe.each(DRIVERS)('shelves on %s', (driver) => {
     expect(await eraseDueContent(seed.substrate, 5_000, 16)).toBe(due.length);
     for (const hash of due) kept.delete(hash);
     await assertInPlace(seed, kept, due);
+  });
+
+  it('that name what is not there do not keep retention busy for ever', async () => {
+    using dir = scratch();
+    await using seed = await openSeed(dir, { driver });
+    await fill(seed, new Map(), 1);
+    const db = openConnection(driver, homePath(seed.home, 'database'));
+    db.exec("INSERT INTO substrate_content_shelves (shelf, prefix, id, erase_at) VALUES (0, 'altered', 4000, 1)");
+    db.close();
+    expect(await eraseDueContent(seed.substrate, 500, 1)).toBe(0);
   });
 });
