@@ -41,10 +41,12 @@ describe.each(KINDS)('%s', (kind) => {
   test('over `seed mcp` listens on through a restart, which it brings about itself', async () => {
     using folder = scratch();
     await using daemon = await startDaemon(folder.at('home'));
+    // Ends after the pipe, which listens and would start another daemon.
+    await using ending = new AsyncDisposableStack();
     await using pipe = await connect(daemon, kind, 'seed mcp', 'listener');
     const { updates } = await pipe.watch('seed://checkpoint');
     await daemon.stop();
-    await using _started = await startedByPipe(daemon, pipe);
+    ending.use(await startedByPipe(daemon, pipe));
     const told = updates.length;
     await note(pipe);
     await until(() => updates.length > told, 'an update after the restart');
