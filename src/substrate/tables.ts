@@ -15,6 +15,8 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly Writer[]>> = {
   substrate_receipts: ['log'],
   substrate_tree: ['log'],
   substrate_log: ['log'],
+  substrate_receipts_by_grant: ['log'],
+  substrate_receipts_by_outcome: ['log'],
   // Put by the operation whose receipt names its hash; erased by retention when its time has come.
   substrate_content: ['operation', 'maintenance'],
   // Where each piece of it stands; written by its triggers alone.

@@ -11,13 +11,10 @@ import { SeedError } from '../../errors.ts';
 import type { ReadHandle, Store } from '../store/store.ts';
 import type { LogState } from './log.ts';
 import type { ReceiptRow } from './query.ts';
+import { findUnlisted, firstUnlisted, hasLists } from './lists.ts';
 import { getReceiptLine, getReceiptRows, openReceiptRow } from './query.ts';
 import { fastSha256 } from './sha256.ts';
-import { rangeHash, TILE_HEIGHT } from './tree.ts';
-
-const TILE_LEAVES = 2 ** TILE_HEIGHT;
-/** Receipts a read: others have their turn in between. */
-const PAGE_ROWS = 256;
+import { rangeHash, TILE_LEAVES } from './tree.ts';
 
 export interface AuditOptions {
   /** The log's head; it must be what its checkpoint signs. */
@@ -31,19 +28,23 @@ export interface AuditOptions {
 /**
  * Resolves to the number of the first receipt that was read, at most `from`.
  *
- * @throws SeedError `store_corrupt` naming the first receipt that is missing, altered or does not
- *   follow the one before it; `interrupted` when `signal` fires
+ * @throws SeedError `store_corrupt` naming the first receipt that is missing, altered, not listed as it
+ *   should be or does not follow the one before it; `interrupted` when `signal` fires
  */
 export async function auditLog(read: Store['read'], options: AuditOptions): Promise<number> {
   const { state, signal, onProgress } = options;
   const first = Math.max(0, Math.floor(options.from / TILE_LEAVES) * TILE_LEAVES);
   const walk = await read((db) => Walk.begin(db, first));
+  const listed = (await read(hasLists)) ? firstUnlisted(state.size) : 0;
   while (walk.next < state.size) {
     if (signal.aborted) throw interrupted();
     const start = walk.next;
-    const end = Math.min(start + PAGE_ROWS, state.size);
+    // A tile a read: others have their turn in between.
+    const end = Math.min(start + TILE_LEAVES, state.size);
     for (const row of await read((db) => getReceiptRows(db, start, end))) walk.take(row);
     if (walk.next < end) throw missing(walk.next);
+    const left = end > listed ? null : await read((db) => findUnlisted(db, start, end));
+    if (left !== null) throw unlisted(left);
     onProgress(walk.next - first, state.size - first);
   }
   if (!walk.endsIn(state)) throw rewritten(first);
@@ -107,6 +108,8 @@ function broken(seq: number, message: string): SeedError {
 }
 
 const missing = (seq: number): SeedError => broken(seq, `Receipt ${seq} is missing from the database.`);
+const unlisted = (seq: number): SeedError =>
+  broken(seq, `Receipt ${seq} is missing from the lists of receipts by grant and by outcome.`);
 const misplaced = (seq: number): SeedError => broken(seq, `Receipt ${seq} does not follow the one before it.`);
 const rewritten = (seq: number): SeedError =>
   broken(seq, `The receipts from ${seq} on form a chain, but not the one that the checkpoint signs.`);

@@ -12,7 +12,8 @@ import { CompactRange } from '../../formats/merkle.ts';
 import type { Outcome, Receipt, ReceiptActor } from '../../formats/receipt.ts';
 import { encodeReceipt, GENESIS_PREV } from '../../formats/receipt.ts';
 import { isoTime } from '../sources.ts';
-import type { ReadHandle, Row, Transaction, Value } from '../store/store.ts';
+import type { ReadHandle, Row, Transaction } from '../store/store.ts';
+import { listTile } from './lists.ts';
 import { fastSha256, fastSha256HexOfText, fastSha256OfText } from './sha256.ts';
 import { TILE_HEIGHT } from './tree.ts';
 
@@ -150,11 +151,15 @@ export class LogWriter {
     this.#time = time;
     if (draft.of !== null) this.#ownOpen().delete(draft.of);
     if (draft.outcome === 'intent') this.#ownOpen().add(seq);
-    const tiles: Value[][] = [];
+    const tiles: [level: number, index: number, hash: Uint8Array][] = [];
     this.#range.append(fastSha256OfText(LEAF_PREFIX + line), (height, index, hash) => {
       if (height % TILE_HEIGHT === 0) tiles.push([height / TILE_HEIGHT, index, hash]);
     });
-    for (const tile of tiles) await tx.run('INSERT INTO substrate_tree (level, idx, hash) VALUES (?, ?, ?)', ...tile);
+    for (const tile of tiles) {
+      await tx.run('INSERT INTO substrate_tree (level, idx, hash) VALUES (?, ?, ?)', ...tile);
+      const [level, index] = tile;
+      if (level === 1) await listTile(tx, index);
+    }
     this.#halfDone = false;
     return seq;
   }

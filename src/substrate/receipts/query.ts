@@ -3,6 +3,8 @@ import { SeedError } from '../../errors.ts';
 import type { Outcome, Receipt } from '../../formats/receipt.ts';
 import { parseReceipt } from '../../formats/receipt.ts';
 import type { ReadHandle, Row, Value } from '../store/store.ts';
+import type { List, Range } from './lists.ts';
+import { BY_GRANT, BY_OUTCOME, readListed } from './lists.ts';
 
 /** What to look for; everything given must hold. */
 export interface ReceiptFilter {
@@ -162,15 +164,14 @@ async function highest(db: ReadHandle, to: number | string | undefined): Promise
 /** Receipts looked at for one page where no index leads to just those wanted: every read stays short. */
 const WINDOW_RECEIPTS = 20_000;
 
-/** Whether one index leads to the receipts wanted and to no others. */
-function isIndexed({ actor, action, outcome, grant }: ReceiptFilter): boolean {
+/** The list that has the receipts wanted and no others, and what it has them under; null where there is none. */
+function listOf({ actor, action, outcome, grant }: ReceiptFilter): { list: List; value: string } | null {
   const given = [actor, action, outcome, grant].filter((wanted) => wanted !== undefined);
-  return given.length === 0 || (given.length === 1 && (grant !== undefined || isUnusual(outcome)));
-}
-
-/** Whether the index of outcomes has it: the usual ones are not worth one. */
-function isUnusual(outcome: Outcome | undefined): boolean {
-  return outcome !== undefined && outcome !== 'ok' && outcome !== 'intent';
+  if (given.length !== 1) return null;
+  if (grant !== undefined) return { list: BY_GRANT, value: grant };
+  return outcome === undefined || outcome === 'ok' || outcome === 'intent'
+    ? null
+    : { list: BY_OUTCOME, value: outcome };
 }
 
 /** The part of `low` to `high` that one page looks at, from the end where it begins. */
@@ -195,10 +196,18 @@ export interface PageOptions {
 function whereOf(filter: ReceiptFilter): { terms: string[]; params: Value[] } {
   const wanted = { actor: filter.actor, action: filter.action, outcome: filter.outcome, grant_id: filter.grant };
   const given = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const terms = given.map(([column]) => `${column} = ?`);
-  // Said again in the words of the partial index, which the planner does not derive by itself.
-  if (isUnusual(filter.outcome)) terms.push("outcome NOT IN ('ok', 'intent')");
-  return { terms, params: given.map(([, value]) => value) };
+  return { terms: given.map(([column]) => `${column} = ?`), params: given.map(([, value]) => value) };
+}
+
+/** The rows between two receipts, both included, of which the terms hold. */
+async function readRange(
+  db: ReadHandle,
+  { terms, params }: ReturnType<typeof whereOf>,
+  { from, to, direction, limit }: Range,
+): Promise<ReceiptRow[]> {
+  const where = ['seq >= ?', 'seq <= ?', ...terms].join(' AND ');
+  const sql = `SELECT ${COLUMNS} FROM substrate_receipts WHERE ${where} ORDER BY seq ${direction} LIMIT ?`;
+  return db.all<ReceiptRow>(sql, from, to, ...params, limit);
 }
 
 /**
@@ -214,11 +223,14 @@ export async function listReceipts(
   const size = (await db.get<{ size: number }>('SELECT size FROM substrate_log WHERE id = 1'))?.size ?? 0;
   let [low, high] = [await lowest(db, filter.from), Math.min(await highest(db, filter.to), size - 1)];
   if (after !== null) [low, high] = newest ? [low, Math.min(high, after - 1)] : [Math.max(low, after + 1), high];
-  const [from, to] = isIndexed(filter) ? [low, high] : windowOf(low, high, { newest, window });
+  const listed = listOf(filter);
   const { terms, params } = whereOf(filter);
-  const where = ['seq >= ?', 'seq <= ?', ...terms].join(' AND ');
-  const sql = `SELECT ${COLUMNS} FROM substrate_receipts WHERE ${where} ORDER BY seq ${newest ? 'DESC' : 'ASC'} LIMIT ?`;
-  const rows = await db.all<ReceiptRow>(sql, from, to, ...params, limit + 1);
+  const isWindow = listed === null && terms.length > 0;
+  const [from, to] = isWindow ? windowOf(low, high, { newest, window }) : [low, high];
+  const wanted = { from, to, direction: newest ? 'DESC' : 'ASC', limit: limit + 1 } as const;
+  const rows = await (listed === null
+    ? readRange(db, { terms, params }, wanted)
+    : readListed<ReceiptRow>(db, listed.list, { ...wanted, value: listed.value, size }));
   const receipts = rows.slice(0, limit).map(openReceiptRow);
   if (rows.length > limit) return { receipts, next: receipts.at(-1)?.seq ?? null };
   if (newest) return { receipts, next: from > low ? from : null };

@@ -11,7 +11,7 @@ import { fastSha256 } from './sha256.ts';
 
 /** Levels between two kept subtrees: 2^8 leaves to a tile, as in C2SP tlog-tiles. */
 export const TILE_HEIGHT = 8;
-const TILE_LEAVES = 1 << TILE_HEIGHT;
+export const TILE_LEAVES: number = 1 << TILE_HEIGHT;
 
 /** The height of a complete subtree of `leaves` leaves, or null when it is not a power of two. */
 function heightOf(leaves: number): number | null {

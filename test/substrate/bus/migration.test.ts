@@ -26,6 +26,10 @@ function takeBack(home: string, rows: readonly Counted[]): void {
     DROP TRIGGER substrate_content_kept;
     DROP TRIGGER substrate_content_erased;
     DROP TABLE substrate_content_shelves;
+    DROP TABLE substrate_receipts_by_grant;
+    DROP TABLE substrate_receipts_by_outcome;
+    CREATE INDEX substrate_receipts_grant ON substrate_receipts (grant_id, seq) WHERE grant_id IS NOT NULL;
+    CREATE INDEX substrate_receipts_unusual ON substrate_receipts (outcome, seq) WHERE outcome NOT IN ('ok', 'intent');
     CREATE INDEX substrate_content_shelf ON substrate_content (id >> 12, substr(hash, 1, 12), erase_at);
     ALTER TABLE substrate_inboxes RENAME COLUMN settled TO waiting;
     ALTER TABLE substrate_inboxes RENAME COLUMN settled_seq TO next_seq;

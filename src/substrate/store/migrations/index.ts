@@ -19,6 +19,7 @@ import { worker } from './0017-worker.ts';
 import { pages } from './0018-pages.ts';
 import { inboxes } from './0019-inboxes.ts';
 import { shelves } from './0020-shelves.ts';
+import { lists } from './0021-lists.ts';
 import type { Migration } from './migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -42,4 +43,5 @@ export const MIGRATIONS: readonly Migration[] = [
   pages,
   inboxes,
   shelves,
+  lists,
 ];
