@@ -8,7 +8,7 @@
 import { fromBase64, type Sha256, sha256, toBase64, toHex, utf8 } from './bytes.ts';
 import { canonicalize, parseCanonical } from './canonical.ts';
 import type { Signer } from './checkpoint.ts';
-import { verifySignature } from './ed25519.ts';
+import { type VerifySignature, verifySignature } from './ed25519.ts';
 import { FormatError } from './error.ts';
 import {
   checkRootDocument,
@@ -57,6 +57,8 @@ export interface RootChainOptions {
   /** Exact file text of the version that the verifier trusts from elsewhere. */
   readonly pinned?: string;
   readonly sha?: Sha256;
+  /** Asked of acceptable keys alone. */
+  readonly verify?: VerifySignature;
 }
 
 const VERSIONS_MAX = 1000;
@@ -97,7 +99,11 @@ export function buildRoot(content: RootContent, options: BuildRootOptions): stri
     sig: toBase64(signer.sign(bytes)),
   }));
   const document: RootDocument = { signed, signatures };
-  checkStep(checkRootDocument(document, sha), before, previous ?? null, sha);
+  checkStep(
+    checkRootDocument(document, sha),
+    { signed: before, file: previous ?? null },
+    { sha, verify: verifySignature },
+  );
   return canonicalize(document);
 }
 
@@ -120,13 +126,14 @@ export function parseRoot(text: string, sha: Sha256 = sha256): RootDocument {
  * but is not the one that was pinned; `bad_signature` or `not_canonical`.
  */
 export function verifyRootChain(files: readonly string[], options: RootChainOptions = {}): RootChain {
-  const { pinned, sha = sha256 } = options;
+  const { pinned, sha = sha256, verify = verifySignature } = options;
   if (files.length === 0 || files.length > VERSIONS_MAX)
     throw bad(`A root of trust has 1 to ${VERSIONS_MAX} versions.`, null);
   const versions: RootDocument[] = [];
   for (const file of files) {
     const document = parseRoot(file, sha);
-    checkStep(document, versions.at(-1)?.signed ?? null, files[versions.length - 1] ?? null, sha);
+    const before = { signed: versions.at(-1)?.signed ?? null, file: files[versions.length - 1] ?? null };
+    checkStep(document, before, { sha, verify });
     versions.push(document);
   }
   const [first, current] = [versions[0] as RootDocument, versions.at(-1) as RootDocument];
@@ -143,16 +150,29 @@ export function verifyRootChain(files: readonly string[], options: RootChainOpti
   };
 }
 
-/** One version after another: `before` and its file are null for version 1. */
-function checkStep(document: RootDocument, before: SignedRoot | null, fileBefore: string | null, sha: Sha256): void {
-  const { signed, signatures } = document;
+/** The version before and its file; null for version 1. */
+interface Before {
+  readonly signed: SignedRoot | null;
+  readonly file: string | null;
+}
+
+interface Crypto {
+  readonly sha: Sha256;
+  readonly verify: VerifySignature;
+}
+
+/** One version after another. */
+function checkStep({ signed, signatures }: RootDocument, before: Before, { sha, verify }: Crypto): void {
   const where = `version ${signed.version}`;
-  if (signed.version !== (before?.version ?? 0) + 1) throw bad('The versions of the root of trust have a gap.', where);
-  if (signed.prev !== (fileBefore === null ? null : fileHash(fileBefore, sha))) {
+  if (signed.version !== (before.signed?.version ?? 0) + 1) {
+    throw bad('The versions of the root of trust have a gap.', where);
+  }
+  if (signed.prev !== (before.file === null ? null : fileHash(before.file, sha))) {
     throw bad('A version of the root of trust does not follow the one before it.', `${where}: signed.prev`);
   }
-  if (before !== null) checkContinuity(signed, before, where, sha);
-  checkSignatures(canonicalize(signed), signatures, before === null ? [signed] : [before, signed], where);
+  if (before.signed !== null) checkContinuity(signed, before.signed, where, sha);
+  const signedBy = before.signed === null ? [signed] : [before.signed, signed];
+  checkSignatures(canonicalize(signed), signatures, { signedBy, where, verify });
 }
 
 function checkContinuity(signed: SignedRoot, before: SignedRoot, where: string, sha: Sha256): void {
@@ -173,8 +193,7 @@ function checkContinuity(signed: SignedRoot, before: SignedRoot, where: string, 
 function checkSignatures(
   text: string,
   signatures: readonly RootSignature[],
-  signedBy: readonly SignedRoot[],
-  where: string,
+  { signedBy, where, verify }: { signedBy: readonly SignedRoot[]; where: string; verify: VerifySignature },
 ): void {
   const message = utf8(text);
   const counted = signedBy.map(() => 0);
@@ -182,7 +201,7 @@ function checkSignatures(
     // Looked up in each version by itself: an id is short, and a made-up key may share one.
     const keys = signedBy.map((version) => version.keys.root.find((key) => key.id === id));
     const named = keys.filter((key) => key !== undefined);
-    if (named.length === 0 || !named.every((key) => verifySignature(rawBytes(sig), message, rawBytes(key.public)))) {
+    if (named.length === 0 || !named.every((key) => verify(rawBytes(sig), message, rawBytes(key.public)))) {
       throw new FormatError('bad_signature', 'A signature of the root of trust does not verify.', `${where}: ${id}`);
     }
     for (const [index, key] of keys.entries()) if (key !== undefined) counted[index] = (counted[index] ?? 0) + 1;

@@ -11,6 +11,7 @@ import { receiptHash } from '../formats/receipt.ts';
 import type { RootChain } from '../formats/root.ts';
 import { homePath } from './home/layout.ts';
 import { loadKey, passphrasePath } from './identity/keys.ts';
+import { fastVerify } from './identity/verify.ts';
 import { assertContinues, readHeld } from './receipts/held.ts';
 import type { LogState } from './receipts/log.ts';
 import { emptyLog, readLogState } from './receipts/log.ts';
@@ -149,7 +150,12 @@ export async function assertHead(db: ReadHandle, state: LogState, root: RootChai
 
 function isSigned({ seed, checkpoint, size, range }: LogState, { everyLogKey }: RootChain): boolean {
   try {
-    const signed = openCheckpoint(checkpoint, { origin: originOf(seed), publicKeys: everyLogKey, sha: fastSha256 });
+    const signed = openCheckpoint(checkpoint, {
+      origin: originOf(seed),
+      publicKeys: everyLogKey,
+      sha: fastSha256,
+      verify: fastVerify,
+    });
     return signed.size === size && Buffer.from(signed.root).equals(range.root());
   } catch (error) {
     if (error instanceof FormatError) return false;

@@ -15,6 +15,7 @@ import type { Sources } from '../sources.ts';
 import { isoTime } from '../sources.ts';
 import type { KeyName } from './keys.ts';
 import { createKey } from './keys.ts';
+import { fastVerify } from './verify.ts';
 
 const VERSION_FILE = /^([1-9]\d{0,3})\.json$/;
 
@@ -37,7 +38,7 @@ function readRootFiles(folder: string): string[] {
 export function loadRoot(folder: string): StoredRoot {
   try {
     const files = readRootFiles(folder);
-    return { files, chain: verifyRootChain(files, { sha: fastSha256 }) };
+    return { files, chain: verifyRootChain(files, { sha: fastSha256, verify: fastVerify }) };
   } catch (cause) {
     throw new SeedError('home_damaged', `The root of trust in ${folder} does not verify: ${(cause as Error).message}`, {
       hint: 'Restore the folder from a backup of the home; everyone who pinned the root has a copy of it too.',

@@ -10,6 +10,7 @@ import { SeedError } from '../../errors.ts';
 import { openCheckpoint, originOf } from '../../formats/checkpoint.ts';
 import type { RootChain } from '../../formats/root.ts';
 import { replaceFileDurably } from '../home/files.ts';
+import { fastVerify } from '../identity/verify.ts';
 import type { ReadHandle } from '../store/store.ts';
 import type { LogState } from './log.ts';
 import { fastSha256 } from './sha256.ts';
@@ -73,7 +74,12 @@ function openHeld(
   { state, root, path }: { state: LogState; root: RootChain; path: string },
 ): { size: number; root: Uint8Array } {
   try {
-    return openCheckpoint(held, { origin: originOf(state.seed), publicKeys: root.everyLogKey, sha: fastSha256 });
+    return openCheckpoint(held, {
+      origin: originOf(state.seed),
+      publicKeys: root.everyLogKey,
+      sha: fastSha256,
+      verify: fastVerify,
+    });
   } catch (cause) {
     throw damaged(path, cause);
   }
