@@ -23,14 +23,16 @@ import { heldSession } from '../../substrate/sessions/sessions.ts';
 import type { Sources } from '../../substrate/sources.ts';
 import { isoTime } from '../../substrate/sources.ts';
 import type { Operation } from '../../substrate/substrate.ts';
-import type { Part } from '../../substrate/transcript.ts';
 import type { Choice } from './choose.ts';
 import { candidateKey, choose } from './choose.ts';
 import { continuing } from './continuation.ts';
+import type { Refusal } from './admission-receipt.ts';
+import { intentDetail, refusalDetail } from './admission-receipt.ts';
+import type { CallFacts } from './call-facts.ts';
 import { dispatchOf } from './dispatch.ts';
 import type { AttemptView } from './outcome.ts';
 import type { Provider } from './provider.ts';
-import type { Asker, CompletionRequest } from './request.ts';
+import type { Asker } from './request.ts';
 import { requestText } from './request.ts';
 
 /** Why work that waited for the drain was not done. */
@@ -38,25 +40,6 @@ export const CANCELLED_WHILE_QUEUED = 'Whoever asked for it cancelled it before 
 
 /** How long the content of a call is kept, in milliseconds. */
 export const CALL_CONTENT_MS = 90 * 24 * 60 * 60 * 1_000;
-
-/** One call, as its transactions need it. */
-export interface CallFacts {
-  readonly id: string;
-  readonly request: CompletionRequest;
-  readonly asker: Asker;
-  /** Content hash of the request, once it is kept. */
-  readonly input: string | null;
-  /** How many attempts were made already. */
-  readonly attempts: number;
-  /** What they were booked at, micro-dollars. */
-  readonly costMicroUsd: number;
-  readonly tried: ReadonlySet<string>;
-  /** What earlier attempts said that stands, and the receipt of the last of them; see `continuation.ts`. */
-  readonly kept: readonly Part[];
-  readonly keptReceipt: number | null;
-  /** Its session's epoch when it began; null before that, and outside a session. */
-  readonly epoch: number | null;
-}
 
 /** An attempt that may be made: its intent is on record and its money is held. */
 export interface Admitted {
@@ -281,94 +264,10 @@ function attemptId(call: string, attempt: number): string {
   return `${call}.${String(attempt).padStart(3, '0')}`;
 }
 
-function refuse(
-  op: Operation,
-  call: CallFacts,
-  refusal: {
-    error: SeedError;
-    last: boolean;
-    /** The policy that said so; none where it names no such role. */
-    routing?: Routing;
-    refused?: Choice;
-    skipped?: readonly AttemptView[];
-  },
-): Refused {
-  const { error, last, routing, refused = null, skipped = [] } = refusal;
-  op.receipt({
-    outcome: 'refused',
-    code: error.code,
-    detail: {
-      role: call.request.role,
-      ...(routing === undefined ? {} : { policy: routing.policyVersion }),
-      ...(refused === null ? {} : askedOf(refused)),
-      ...moneyOf(error),
-      ...skips(skipped),
-      ...spender(call.request),
-      ...trace(call.asker),
-    },
-  });
+function refuse(op: Operation, call: CallFacts, refusal: Refusal & { readonly last: boolean }): Refused {
+  const { error, last, refused = null, skipped = [] } = refusal;
+  op.receipt({ outcome: 'refused', code: error.code, detail: refusalDetail(call, refusal) });
   return { kind: 'refused', last, error, refused, skipped };
-}
-
-function askedOf({ candidate: { target, model, price } }: Choice): Record<string, string> {
-  return { target: target.name, model, price: price?.version ?? '' };
-}
-
-/** The ceiling that refused, whose money it counts, and its figures at that moment; the bound is the least that was asked. */
-function moneyOf({ data }: SeedError): Record<string, string | number> {
-  const figures = ['ceiling', 'scope', 'spent_micro_usd', 'held_micro_usd', 'limit_micro_usd', 'bound_micro_usd'];
-  const said = figures.map((name) => [name, data[name]] as const);
-  return Object.fromEntries(said.filter((pair): pair is readonly [string, string | number] => isFigure(pair[1])));
-}
-
-function isFigure(value: unknown): value is string | number {
-  return typeof value === 'string' || typeof value === 'number';
-}
-
-function intentDetail(
-  call: CallFacts,
-  {
-    choice,
-    routing,
-    hold: { boundMicroUsd, maxOutputTokens, clamped },
-    hop,
-  }: { choice: Choice; routing: Routing; hold: Hold; hop: Hop | null },
-): Record<string, string | number | readonly string[]> {
-  const { candidate, losses, summarised } = choice;
-  return {
-    attempt: call.attempts + 1,
-    role: routing.role,
-    dispatch: dispatchOf(call.asker.dispatch),
-    target: candidate.target.name,
-    model: candidate.model,
-    tier: candidate.tier,
-    bound_micro_usd: boundMicroUsd,
-    max_output_tokens: maxOutputTokens,
-    policy: routing.policyVersion,
-    price: candidate.price?.version ?? '',
-    ...(clamped ? { clamped: 'yes' } : {}),
-    ...(losses.length === 0 ? {} : { losses: losses.length }),
-    ...(summarised === null ? {} : { summarised: summarised.count, summarised_sha256: summarised.hash }),
-    ...(call.keptReceipt === null ? {} : { continues: call.keptReceipt }),
-    ...(hop === null ? {} : { hop_from: hop.from, hop_of: hop.offered, transcript: hop.hash }),
-    ...spender(call.request),
-    ...trace(call.asker),
-  };
-}
-
-/** Whose money it is, beside the role and the actor: what ceilings may name. */
-function spender({ session, labels }: CompletionRequest): Record<string, string | readonly string[]> {
-  const said = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-  return { ...(session === null ? {} : { session }), ...(said.length === 0 ? {} : { labels: said }) };
-}
-
-function trace({ traceparent }: Asker): Record<string, string> {
-  return traceparent === null ? {} : { traceparent };
-}
-
-function skips(skipped: readonly AttemptView[]): Record<string, readonly string[]> {
-  if (skipped.length === 0) return {};
-  return { skipped: skipped.map(({ target, model, code }) => `${target}/${model}: ${code}`) };
 }
 
 function policyChanged(): SeedError {
