@@ -3,8 +3,6 @@
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
 import type { Config } from './config.ts';
@@ -31,28 +29,23 @@ import type { OpenAccessKey } from './membrane/access-key.ts';
 import { createAccessKeyOpener } from './membrane/access-key.ts';
 import { Membrane } from './membrane/membrane.ts';
 import { OWNER, SEED } from './substrate/actor.ts';
-import { sweep as sweepBus } from './substrate/bus/bus.ts';
-import { sampleGrowth } from './substrate/health.ts';
 import { settleEarlierBoot } from './substrate/earlier-boot.ts';
 import { homePath } from './substrate/home/layout.ts';
 import { openLogFile } from './substrate/home/log-file.ts';
 import { lockHome } from './substrate/home/lock.ts';
 import { readSettings } from './substrate/home/settings.ts';
 import { prepareSocketFolder, socketPaths } from './substrate/home/sockets.ts';
-import { sweep as sweepMemory } from './substrate/memory/memory.ts';
 import { refreshPrices } from './substrate/policy/apply.ts';
-import { noteOutsideEdits, readPolicy } from './substrate/policy/policy.ts';
-import { eraseDueContent } from './substrate/retention.ts';
-import { closeIdle } from './substrate/sessions/conversations.ts';
-import { isoTime, systemSources } from './substrate/sources.ts';
+import { noteOutsideEdits } from './substrate/policy/policy.ts';
+import { systemSources } from './substrate/sources.ts';
 import type { SqliteDriver } from './substrate/store/connection.ts';
 import { chooseDriver } from './substrate/store/connection.ts';
 import type { Substrate } from './substrate/substrate.ts';
 import { openSubstrate } from './substrate/substrate.ts';
 import { readPublicUrl, writePublicUrl } from './substrate/switches.ts';
-import { freeLapsed } from './substrate/tasks/tasks.ts';
 import type { Daemon } from './tools/daemon.ts';
 import { allTools, findTool } from './tools/catalogue.ts';
+import { keepHouse, releaseStartGarbage, tellDistrust } from './upkeep.ts';
 
 /** How long calls under way may take when the daemon stops. */
 const DRAIN_MS = 10_000;
@@ -62,7 +55,6 @@ const REST_MS = 5_000;
 const FIRST_CALLS_MS = 250;
 /** When the start is over and nothing urgent goes on yet. */
 const SETTLE_MS = 2_000;
-const HOUSEKEEPING_MS = 60 * 60 * 1_000;
 
 /** A daemon that serves. */
 export interface Serving {
@@ -226,7 +218,7 @@ async function openRest({ config, opened, tell }: Parts, { substrate, mind, stop
   // Once more by name would be too late: a newer installation may lie where this one did.
   await allTools();
   opened.add(keepHouse(substrate, mind.watchLog, tell));
-  if (substrate.distrust !== null) opened.add(tellDistrust(config, substrate, substrate.distrust, tell));
+  if (substrate.distrust !== null) opened.add(tellDistrust(notifiersOf(config), substrate, substrate.distrust, tell));
   const settling = setTimeout(releaseStartGarbage, SETTLE_MS).unref();
   opened.add(() => clearTimeout(settling));
 }
@@ -342,71 +334,4 @@ async function settlePolicy(substrate: Substrate, onError: (error: SeedError) =>
 async function noteStop(substrate: Substrate): Promise<void> {
   if (substrate.distrust !== null) return;
   await substrate.operate({ action: 'seed.stop', actor: SEED }, async () => {});
-}
-
-/** What is due now and then: retention, a sample of the database's size, a look at the log. The returned function ends it. */
-function keepHouse(
-  substrate: Substrate,
-  watchLog: (signal: AbortSignal) => Promise<void>,
-  onError: (error: SeedError) => void,
-): () => void {
-  const ended = new AbortController();
-  const round = async (): Promise<void> => {
-    if (substrate.distrust !== null) return;
-    const now = systemSources.now();
-    await substrate.maintain((tx) => sampleGrowth(tx, now, substrate.size()));
-    await freeLapsed(substrate);
-    await sweepBus(substrate);
-    await sweepMemory(substrate);
-    await closeIdle(substrate);
-    await eraseDueContent(substrate, now);
-    await watchLog(ended.signal);
-  };
-  const begin = (): void => {
-    round().catch((error: unknown) => {
-      if (!ended.signal.aborted) onError(toSeedError(error));
-    });
-  };
-  const first = setTimeout(begin, 1_000).unref();
-  const others = setInterval(begin, HOUSEKEEPING_MS).unref();
-  return () => {
-    ended.abort();
-    clearTimeout(first);
-    clearInterval(others);
-  };
-}
-
-/** A log that is not trusted keeps the mind from acting; that is told all the same, and leaves no receipt. */
-function tellDistrust(
-  config: Config,
-  substrate: Substrate,
-  { message: says, hint: todo }: SeedError,
-  onError: (error: SeedError) => void,
-): () => void {
-  const ended = new AbortController();
-  const notifiers = notifiersOf(config);
-  const told = { v: 1, seed: substrate.seed, event: 'log', says, todo, time: isoTime(systemSources.now()) } as const;
-  const tellAll = async (): Promise<void> => {
-    const { notices } = await substrate.read(readPolicy);
-    const wanted = (notices ?? []).filter(({ event }) => event === 'log');
-    const tellings = await Promise.allSettled(
-      wanted.map(({ notifier }) => notifiers.tell(notifier, told, ended.signal)),
-    );
-    for (const telling of tellings) if (telling.status === 'rejected') fail(telling.reason);
-  };
-  const fail = (error: unknown): void => {
-    if (!ended.signal.aborted) onError(toSeedError(error));
-  };
-  tellAll().catch(fail);
-  return () => ended.abort();
-}
-
-/**
- * Gives back what loading the modules left behind: V8 keeps some 20 MB of it for a busy time that an
- * idle daemon does not have, and collects it by itself only under pressure.
- */
-function releaseStartGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as (options: object) => void;
-  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }

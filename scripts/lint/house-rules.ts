@@ -156,7 +156,7 @@ function onImport(visit: (found: Import) => void): Visitor {
 
 /** The floors of `src/`, top first; an import may go down, or stay on its own floor. */
 const FLOORS: readonly { readonly name: string; readonly holds: RegExp }[] = [
-  { name: 'main and cli', holds: /^src\/((?:main|daemon|config)\.ts$|cli\/)/ },
+  { name: 'main and cli', holds: /^src\/((?:main|daemon|upkeep|config)\.ts$|cli\/)/ },
   { name: 'doors', holds: /^src\/doors\// },
   { name: 'tools', holds: /^src\/tools\// },
   { name: 'membrane', holds: /^src\/membrane\// },
