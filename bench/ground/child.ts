@@ -7,11 +7,11 @@
  * Prints one line of JSON. Verification reads the folder from the disk, with the portable verifier
  * and nothing pinned elsewhere than in that folder.
  */
-import { hash } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createLogVerifier } from '../../src/formats/verify.ts';
 import { exportLog } from '../../src/substrate/receipts/export.ts';
+import { fastSha256 } from '../../src/substrate/receipts/sha256.ts';
 import { systemSources } from '../../src/substrate/sources.ts';
 import { openSubstrateReader } from '../../src/substrate/substrate.ts';
 
@@ -31,7 +31,7 @@ async function verifyFolder(folder: string, sha: string): Promise<number> {
     roots: [root],
     pinnedRoot: root,
     checkpoint: readFileSync(path.join(folder, 'checkpoint'), 'utf8'),
-    ...(sha === 'node' ? { sha: (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer') } : {}),
+    ...(sha === 'node' ? { sha: fastSha256 } : {}),
   });
   const lines = createReadStream(path.join(folder, 'receipts.jsonl'), { highWaterMark: CHUNK_BYTES });
   for await (const chunk of lines as AsyncIterable<Buffer>) verifier.write(chunk);

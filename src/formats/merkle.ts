@@ -20,6 +20,8 @@ const NODE_PREFIX = 1;
 /** Written anew for each node: every operation hashes a dozen, and an array for each costs as much as its hash. */
 const nodeBytes = new Uint8Array(1 + 2 * HASH_BYTES);
 nodeBytes[0] = NODE_PREFIX;
+/** The same for leaves, as long as nearly every receipt is. */
+const leafBytes = new Uint8Array(4_096);
 
 /** The root of a tree without leaves: SHA-256 of nothing. */
 export const EMPTY_ROOT: Uint8Array =
@@ -27,7 +29,9 @@ export const EMPTY_ROOT: Uint8Array =
 
 /** Hash of a leaf that holds these bytes. */
 export function leafHash(bytes: Uint8Array, sha: Sha256 = sha256): Uint8Array {
-  return sha(concat(LEAF_PREFIX, bytes));
+  if (bytes.length >= leafBytes.length) return sha(concat(LEAF_PREFIX, bytes));
+  leafBytes.set(bytes, 1);
+  return sha(leafBytes.subarray(0, 1 + bytes.length));
 }
 
 /** Hash of the node over two subtrees. */

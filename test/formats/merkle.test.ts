@@ -23,6 +23,14 @@ const twoSizes = fc
   .tuple(fc.nat(SIZE_MAX), fc.nat(SIZE_MAX))
   .map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const);
 
+it.each([4_097, 0, 1, 4_094, 4_095, 4_096, 65_536, 3])(
+  'the hash of a leaf is of all its %i bytes and of no others',
+  (length) => {
+    const bytes = Uint8Array.from({ length }, (_, n) => n % 251);
+    expect(toHex(leafHash(bytes, nodeSha))).toBe(toHex(nodeSha(concat(Uint8Array.of(0), bytes))));
+  },
+);
+
 describe('compact range', () => {
   it('has the root of the tree at every size, and survives being stored', () => {
     let tree = new CompactRange(nodeSha);
