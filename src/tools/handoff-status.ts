@@ -50,7 +50,7 @@ export const handoffStatus = defineTool({
     return substrate.read(async (db) => {
       if (id !== undefined) await readableSession(db, id, actor, now);
       const handoffs = id === undefined ? [] : await listHandoffs(db, id, SHOWN_MAX);
-      const offered = await listOffersFor(db, actor.id, now, SHOWN_MAX);
+      const offered = await listOffersFor(db, actor, now, SHOWN_MAX);
       // A helper goes on with what it was given, and need not know what there is.
       const isLocal = actor.kind !== 'helper';
       const look = { actor, goneSince: daemon.goneSince, now };

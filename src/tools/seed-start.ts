@@ -92,7 +92,7 @@ async function workLines(
   const mayAccept = actor.scopes.has('handoff.accept');
   const { held, offered, silent } = await substrate.read(async (db) => ({
     held: await listHeld(db, actor.grant, WORK_LINES_MAX),
-    offered: mayAccept ? await listOffersFor(db, actor.id, now, WORK_LINES_MAX) : [],
+    offered: mayAccept ? await listOffersFor(db, actor, now, WORK_LINES_MAX) : [],
     silent: mayAccept && actor.kind !== 'helper' ? await listSilent(db, look, WORK_LINES_MAX) : [],
   }));
   return [

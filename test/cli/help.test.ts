@@ -76,7 +76,9 @@ test('what only the tool finds wrong is told with the help of the command', asyn
   expect(wrong.code).toBe(2);
   expect(wrong.stderr).toMatch(/^seed: deadline must be a date.*\n +See `seed task add --help`\.\n$/);
   const reserved = await seed(['key', 'issue', 'owner', '--home', room.at('home')]);
-  expect(reserved.stderr).toContain('name must be another one: owner, seed and what begins with seed- are');
+  expect(reserved.stderr).toContain(
+    'name must be another one: owner, seed, external-sql and what begins with seed- are',
+  );
   expect(reserved.stderr).toContain('See `seed key issue --help`.');
   const key = room.at('no-key.pem');
   writeFileSync(key, '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n');

@@ -14,6 +14,7 @@ import type { SubstrateReader } from '../../src/substrate/substrate.ts';
 import { allReceipts, DRIVERS, openAgain, openSeed } from '../support/home.ts';
 import { scratch } from '../support/scratch.ts';
 import { seededNumbers } from '../support/sources.ts';
+import { takeBack } from '../support/take-back.ts';
 import type { TestSeed } from '../support/home.ts';
 import { watched } from '../support/watched.ts';
 import { letIn } from './bus/rig.ts';
@@ -120,15 +121,7 @@ it('a home that had indexes has lists after its next start', async () => {
   const actors = await actorsOf(before);
   await fill(before, actors, RECEIPTS);
   await before.substrate.close();
-  const db = openConnection('better-sqlite3', homePath(before.home, 'database'));
-  db.exec(`
-    DROP TABLE substrate_receipts_by_grant;
-    DROP TABLE substrate_receipts_by_outcome;
-    CREATE INDEX substrate_receipts_grant ON substrate_receipts (grant_id, seq) WHERE grant_id IS NOT NULL;
-    CREATE INDEX substrate_receipts_unusual ON substrate_receipts (outcome, seq) WHERE outcome NOT IN ('ok', 'intent');
-    DELETE FROM substrate_migrations WHERE version >= 21;
-  `);
-  db.close();
+  takeBack(before.home, 20);
   await using after = await openAgain(before.home, before);
   await assertListed(after.substrate, actors);
 });

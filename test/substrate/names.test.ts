@@ -31,7 +31,7 @@ test.each(['a', '0', 'my.bot_2', 'x'.repeat(64), 'owner-2'])('a grant can be cal
 });
 
 // Receipts name the actor: a key called "owner" would write receipts that read like the owner's.
-test.each(['owner', 'seed', '', '.a', '-a', 'A', 'é', 'a b', 'x'.repeat(65)])(
+test.each(['owner', 'seed', 'external-sql', '', '.a', '-a', 'A', 'é', 'a b', 'x'.repeat(65)])(
   'a grant cannot be called "%s"',
   (name) => {
     expect(GrantName.safeParse(name).success).toBe(false);

@@ -99,7 +99,7 @@ export function assertPlanned(plan: Plan | Offered | null): Plan | null {
  */
 async function isOffered(db: ReadHandle, session: Session, { actor, now }: Planning): Promise<boolean> {
   if (session.holder === actor.grant || session.status === 'closed') return false;
-  const offers = await listOffersFor(db, actor.id, now, OFFERS_MAX);
+  const offers = await listOffersFor(db, actor, now, OFFERS_MAX);
   return offers.some((offer) => offer.session === session.id);
 }
 

@@ -5,10 +5,11 @@ export const GRANT_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 export const GRANT_NAME_RULE = '1 to 64 lower-case letters, digits, dots, dashes and underscores';
 
 /** Receipts name these actors by these words, so nobody else may have them. */
-const RESERVED: readonly string[] = ['owner', 'seed'];
+const RESERVED: readonly string[] = ['owner', 'seed', 'external-sql'];
 /** What the seed does by itself it does under names that begin so; see `service.ts`. */
 const SERVICE = /^seed-/;
-export const RESERVED_RULE = 'another one: owner, seed and what begins with seed- are the owner’s and the seed’s own';
+export const RESERVED_RULE =
+  'another one: owner, seed, external-sql and what begins with seed- are the owner’s and the seed’s own';
 
 /** Leaves room for the number of a second window. */
 export const AGENT_NAME_CHARS_MAX = 60;

@@ -6,8 +6,8 @@
  * what cannot be read resolves to null, and then nothing is called (LOCK-RUNTIME-1, -2).
  */
 import { SeedError } from '../../errors.ts';
-import { POLICY_SEAL_ACTIONS, POLICY_SEALS, POLICY_TABLES, POLICY_TRIGGERS } from '../store/migrations/0003-policy.ts';
-import { NOTICE_TRIGGERS } from '../store/migrations/0016-notices.ts';
+import { POLICY_SEAL_ACTIONS, POLICY_SEALS, POLICY_TABLES } from '../store/migrations/0003-policy.ts';
+import { RECORDERS } from '../store/migrations/0022-moments.ts';
 import type { Reading, ReadHandle, Row } from '../store/store.ts';
 import type { Ceiling, Routing } from './model.ts';
 import { readPolicyRows } from './rows.ts';
@@ -169,6 +169,5 @@ interface TriggerRow extends Row {
 async function isGuarded(db: ReadHandle): Promise<boolean> {
   const rows = await db.all<TriggerRow>("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'");
   const found = new Map(rows.map(({ name, sql }) => [name, sql]));
-  const wanted = { ...POLICY_TRIGGERS, ...NOTICE_TRIGGERS };
-  return Object.entries(wanted).every(([name, sql]) => found.get(name) === sql);
+  return Object.entries(RECORDERS).every(([name, sql]) => found.get(name) === sql);
 }

@@ -30,6 +30,8 @@ export interface Handoff {
   readonly offererName: string;
   /** A name, or `*` for whoever has the token. */
   readonly audience: string;
+  /** The grant that bore the name then, which alone may redeem; null for the owner, and for `*`. */
+  readonly audienceGrant: string | null;
   readonly package: HandoffPackage;
   readonly packageHash: string;
   readonly budgetMicroUsd: number | null;
@@ -53,6 +55,7 @@ interface HandoffRow extends Row {
   readonly offerer: string | null;
   readonly offerer_name: string;
   readonly audience: string;
+  readonly audience_grant: string | null;
   readonly package: string;
   readonly package_hash: string;
   readonly budget_micro_usd: number | null;
@@ -79,6 +82,7 @@ function toHandoff(row: HandoffRow): Handoff {
     offerer: row.offerer,
     offererName: row.offerer_name,
     audience: row.audience,
+    audienceGrant: row.audience_grant,
     package: JSON.parse(row.package) as HandoffPackage,
     packageHash: row.package_hash,
     budgetMicroUsd: row.budget_micro_usd,
@@ -103,6 +107,7 @@ export interface Offer {
   /** 32 random bytes, base64url; null for the daemon's own handing over, which nobody else can redeem. */
   readonly token: string | null;
   readonly audience: string;
+  readonly audienceGrant: string | null;
   readonly expiresAt: number;
   readonly note: string;
   /** How much of what is left of the budget goes along; null: all of it. */
@@ -128,15 +133,16 @@ async function writeOffer(op: Operation, actor: Actor, session: Session, offer: 
   const handoff = await makePackage(op, session, { seed, checkpoint, note, lineage, budgetMicroUsd: budget });
   const text = packageText(handoff);
   await op.run(
-    `INSERT INTO substrate_handoffs (id, session, epoch, offerer, offerer_name, audience, token_hash, package,
+    `INSERT INTO substrate_handoffs (id, session, epoch, offerer, offerer_name, audience, audience_grant, token_hash, package,
        package_hash, budget_micro_usd, scopes, note, status, offered_at, expires_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'offered', ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'offered', ?, ?)`,
     offer.id,
     session.id,
     session.epoch,
     actor.grant,
     actor.id,
     offer.audience,
+    offer.audienceGrant,
     offer.token === null ? null : tokenHash(offer.token),
     text,
     packageHash(text),
@@ -210,16 +216,25 @@ export async function findHandoffByToken(db: ReadHandle, token: string): Promise
   return row === undefined ? null : toHandoff(row);
 }
 
-/** Offers that a name can redeem now, newest first; what became of their sessions and offerers has not undone them. */
-export async function listOffersFor(db: ReadHandle, name: string, now: number, limit: number): Promise<Handoff[]> {
+/**
+ * Offers that somebody is named in and can redeem now, newest first; what became of their sessions and offerers has
+ * not undone them.
+ */
+export async function listOffersFor(
+  db: ReadHandle,
+  { id, grant }: Pick<Actor, 'id' | 'grant'>,
+  now: number,
+  limit: number,
+): Promise<Handoff[]> {
   const rows = await db.all<HandoffRow>(
     `SELECT h.* FROM substrate_handoffs h JOIN substrate_sessions s ON s.id = h.session AND s.epoch = h.epoch
-      WHERE h.audience = ? AND h.status = 'offered' AND h.expires_at > ? AND s.status = 'open'
+      WHERE h.audience_grant IS ? AND (h.audience_grant IS NOT NULL OR h.audience = ?) AND h.status = 'offered' AND h.expires_at > ? AND s.status = 'open'
         AND (h.offerer IS NULL OR EXISTS (
           SELECT 1 FROM substrate_grants g
             WHERE g.id = h.offerer AND (g.expires_at IS NULL OR g.expires_at > ?)))
       ORDER BY h.offered_at DESC LIMIT ?`,
-    name,
+    grant,
+    id,
     now,
     now,
     limit,
@@ -264,6 +279,12 @@ export interface Redeemer {
   readonly usedMicroUsd: number;
 }
 
+/** Names are given anew: who is meant is the grant that bore it. */
+function isFor({ audience, audienceGrant }: Handoff, { id, grant }: Actor): boolean {
+  if (audience === '*') return true;
+  return grant === null ? audience === id : audienceGrant === grant;
+}
+
 /**
  * Redeems an offer: the redeemer holds the session from this transaction on.
  *
@@ -271,7 +292,7 @@ export interface Redeemer {
  */
 export async function redeemHandoff(op: Operation, handoff: Handoff, redeemer: Redeemer): Promise<Redemption> {
   const { actor, redeemId } = redeemer;
-  if (handoff.audience !== '*' && handoff.audience !== actor.id) {
+  if (!isFor(handoff, actor)) {
     throw new SeedError('handoff_audience', 'That handoff is for somebody else.', {
       hint: 'Ask its offerer for one that names you.',
     });
@@ -392,6 +413,7 @@ export async function takeOver(op: Operation, session: Session, takeover: Takeov
     ...takeover,
     token: null,
     audience: actor.id,
+    audienceGrant: actor.grant,
     expiresAt: op.now + 1,
     note: `${session.holderName} went silent.`,
     budgetMicroUsd: null,

@@ -76,6 +76,7 @@ export async function offerSession(
       id,
       token,
       audience,
+      audienceGrant,
       note,
       budgetMicroUsd,
       scopes: scopes ?? session.scopes,
@@ -221,7 +222,7 @@ export async function acceptLatest(substrate: Substrate, actor: Actor, latest: L
     assertLocal(actor);
     const again = await findRedeemed(op, actor, latest.redeemId);
     if (again !== null) return sameAgain(op, again);
-    const offered = (await listOffersFor(op, actor.id, op.now, CANDIDATES_MAX)).find(
+    const offered = (await listOffersFor(op, actor, op.now, CANDIDATES_MAX)).find(
       ({ session }) => latest.session === null || session === latest.session,
     );
     if (offered !== undefined) {
@@ -246,7 +247,7 @@ export async function acceptLatest(substrate: Substrate, actor: Actor, latest: L
 export async function acceptOffered(substrate: Substrate, actor: Actor, session: string): Promise<Accepted> {
   return redeem(substrate, actor, async (op) => {
     op.receipt({ subject: { type: 'session', id: session } });
-    const offers = await listOffersFor(op, actor.id, op.now, CANDIDATES_MAX);
+    const offers = await listOffersFor(op, actor, op.now, CANDIDATES_MAX);
     const offered = offers.find((offer) => offer.session === session);
     if (offered === undefined) {
       throw new SeedError('superseded', `The session ${session} is not offered to you any more.`, {
@@ -321,12 +322,14 @@ async function namedSession(db: ReadHandle, id: string): Promise<Session[]> {
  * A client of the gateway cannot offer: that its conversations may be taken over once it is silent, its key says.
  */
 function goneOf(
-  { holder, origin }: Session,
+  { holder, origin, scopes }: Session,
   { grant, goneSince, now }: { grant: Grant | null; goneSince: Latest['goneSince']; now: number },
 ): number | null | 'not ours' {
   if (holder === null) return null;
-  // Whose grant is gone cannot come back to it.
-  if (grant === null || !isInForce(grant, now)) return 0;
+  // Whose grant is gone cannot come back to it. What it could not offer goes to nobody by that either.
+  if (grant === null || !isInForce(grant, now)) {
+    return origin === GATEWAY && !scopes.includes('handoff.offer') ? 'not ours' : 0;
+  }
   // What the seed's own organs began they go on with themselves; no door knows them.
   if (isServiceName(grant.name)) return 'not ours';
   if (grant.door === 'agent') return goneSince(grant.id);
@@ -349,7 +352,7 @@ async function isSilent(
 export async function readableSession(db: ReadHandle, id: string, actor: Actor, now: number): Promise<Session> {
   const session = await sessionOf(db, id);
   if (actor.grant === null || session.holder === actor.grant) return session;
-  const offers = await listOffersFor(db, actor.id, now, CANDIDATES_MAX);
+  const offers = await listOffersFor(db, actor, now, CANDIDATES_MAX);
   if (offers.some((offer) => offer.session === id)) return session;
   return heldSession(db, id, { actor, epoch: null });
 }
@@ -370,8 +373,7 @@ export async function takeBack(substrate: Substrate, actor: Actor, id: string): 
     return handoff;
   });
   const { value: handoff, seq } = taken;
-  const [audience] = await substrate.read((db) => findGrantsNamed(db, handoff.audience));
-  const grants = [handoff.offerer, audience?.id ?? null];
+  const grants = [handoff.offerer, handoff.audienceGrant];
   tell(substrate, { handoff, what: 'withdrawn', to: handoff.audience, grants, receipt: seq });
   return taken;
 }

@@ -9,6 +9,7 @@ import type { Value } from '../../../src/substrate/store/store.ts';
 import { openConnection } from '../../../src/substrate/store/connection.ts';
 import { openAgain, openSeed } from '../../support/home.ts';
 import { scratch } from '../../support/scratch.ts';
+import { takeBack } from '../../support/take-back.ts';
 import { ack, get, letIn, nack, OWNER, say } from './rig.ts';
 
 /** What an inbox was before, and after: `next_seq` and `waiting`, told from the messages themselves. */
@@ -18,23 +19,10 @@ interface Counted {
   readonly waiting: Value;
 }
 
-/** Takes the home back to version 18, whose inboxes had `next_seq` and `waiting`, and its content an index. */
-function takeBack(home: string, rows: readonly Counted[]): void {
+/** To version 18, whose inboxes had `next_seq` and `waiting`. */
+function withCounts(home: string, rows: readonly Counted[]): void {
+  takeBack(home, 18);
   const db = openConnection('better-sqlite3', homePath(home, 'database'));
-  db.exec(`
-    DROP TRIGGER substrate_content_shelve;
-    DROP TRIGGER substrate_content_kept;
-    DROP TRIGGER substrate_content_erased;
-    DROP TABLE substrate_content_shelves;
-    DROP TABLE substrate_receipts_by_grant;
-    DROP TABLE substrate_receipts_by_outcome;
-    CREATE INDEX substrate_receipts_grant ON substrate_receipts (grant_id, seq) WHERE grant_id IS NOT NULL;
-    CREATE INDEX substrate_receipts_unusual ON substrate_receipts (outcome, seq) WHERE outcome NOT IN ('ok', 'intent');
-    CREATE INDEX substrate_content_shelf ON substrate_content (id >> 12, substr(hash, 1, 12), erase_at);
-    ALTER TABLE substrate_inboxes RENAME COLUMN settled TO waiting;
-    ALTER TABLE substrate_inboxes RENAME COLUMN settled_seq TO next_seq;
-    DELETE FROM substrate_migrations WHERE version >= 19;
-  `);
   const put = db.prepare('UPDATE substrate_inboxes SET next_seq = ?, waiting = ? WHERE holder = ?');
   for (const { holder, next_seq: next, waiting } of rows) put.run(next, waiting, holder);
   db.close();
@@ -58,7 +46,7 @@ it('messages that wait, are on a lease, settled, dead or gone from the history',
   await ack(bus, dan, await get(bus, dan));
   await bus.maintain((tx) => tx.run('DELETE FROM substrate_settled_messages WHERE inbox = 3'));
   await bus.close();
-  takeBack(home, [
+  withCounts(home, [
     { holder: bob.grant, next_seq: 8, waiting: 4 },
     { holder: cid.grant, next_seq: 3, waiting: 2 },
     { holder: dan.grant, next_seq: 2, waiting: 0 },

@@ -21,6 +21,28 @@ async function noted(substrate: Substrate): Promise<Receipt[]> {
   return (await allReceipts(substrate)).filter(({ action }) => action === 'policy.external_edit');
 }
 
+/** What any SQLite knows that can read the tables (3.37): the editor's own runs the triggers. */
+const KNOWN = new Set(['json_object', 'cast', 'julianday', 'lower', 'hex', 'randomblob', 'policy_change', 'values']);
+
+test('an edit is recorded with its time, by words that an older SQLite knows too', async () => {
+  using dir = scratch();
+  await using seed = await openSeed(dir);
+  await apply(seed.substrate);
+  const before = Date.now();
+  editOutside(seed.home, "UPDATE substrate_ceilings SET limit_micro_usd = 1 WHERE scope = 'seed'");
+  const { at, triggers } = await seed.substrate.read(async (db) => ({
+    at: (await db.get<{ at_ms: number }>('SELECT at_ms FROM policy_change ORDER BY id DESC LIMIT 1'))?.at_ms,
+    triggers: await db.all<{ sql: string }>(
+      "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%policy_change%'",
+    ),
+  }));
+  expect(at).toBeGreaterThanOrEqual(before - 2);
+  expect(at).toBeLessThanOrEqual(Date.now() + 2);
+  expect(triggers.length).toBeGreaterThan(15);
+  const called = triggers.flatMap(({ sql }) => [...sql.matchAll(/(\w+) ?\(/g)].map(([, name]) => name?.toLowerCase()));
+  expect(called.filter((name) => !KNOWN.has(name ?? ''))).toEqual([]);
+});
+
 const SECOND = "role = 'worker' AND position = 2";
 
 describe.each(DRIVERS)('an edit from outside (%s)', (driver) => {

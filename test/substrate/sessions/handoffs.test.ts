@@ -4,16 +4,18 @@ import { expect, test } from 'vitest';
 import type { Receipt } from '../../../src/formats/receipt.ts';
 import { deleteGrantFamily } from '../../../src/substrate/identity/grants.ts';
 import { OWNER } from '../../../src/substrate/actor.ts';
-import { GONE_MS } from '../../../src/substrate/sessions/handoffs.ts';
-import { takeBack } from '../../../src/substrate/sessions/handover.ts';
+import type { Actor } from '../../../src/substrate/actor.ts';
+import { GONE_MS, listOffersFor } from '../../../src/substrate/sessions/handoffs.ts';
+import { acceptOffered, listSilent, readableSession, takeBack } from '../../../src/substrate/sessions/handover.ts';
 import { packageHash, packageText } from '../../../src/substrate/sessions/package.ts';
 import { listOpenTools } from '../../../src/substrate/sessions/messages.ts';
-import { LEASE_MS } from '../../../src/substrate/sessions/sessions.ts';
+import { GATEWAY, LEASE_MS } from '../../../src/substrate/sessions/sessions.ts';
 import { assertNotSuperseded, endSession, readTranscript } from '../../../src/substrate/sessions/work.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
 import { edit } from '../../doors/rig.ts';
-import { allReceipts, codeOf, openSeed } from '../../support/home.ts';
+import { allReceipts, codeOf, openAgain, openSeed } from '../../support/home.ts';
 import { scratch } from '../../support/scratch.ts';
+import { takeBack as takeHomeBack } from '../../support/take-back.ts';
 import { letIn } from '../bus/rig.ts';
 import { accept, answers, append, calls, latest, look, offer, open, say, SESSION_SCOPES, spend, used } from './rig.ts';
 
@@ -300,6 +302,69 @@ test('latest leaves the sessions of helpers alone, and redeems an offer by name 
   const { handoff } = await offer(substrate, ann, session, { audience: 'carl' });
   const got = await latest(substrate, carl);
   expect(got).toMatchObject({ handoff: { id: handoff.id, status: 'redeemed' }, session: { holderName: 'carl' } });
+});
+
+test('[LOCK-HANDOFF-3] an offer is for the grant that was named: whoever has the name next has nothing of it', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir);
+  const { substrate, ann, bob, session } = seed;
+  const { token } = await offer(substrate, ann, session, { audience: 'bob' });
+  await substrate.operate({ action: 'key.revoke', actor: OWNER }, (op) => deleteGrantFamily(op, bob.grant ?? ''));
+  const heir = await letIn(substrate, 'bob', SCOPES);
+  const readable = (who: Actor) => substrate.read((db) => readableSession(db, session, who, seed.sources.now()));
+  expect(await codeOf(readable(heir))).toBe('not_found');
+  expect(await substrate.read((db) => listOffersFor(db, heir, seed.sources.now(), 9))).toEqual([]);
+  expect(await codeOf(acceptOffered(substrate, heir, session))).toBe('superseded');
+  expect(await codeOf(accept(substrate, heir, token))).toBe('handoff_audience');
+  expect(await codeOf(latest(substrate, heir))).toBe('holder_alive');
+  // The control: named once more, it is the heir that is meant.
+  await offer(substrate, ann, session, { audience: 'bob' });
+  expect((await readable(heir)).id).toBe(session);
+  expect((await latest(substrate, heir)).session).toMatchObject({ id: session, holderName: 'bob', holder: heir.grant });
+});
+
+test('offers of before grants were kept with them go to whoever bears the name at the next start', async () => {
+  using dir = scratch();
+  const { substrate, sources, home, ann, bob, session } = await scene(dir);
+  const { token } = await offer(substrate, ann, session, { audience: 'bob' });
+  await offer(substrate, ann, session, { audience: 'owner' });
+  await substrate.close();
+  takeHomeBack(home, 22);
+  await using after = await openAgain(home, { sources });
+  const listed = (who: Actor) => after.substrate.read((db) => listOffersFor(db, who, sources.now(), 9));
+  expect([await listed(bob), await listed(OWNER)].map((offers) => offers.length)).toEqual([1, 1]);
+  expect((await accept(after.substrate, bob, token)).session.holder).toBe(bob.grant);
+});
+
+test('an offer to the owner is for nobody else, and one by a token alone is on nobody’s list', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir);
+  const { substrate, ann, bob, session } = seed;
+  const { token, handoff } = await offer(substrate, ann, session, { audience: 'owner' });
+  await offer(substrate, ann, session);
+  expect(await codeOf(accept(substrate, bob, token))).toBe('handoff_audience');
+  const listed = (who: Actor) => substrate.read((db) => listOffersFor(db, who, seed.sources.now(), 9));
+  expect([await listed(bob), (await listed(OWNER)).map(({ id }) => id)]).toEqual([[], [handoff.id]]);
+  expect((await accept(substrate, OWNER, token)).session.holder).toBeNull();
+});
+
+test('what a client of the gateway could not offer goes to no agent when its key is gone', async () => {
+  using dir = scratch();
+  await using seed = await scene(dir);
+  const { substrate, bob, carl } = seed;
+  const begun = async (name: string, scopes: readonly string[]): Promise<string> => {
+    const client = await letIn(substrate, name, { kind: 'helper', scopes });
+    const { id } = await open(substrate, client, { origin: GATEWAY, scopes });
+    await substrate.operate({ action: 'key.revoke', actor: OWNER }, (op) => deleteGrantFamily(op, client.grant ?? ''));
+    return id;
+  };
+  const kept = await begun('service', ['session.use', 'route.complete']);
+  const passed = await begun('person', ['session.use', 'route.complete', 'handoff.offer']);
+  const goneSince = (): null => null;
+  const silent = await substrate.read((db) => listSilent(db, { actor: bob, goneSince, now: seed.sources.now() }, 9));
+  expect(silent.map(({ id }) => id)).toEqual([passed]);
+  expect(await codeOf(latest(substrate, bob, { session: kept }))).toBe('not_found');
+  expect((await latest(substrate, carl, { session: passed })).session.holderName).toBe('carl');
 });
 
 test('an offer whose session was closed, or whose offerer is gone, keeps nobody from going on with another', async () => {

@@ -17,7 +17,10 @@ function rowOf(alias: 'old' | 'new', columns: readonly string[]): string {
  * Every edit is recorded in the editor's own transaction, whoever the editor is. The mark is random,
  * so that the newest one stands for one state of the policy and for no other.
  */
-export function triggerTexts(tables: Readonly<Record<string, readonly string[]>>): Readonly<Record<string, string>> {
+export function triggerTexts(
+  tables: Readonly<Record<string, readonly string[]>>,
+  nowMs: string,
+): Readonly<Record<string, string>> {
   const texts: Record<string, string> = {};
   for (const [table, columns] of Object.entries(tables)) {
     for (const [verb, before, after] of [
@@ -28,15 +31,15 @@ export function triggerTexts(tables: Readonly<Record<string, readonly string[]>>
       const name = `${table}_${verb.toLowerCase()}`;
       texts[name] = `CREATE TRIGGER ${name} AFTER ${verb} ON ${table} BEGIN
         INSERT INTO policy_change (at_ms, source_table, before, after, mark)
-          VALUES (CAST(unixepoch('subsec') * 1000 AS INTEGER), '${table}', ${before}, ${after}, lower(hex(randomblob(8))));
+          VALUES (${nowMs}, '${table}', ${before}, ${after}, lower(hex(randomblob(8))));
       END`;
     }
   }
   return texts;
 }
 
-/** The triggers by name, as SQLite keeps their text: without them an edit could go unseen. */
-export const POLICY_TRIGGERS: Readonly<Record<string, string>> = triggerTexts(POLICY_TABLES);
+/** How the first triggers took the time, which SQLite knows since 3.42; `0022-moments.ts` puts others in their place. */
+export const SUBSEC_MS = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
 /** Operations by which the owner, or the seed for the owner, has confirmed every row of the policy. */
 export const POLICY_SEAL_ACTIONS = ['policy.ack', 'policy.apply', 'policy.prices', 'policy.rollback'] as const;
@@ -120,6 +123,6 @@ export const policy: Migration = {
     CREATE INDEX policy_change_unnoted ON policy_change (id) WHERE receipt IS NULL;
     CREATE INDEX policy_change_outside ON policy_change (id) WHERE origin IS NULL;
     CREATE INDEX substrate_receipts_policy ON substrate_receipts (seq) WHERE ${POLICY_SEALS};
-    ${Object.values(POLICY_TRIGGERS).join(';\n')};
+    ${Object.values(triggerTexts(POLICY_TABLES, SUBSEC_MS)).join(';\n')};
   `,
 };

@@ -1,10 +1,8 @@
-import { triggerTexts } from './0003-policy.ts';
+import { SUBSEC_MS, triggerTexts } from './0003-policy.ts';
 import type { Migration } from './migration.ts';
 
 /** Edits of what the owner is told are edits of the policy, and recorded like those. */
-export const NOTICE_TRIGGERS: Readonly<Record<string, string>> = triggerTexts({
-  substrate_notices: ['event', 'notifier'],
-});
+const TRIGGERS = triggerTexts({ substrate_notices: ['event', 'notifier'] }, SUBSEC_MS);
 
 /** What the owner wants to be told of and by what, and what was told. */
 export const notices: Migration = {
@@ -16,7 +14,7 @@ export const notices: Migration = {
       notifier TEXT NOT NULL,
       PRIMARY KEY (event, notifier)
     ) STRICT;
-    ${Object.values(NOTICE_TRIGGERS).join(';\n')};
+    ${Object.values(TRIGGERS).join(';\n')};
 
     CREATE TABLE substrate_told (
       fact     TEXT NOT NULL,

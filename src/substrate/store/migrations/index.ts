@@ -20,6 +20,8 @@ import { pages } from './0018-pages.ts';
 import { inboxes } from './0019-inboxes.ts';
 import { shelves } from './0020-shelves.ts';
 import { lists } from './0021-lists.ts';
+import { moments } from './0022-moments.ts';
+import { audience } from './0023-audience.ts';
 import type { Migration } from './migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -44,4 +46,6 @@ export const MIGRATIONS: readonly Migration[] = [
   inboxes,
   shelves,
   lists,
+  moments,
+  audience,
 ];
