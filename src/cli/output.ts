@@ -73,6 +73,20 @@ export async function printLines(lines: readonly string[]): Promise<void> {
   });
 }
 
+/** What is asked of `seed_status` before its HTTP address is handed out. */
+export interface DoorStatus {
+  readonly url: string | null;
+  /** Why that door is shut, where it should be open. */
+  readonly problem: string | null;
+}
+
+/** An address was shown at which somebody else may listen: whoever shows a key there gives it away. */
+export function printDoorProblem(problem: string | null): void {
+  if (problem === null) return;
+  printLine();
+  printLine(`Do not use that address yet. ${problem} Whoever has the port would be shown the key.`);
+}
+
 /** One JSON value, indented, on stdout. */
 export function printJson(value: unknown): void {
   printLine(JSON.stringify(value, null, 2));

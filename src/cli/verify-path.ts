@@ -3,6 +3,7 @@ import { createReadStream, existsSync, readdirSync, readFileSync, statSync } fro
 import { join } from 'node:path';
 import { SeedError } from '../errors.ts';
 import { FormatError } from '../formats/error.ts';
+import { parseNote } from '../formats/note.ts';
 import { parseRoot } from '../formats/root.ts';
 import { verifyProof } from '../formats/proof.ts';
 import type { Verdict } from '../formats/verify.ts';
@@ -103,11 +104,33 @@ function readRoot(path: string): string {
   }
 }
 
+/**
+ * A checkpoint that was kept: whether the log continues it is part of the verdict, whether it is one is not.
+ *
+ * @throws SeedError `invalid_input`, `not_found`
+ */
+function readCheckpoint(path: string): string {
+  const text = readSmall(path);
+  try {
+    parseNote(text);
+    return text;
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new SeedError('invalid_input', `${path} is not a checkpoint. ${cause.message}`, {
+      hint: 'Name one as `seed receipts checkpoint` printed it, or the checkpoint of an export.',
+      data: { argument: 'checkpoint' },
+      cause,
+    });
+  }
+}
+
 export async function verifyExportOrProof(path: string, files: VerifyFiles, onBytes: OnBytes): Promise<PathVerdict> {
   const pinnedRoot = files.root === undefined ? undefined : readRoot(files.root);
   if (path === '') throw notThere('The name of what to verify is empty.');
   const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  return folder ? verifyExport(path, pinnedRoot, files.checkpoint, onBytes) : verifyProofFile(path, pinnedRoot, files);
+  if (!folder) return verifyProofFile(path, pinnedRoot, files);
+  const held = files.checkpoint === undefined ? undefined : readCheckpoint(files.checkpoint);
+  return verifyExport(path, pinnedRoot, held, onBytes);
 }
 
 async function verifyExport(
@@ -122,7 +145,7 @@ async function verifyExport(
     roots: readRoots(join(folder, 'root')),
     checkpoint: readSmall(join(folder, 'checkpoint')),
     ...(pinnedRoot === undefined ? {} : { pinnedRoot }),
-    ...(held === undefined ? {} : { heldCheckpoint: readSmall(held) }),
+    ...(held === undefined ? {} : { heldCheckpoint: held }),
     sha: fastSha256,
   });
   try {
@@ -161,8 +184,14 @@ function describe({ verdict, seed, size, firstBroken, continuesHeld }: Verdict):
 }
 
 /** A proof carries no root of trust: it is proven by the pinned one, or not at all. */
-function verifyProofFile(path: string, pinnedRoot: string | undefined, { root }: VerifyFiles): PathVerdict {
+function verifyProofFile(path: string, pinnedRoot: string | undefined, { root, checkpoint }: VerifyFiles): PathVerdict {
   const text = readSmall(path);
+  if (checkpoint !== undefined) {
+    throw new SeedError('invalid_input', 'A proof of one receipt cannot show that the log continues a checkpoint.', {
+      hint: 'Leave --checkpoint out, or verify an export with it.',
+      data: { argument: 'checkpoint' },
+    });
+  }
   if (pinnedRoot === undefined || root === undefined) {
     throw new SeedError('invalid_input', 'A proof is verified against a root of trust.', {
       hint: 'Name it with --root FILE: root/1.json of the home or of an export, as you got it from elsewhere.',

@@ -23,7 +23,12 @@ export function createGuard({ port, publicUrl }: Reach): (request: IncomingMessa
   if (publicUrl !== null) hosts.add(publicUrl.host);
   return ({ headers, rawHeaders, url }) => {
     assertSaidOnce(rawHeaders);
-    if (!hosts.has((headers.host ?? '').toLowerCase())) {
+    if (headers.host === undefined) {
+      throw new SeedError('invalid_input', 'The request names no host.', {
+        hint: 'Send the header Host (RFC 9112 §3.2).',
+      });
+    }
+    if (!hosts.has(headers.host.toLowerCase())) {
       throw new SeedError('forbidden', 'This door does not answer to that name.', {
         hint:
           publicUrl === null

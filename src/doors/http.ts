@@ -75,6 +75,8 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   const door = new McpEndpoint(options, mcp);
   const guard = createGuard(options);
   const server = createServer({
+    // Whoever names no host is told so in this door's words (`http-guard.ts`).
+    requireHostHeader: false,
     requestTimeout: limits.REQUEST_ARRIVE_MS_MAX,
     headersTimeout: limits.HEADERS_ARRIVE_MS_MAX,
     // Node looks each 30 s by itself: so long would silent connections take the place of others.
@@ -96,6 +98,8 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
       response.destroy();
     });
   });
+  // What is expected of the server beside an answer may be left undone (RFC 9110 §10.1.1).
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   await listenOnPort(server, options.port, options.onDefect);
   return {
     notify: (uri, holder) => mcp.peek()?.notify(uri, holder),

@@ -31,10 +31,11 @@ export const keyIssue = defineTool({
     token_endpoint: z.string().nullable(),
     receipt: z.int(),
     halted: z.boolean().describe('Nobody can come in, with this key or another, until the owner resumes the seed'),
+    problem: z.string().nullable().describe('Why nobody is to be sent to the address now: another program may have it'),
   }),
   handler: async (
     { name, scopes, expires_in_s: seconds, public_key: publicKey, tools },
-    { actor, keys, substrate },
+    { actor, keys, substrate, daemon },
   ) => {
     const { grant, key, receipt } = await keys.issue(actor, {
       name,
@@ -53,6 +54,7 @@ export const keyIssue = defineTool({
       token_endpoint: publicKey === null ? null : keys.tokenEndpoint,
       receipt,
       halted: await substrate.read((db) => readSwitch(db, 'halted')),
+      problem: daemon.doors.problem,
     };
   },
 });

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Finding } from '../substrate/health.ts';
 import { examine, examineHome, worstOf } from '../substrate/health.ts';
+import type { Daemon } from './daemon.ts';
 import { defineTool } from './define.ts';
 import { examineBus, examineMembrane, examineNotices } from './doctor-life.ts';
 import { examineCoherence, examineMind } from './doctor-mind.ts';
@@ -45,17 +46,7 @@ export const seedDoctor = defineTool({
   },
 });
 
-function checkDaemon({
-  role,
-  pid,
-  version,
-  droppedLogLines,
-}: {
-  role: string;
-  pid: number;
-  version: string;
-  droppedLogLines: () => number;
-}): Finding {
+function checkDaemon({ role, pid, version, doors, droppedLogLines }: Daemon): Finding {
   if (role !== 'daemon')
     return {
       check: 'daemon',
@@ -63,6 +54,14 @@ function checkDaemon({
       says: 'No daemon serves this home.',
       advice: 'Start it with `seed up`.',
     };
+  if (doors.problem !== null) {
+    return {
+      check: 'daemon',
+      verdict: 'bad',
+      says: doors.problem,
+      advice: 'Mend that and start the seed again. Until then no helper can come in, and keys must not be used.',
+    };
+  }
   const dropped = droppedLogLines();
   if (dropped > 0) {
     return {

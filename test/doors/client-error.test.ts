@@ -37,6 +37,25 @@ describe('what is no request', () => {
     expect(bodyOf(answer).error['code']).toBeTypeOf('string');
   });
 
+  test.each([
+    ['/v1/chat/completions', '"param":null'],
+    ['/mcp', '"code":"invalid_input"'],
+  ])('%s: a request that names no host', async (path, words) => {
+    const answer = await raw(rig.port, `POST ${path} HTTP/1.1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain('content-type: application/json');
+    expect(answer).toContain(words);
+    expect(answer).toContain('names no host');
+  });
+
+  test('what is expected beside an answer is left undone, and the answer given', async () => {
+    const head = `host: 127.0.0.1:${rig.port}\r\nconnection: close\r\nexpect: 200-ok\r\n`;
+    expect(await raw(rig.port, `GET /healthz HTTP/1.1\r\n${head}\r\n`)).toMatch(/^HTTP\/1\.1 200 /);
+    const refused = await raw(rig.port, `POST /v1/chat/completions HTTP/1.1\r\n${head}content-length: 0\r\n\r\n`);
+    expect(refused).toMatch(/^HTTP\/1\.1 401 /);
+    expect(bodyOf(refused).error).toMatchObject({ param: null });
+  });
+
   test('headers that never end are told so', async () => {
     const answer = await raw(rig.port, 'GET /healthz HTTP/1.1\r\nhost: x\r\n');
     expect(answer).toMatch(/^HTTP\/1\.1 408 /);

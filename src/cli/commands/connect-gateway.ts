@@ -6,7 +6,8 @@ import { CLIENTS } from '../connect/clients.ts';
 import type { GatewayClient, GatewayFacts } from '../connect/gateway.ts';
 import { addGateway, claudeSettings, codexConfig, sdkEnvironment } from '../connect/gateway.ts';
 import { assertGatewayKey } from '../connect/gateway-key.ts';
-import { printJson, printLine, spoken } from '../output.ts';
+import type { DoorStatus } from '../output.ts';
+import { printDoorProblem, printJson, printLine, spoken } from '../output.ts';
 import { shellLine } from '../shell.ts';
 import type { PlaceOptions } from './connect.ts';
 import { editFile, settingsFor } from './connect.ts';
@@ -43,14 +44,20 @@ const USUAL_ROLE = 'worker';
 /** With whether any of Claude Code’s models is mapped to a role already. */
 interface Facts extends GatewayFacts {
   readonly isMapped: boolean;
+  /** Why that door is shut, where it should be open. */
+  readonly problem: string | null;
 }
 
 /** Where the gateway of a home is, whether or not it serves at the moment. */
 export async function gatewayOrigin(options: PlaceOptions): Promise<string> {
+  return (await gatewayDoor(options)).origin;
+}
+
+async function gatewayDoor(options: PlaceOptions): Promise<{ origin: string; problem: string | null }> {
   const { readSettings } = await import('../../substrate/home/settings.ts');
   const config = configOf(options);
-  const status = await ask<{ url: string | null }>(config, { tool: 'seed_status', access: 'read' });
-  return status.url === null ? `http://127.0.0.1:${readSettings(config.home).port}` : new URL(status.url).origin;
+  const { url, problem } = await ask<DoorStatus>(config, { tool: 'seed_status', access: 'read' });
+  return { origin: url === null ? `http://127.0.0.1:${readSettings(config.home).port}` : new URL(url).origin, problem };
 }
 
 /** The roles that may be asked on demand, and the names that are mapped to any. */
@@ -71,7 +78,7 @@ async function factsOf(options: GatewayOptions): Promise<Facts> {
   const keyFile = options.keyFile === undefined ? null : resolve(options.keyFile);
   if (keyFile !== null) await assertGatewayKey(configOf(options), keyFile);
   return {
-    origin: await gatewayOrigin(options),
+    ...(await gatewayDoor(options)),
     keyFile,
     role: role ?? listed.roles.find((each) => each === USUAL_ROLE) ?? listed.roles[0] ?? 'ROLE',
     isRoleNamed: role !== undefined,
@@ -110,6 +117,7 @@ async function write(facts: Facts, options: GatewayOptions): Promise<void> {
   else printLine(`Claude Code asks its models at ${facts.origin} from its next start on, by ${written.file}.`);
   if (written.backup !== null) printLine(`The file as it was: ${written.backup}`);
   if (!facts.isMapped) printLine(mapHint(facts));
+  printDoorProblem(facts.problem);
 }
 
 /** Claude Code names models of its own; what they mean is the owner's to say. */
@@ -122,7 +130,7 @@ function mapHint({ role }: GatewayFacts): string {
 function show(client: GatewayClient, facts: Facts, options: GatewayOptions): void {
   const { origin, role } = facts;
   if (options.json === true) {
-    printJson({ client, gateway: origin, role, settings: settingsOf(client, facts) });
+    printJson({ client, gateway: origin, role, settings: settingsOf(client, facts), problem: facts.problem });
     return;
   }
   printLine(`For ${TITLES[client]}, to ask its models through the seed at ${origin}:`);
@@ -153,6 +161,7 @@ function show(client: GatewayClient, facts: Facts, options: GatewayOptions): voi
       spoken(`As the model, name the role ${role}, or a name that you mapped to it with \`seed gateway map\`.`),
     );
   }
+  printDoorProblem(facts.problem);
 }
 
 /** Codex takes its key from the environment. */

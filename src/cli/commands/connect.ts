@@ -8,7 +8,8 @@ import { hookCommand, isTemporary, serverEntry } from '../connect/command-line.t
 import type { Edited } from '../connect/edit.ts';
 import { GATEWAY_CLIENTS, isGatewayClient } from '../connect/gateway.ts';
 import type { Hooks } from '../connect/hooks.ts';
-import { printJson, printLine, spoken } from '../output.ts';
+import type { DoorStatus } from '../output.ts';
+import { printDoorProblem, printJson, printLine, spoken, spokenExample } from '../output.ts';
 import { shellLine } from '../shell.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf, parsePath } from './shared.ts';
@@ -244,10 +245,10 @@ async function showHttp(options: ConnectOptions): Promise<void> {
   const { ask } = await import('../ask.ts');
   const { readSettings } = await import('../../substrate/home/settings.ts');
   const config = configOf(options);
-  const status = await ask<{ url: string | null }>(config, { tool: 'seed_status', access: 'read' });
+  const status = await ask<DoorStatus>(config, { tool: 'seed_status', access: 'read' });
   const url = status.url ?? `http://127.0.0.1:${readSettings(config.home).port}/mcp`;
   if (options.json === true) {
-    printJson({ client: 'http', url, headers: { Authorization: 'Bearer KEY' } });
+    printJson({ client: 'http', url, headers: { Authorization: 'Bearer KEY' }, problem: status.problem });
     return;
   }
   printLine('For a helper that speaks MCP over streamable HTTP:');
@@ -259,6 +260,7 @@ async function showHttp(options: ConnectOptions): Promise<void> {
     spoken('KEY is what `seed key issue NAME --profile helper` shows once; `seed key revoke NAME` shuts it out.'),
   );
   printLine(
-    `For a client that starts programs only: seed mcp --url ${url} --key-file FILE, with the key in FILE (chmod 600).`,
+    `For a client that starts programs only: ${spokenExample('seed mcp')} --url ${url} --key-file FILE, with the key in FILE (chmod 600).`,
   );
+  printDoorProblem(status.problem);
 }

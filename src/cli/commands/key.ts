@@ -9,7 +9,7 @@ import { ask } from '../ask.ts';
 import { parseLifetime } from '../duration.ts';
 import type { GrantFacts } from '../grant-text.ts';
 import { grantBlock, grantTable } from '../grant-text.ts';
-import { printJson, printLine, spoken } from '../output.ts';
+import { printJson, printLine, spoken, printDoorProblem } from '../output.ts';
 import { receiptTable } from '../receipt-text.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
@@ -82,6 +82,7 @@ interface Issued {
   readonly url: string;
   readonly token_endpoint: string | null;
   readonly halted: boolean;
+  readonly problem: string | null;
 }
 
 async function issueKey(name: string, options: IssueOptions): Promise<void> {
@@ -101,6 +102,7 @@ async function issueKey(name: string, options: IssueOptions): Promise<void> {
   else {
     printInvitation(issued);
     if (issued.halted) printLine(spoken('\nThe seed is halted: nobody can come in until `seed resume`.'));
+    printDoorProblem(issued.problem);
   }
 }
 

@@ -11,7 +11,7 @@ import type { Admitted, Membrane } from '../../membrane/membrane.ts';
 import type { RefusalCounter } from '../../membrane/refusals.ts';
 import { ON_DEMAND } from '../../mind/router/dispatch.ts';
 import type { Asker, CompletionRequest } from '../../mind/router/request.ts';
-import type { CallReport, Router } from '../../mind/router/router.ts';
+import type { CallEnd, CallReport, Router } from '../../mind/router/router.ts';
 import { RunningCall } from '../../mind/router/router.ts';
 import type { Actor } from '../../substrate/actor.ts';
 import type { StoredCall } from '../../substrate/calls.ts';
@@ -75,6 +75,18 @@ interface Begun {
   readonly isOwn: boolean;
   readonly facts: AnswerFacts;
   readonly headers: Readonly<Record<string, string>>;
+  /** Its session is written with its first attempt. */
+  readonly opensSession: boolean;
+}
+
+const SESSION = 'x-seed-session';
+
+/** The headers at a call's end. A session that was to be opened with an attempt is none where there was none. */
+function headersOf({ headers, opensSession }: Begun, { outcome }: CallEnd): Begun['headers'] {
+  const isUnbegun = outcome.attempts.every((attempt) => attempt.outcome === 'refused' || attempt.outcome === 'skipped');
+  if (!opensSession || !isUnbegun) return headers;
+  const { [SESSION]: _, ...rest } = headers;
+  return rest;
 }
 
 export class Gateway {
@@ -218,15 +230,14 @@ export class Gateway {
     const { response } = exchange;
     this.#halfClosed.listen(exchange);
     const begun = await this.#begin(asked);
-    const { call, isOwn, facts, headers } = begun;
+    const { call, isOwn, facts } = begun;
     if (!(call instanceof RunningCall)) {
       const before = repeated(wire, call, { facts, stream: wanted.stream });
-      answer(response, withReceipt(before, headers, call));
+      answer(response, withReceipt(before, headersOf(begun, call), call));
       return;
     }
-    const letGo = (): void => {
-      if (isOwn) call.cancel('The client hung up.');
-    };
+    const leave = call.attend();
+    const letGo = (): void => leave('The client hung up.');
     // Every answer closes in the end, so it is listened to itself: a signal would make an error of each.
     if (response.closed) letGo();
     else response.once('close', letGo);
@@ -234,7 +245,7 @@ export class Gateway {
       if (wanted.stream) await this.#stream(exchange, asked, begun, call);
       else {
         const end = await call.done;
-        answer(response, withReceipt(wire.answer(end, facts), headers, end));
+        answer(response, withReceipt(wire.answer(end, facts), headersOf(begun, end), end));
       }
       if (isOwn) this.#options.metrics.added(performance.now() - asked.arrivedAt - call.askedMs);
     } finally {
@@ -243,12 +254,8 @@ export class Gateway {
     }
   }
 
-  async #stream(
-    { response }: Exchange,
-    { wire, arrivedAt }: Asked,
-    { facts, headers }: Begun,
-    call: RunningCall,
-  ): Promise<void> {
+  async #stream({ response }: Exchange, { wire, arrivedAt }: Asked, begun: Begun, call: RunningCall): Promise<void> {
+    const { facts, headers } = begun;
     const { metrics } = this.#options;
     const stream = new EventStream({
       response,
@@ -263,7 +270,7 @@ export class Gateway {
       if (stream.begun || end.outcome.status === 'complete') stream.end(end);
       else {
         stream.release();
-        answer(response, withReceipt(wire.answer(end, facts), headers, end));
+        answer(response, withReceipt(wire.answer(end, facts), headersOf(begun, end), end));
       }
     } catch (thrown) {
       // Not even a refusal could be put on record: the client is not to take it for an end.
@@ -303,9 +310,12 @@ export class Gateway {
     const { idempotencyKey, traceparent } = headers;
     const asker = { actor, dispatch: ON_DEMAND, idempotencyKey, traceparent };
     const { call, isOwn } = await this.#start(router, { request, asker, plan });
+    // Of a call that it joins, what was planned for this one is not.
+    const { session } = call instanceof RunningCall ? call.request : request;
     return {
       call,
       isOwn,
+      opensSession: plan?.isNew === true,
       facts: {
         id: call.id,
         model: wanted.model,
@@ -319,7 +329,7 @@ export class Gateway {
         // Where these SDKs look for what to quote when something is wrong.
         'x-request-id': call.id,
         'request-id': call.id,
-        ...(request.session === null ? {} : { 'x-seed-session': request.session }),
+        ...(session === null ? {} : { [SESSION]: session }),
         ...(wanted.notCarried.length === 0 ? {} : { 'x-seed-not-carried': wanted.notCarried.join(', ') }),
       },
     };

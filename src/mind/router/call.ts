@@ -82,6 +82,9 @@ export class RunningCall {
   readonly #attempts: AttemptView[] = [];
   readonly #telling: Telling;
   #input: string | null;
+  /** Whoever waits at a door, and whether anybody may still ask for the end by its id. */
+  #waiting = 0;
+  #isKept = false;
   #made = 0;
   #askedMs = 0;
   #epoch: number | null = null;
@@ -118,6 +121,20 @@ export class RunningCall {
   /** Ends the call; what it cost is settled all the same. */
   cancel(message: string): void {
     this.#cancel.abort(new ProviderFault('cancelled', message, { mayBeBilled: true }));
+  }
+
+  /** Goes on whoever hangs up: somebody may ask for its end later. */
+  keep(): void {
+    this.#isKept = true;
+  }
+
+  /** One more waits for the end. With the last that hangs up (the returned function) it ends, unless it is kept. */
+  attend(): (why: string) => void {
+    this.#waiting += 1;
+    return (why) => {
+      this.#waiting -= 1;
+      if (this.#waiting === 0 && !this.#isKept) this.cancel(why);
+    };
   }
 
   /** Hears the answer from its beginning, whenever it joins; the returned function takes it back. */

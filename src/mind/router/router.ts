@@ -73,7 +73,9 @@ export class Router {
    */
   async complete(request: CompletionRequest, asker: Asker, waiting: Waiting): Promise<CallReport> {
     const started = await this.start(request, asker);
-    return started instanceof RunningCall ? this.wait(started, waiting) : started;
+    if (!(started instanceof RunningCall)) return started;
+    started.keep();
+    return this.wait(started, waiting);
   }
 
   /** The same without waiting: the call under way, or the report of one that has ended. */

@@ -2,6 +2,7 @@
 import { SeedError } from '../../errors.ts';
 import type { StoredCall } from '../../substrate/calls.ts';
 import { getContent } from '../../substrate/content.ts';
+import { listBooked } from '../../substrate/ledger/booked.ts';
 import type { ReadHandle } from '../../substrate/substrate.ts';
 import { Message } from '../../substrate/transcript.ts';
 import type { CallEnd } from './call.ts';
@@ -24,7 +25,7 @@ export function reportEnd(id: string, end: CallEnd): CallReport {
 
 /** A call that is kept, as it stands. @throws SeedError `content_erased` */
 export async function reportStored(db: ReadHandle, stored: StoredCall): Promise<CallReport> {
-  const outcome = outcomeOf(stored);
+  const outcome = stored.status === 'in_doubt' ? await doubtOf(db, stored) : outcomeOf(stored);
   if (stored.output === null) return reportEnd(stored.id, { outcome, message: null });
   const kept = await getContent(db, stored.output);
   if (kept === null) throw erased();
@@ -33,13 +34,26 @@ export async function reportStored(db: ReadHandle, stored: StoredCall): Promise<
 
 function outcomeOf({ status, outcome }: StoredCall): CallOutcome {
   if (outcome !== null) return CallOutcome.parse(JSON.parse(outcome));
-  if (status !== 'in_doubt') return { ...RUNNING, status };
-  const message = 'The seed stopped while it ran; nobody knows how it ended, and it is not asked again by itself.';
+  return { ...RUNNING, status };
+}
+
+/** Of a call that a stop cut off the ledger and the receipts say what it was booked at, and nothing how it ended. */
+async function doubtOf(db: ReadHandle, { id, status }: StoredCall): Promise<CallOutcome> {
+  const booked = await listBooked(db, id);
+  const why = 'The seed stopped while the call ran; what is not known of it is booked in full.';
   return {
     ...RUNNING,
     status,
+    attempts: booked.map(({ outcome, code, ...attempt }) => ({
+      ...attempt,
+      outcome: outcome ?? 'incomplete',
+      code: code ?? 'interrupted',
+      why,
+    })),
+    cost_micro_usd: booked.reduce((sum, attempt) => sum + attempt.cost_micro_usd, 0),
+    receipt: booked.at(-1)?.receipt ?? null,
     code: 'in_doubt',
-    message,
+    message: 'The seed stopped while it ran; nobody knows how it ended, and it is not asked again by itself.',
     hint: 'Ask anew with another idempotency key if that is safe.',
   };
 }

@@ -53,7 +53,7 @@ export function checkSettings(home: string, chain: RootChain | null): Finding {
   if (chain !== null && seed !== chain.seed) {
     return bad('settings', `${path} is of another seed.`, 'Restore it and the folder root from the same backup.');
   }
-  return good('settings', `${path} parses; the HTTP door is on port ${port}.`);
+  return good('settings', `${path} parses; the HTTP door’s port is ${port}.`);
 }
 
 /** The lock: a file that can be locked, whether or not somebody holds it. */

@@ -15,6 +15,7 @@ import { eraseContent, getContent } from '../../../src/substrate/content.ts';
 import { SEED } from '../../../src/substrate/actor.ts';
 import type { ReadHandle, Substrate } from '../../../src/substrate/substrate.ts';
 import { traceReceipt } from '../../../src/substrate/trace.ts';
+import { until } from '../../support/child.ts';
 import { allReceipts, codeOf, openSeed } from '../../support/home.ts';
 import { scratch } from '../../support/scratch.ts';
 import { watched } from '../../support/watched.ts';
@@ -605,7 +606,32 @@ test('what an earlier boot left running is in doubt, and its key is never called
   const next: Rig = routerOf(seed.substrate, { scripts: {} });
   const report = await next.router.complete(asks('Hi'), asker({ idempotencyKey: 'k' }), PATIENT);
   expect(report).toMatchObject({ id: call.id, outcome: { status: 'in_doubt', code: 'in_doubt' } });
+  const { held } = await moneyOf(seed.substrate);
+  expect(held).toBeGreaterThan(0);
+  expect(report.outcome).toMatchObject({ cost_micro_usd: held, receipt: null, attempts: [{ cost_micro_usd: held }] });
   expect(next.calls).toEqual([]);
+  await seed.router.close(0);
+});
+
+test('a call in doubt says what the ledger booked for it, and by which receipt', async () => {
+  using dir = scratch();
+  const scripts = { 'a/m': fails(fault('unreachable', { mayBeBilled: false })), 'b/m': hangs([text('So')]) };
+  await using seed = await open(dir, { scripts });
+  const call = await underWay(seed.router, asker({ idempotencyKey: 'k' }));
+  await until(() => call.partialText() === 'So', 'the second attempt');
+  // As at the next start.
+  expect(await doubtCalls(seed.substrate)).toBe(1);
+  expect(await settleLeftovers(seed.substrate)).toBe(1);
+  const next: Rig = routerOf(seed.substrate, { scripts: {} });
+  const { outcome } = await next.router.result(call.id, call.asker.actor, PATIENT);
+  const { spent } = await moneyOf(seed.substrate);
+  expect(spent).toBeGreaterThan(0);
+  const { seq: receipt } = (await routeReceipts(seed.substrate)).findLast(({ code }) => code === 'interrupted')!;
+  expect(outcome).toMatchObject({ status: 'in_doubt', cost_micro_usd: spent, receipt });
+  expect(outcome.attempts).toMatchObject([
+    { target: 'a', outcome: 'failed', code: 'unreachable', cost_micro_usd: 0 },
+    { target: 'b', outcome: 'incomplete', code: 'interrupted', cost_micro_usd: spent, receipt },
+  ]);
   await seed.router.close(0);
 });
 

@@ -7,9 +7,11 @@ import { OWNER } from '../../../src/substrate/actor.ts';
 import type { Actor } from '../../../src/substrate/actor.ts';
 import { GONE_MS, listOffersFor } from '../../../src/substrate/sessions/handoffs.ts';
 import { acceptOffered, listSilent, readableSession, takeBack } from '../../../src/substrate/sessions/handover.ts';
+import { draftSession, openConversation } from '../../../src/substrate/sessions/conversations.ts';
+import { newId } from '../../../src/substrate/sources.ts';
 import { packageHash, packageText } from '../../../src/substrate/sessions/package.ts';
 import { listOpenTools } from '../../../src/substrate/sessions/messages.ts';
-import { GATEWAY, LEASE_MS } from '../../../src/substrate/sessions/sessions.ts';
+import { LEASE_MS } from '../../../src/substrate/sessions/sessions.ts';
 import { assertNotSuperseded, endSession, readTranscript } from '../../../src/substrate/sessions/work.ts';
 import type { Substrate } from '../../../src/substrate/substrate.ts';
 import { edit } from '../../doors/rig.ts';
@@ -354,7 +356,9 @@ test('what a client of the gateway could not offer goes to no agent when its key
   const { substrate, bob, carl } = seed;
   const begun = async (name: string, scopes: readonly string[]): Promise<string> => {
     const client = await letIn(substrate, name, { kind: 'helper', scopes });
-    const { id } = await open(substrate, client, { origin: GATEWAY, scopes });
+    const id = newId(substrate.sources);
+    const draft = draftSession(client, { id, goal: 'Ask', now: seed.sources.now() });
+    await substrate.operate({ action: 'route.attempt', actor: client }, (op) => openConversation(op, client, draft));
     await substrate.operate({ action: 'key.revoke', actor: OWNER }, (op) => deleteGrantFamily(op, client.grant ?? ''));
     return id;
   };
