@@ -1,5 +1,5 @@
 /** What the owner set for the whole seed: switches, and the address it is reached at. */
-import type { ReadHandle, Row, WriteHandle } from './store/store.ts';
+import type { Reading, ReadHandle, Row, WriteHandle } from './store/store.ts';
 
 /** `halted`: outsiders and spending are refused. `oauth`: discovery documents are served. `mind_paused`: no organ runs. */
 export type Switch = 'halted' | 'oauth' | 'mind_paused';
@@ -13,6 +13,12 @@ export async function readSwitch(db: ReadHandle, name: Switch): Promise<boolean>
   const row = await db.get<SwitchRow>('SELECT value FROM substrate_switches WHERE name = ?', name);
   return row?.value === 'on';
 }
+
+/** Whether the owner has halted the seed. */
+export const HALTED: Reading<boolean> = {
+  tables: ['substrate_switches'],
+  read: (db) => readSwitch(db, 'halted'),
+};
 
 export function writeSwitch(tx: WriteHandle, name: Switch, on: boolean): Promise<void> {
   return write(tx, name, on ? 'on' : 'off');

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { SeedError } from '../errors.ts';
-import { CRON_CHARS_MAX, readCron } from '../mind/schedule/cron.ts';
+import { assertMinutely, CRON_CHARS_MAX, readCron } from '../mind/schedule/cron.ts';
 import { upcoming } from '../mind/schedule/due.ts';
 import { readTimezone } from '../substrate/policy/policy.ts';
 import { ScheduleName } from '../substrate/schedules/model.ts';
@@ -35,11 +35,15 @@ export const scheduleNext = defineTool({
   output: z.object({ times: z.array(z.object({ name: z.string(), at: z.string(), local: z.string() })) }),
   handler: async ({ name, cron, zone, count }, { substrate }) => {
     if (name !== undefined && cron !== undefined) throw notBoth();
+    if (zone !== undefined && cron === undefined) throw zoneOfNone();
     const now = substrate.sources.now();
     const planned = await substrate.read((db) => plan(db, { name, cron, zone, now }));
     const times: { name: string; due: number; zone: string }[] = [];
     for (const each of planned) {
-      const found = upcoming(await readCron(each.cron), each.zone, each.from, count);
+      const rhythm = await readCron(each.cron);
+      // What no schedule may be has no times either.
+      assertMinutely(each.cron, rhythm);
+      const found = upcoming(rhythm, each.zone, each.from, count);
       times.push(...found.map((due) => ({ name: each.name, zone: each.zone, due })));
     }
     const first = times.toSorted((one, other) => one.due - other.due).slice(0, count);
@@ -70,6 +74,13 @@ async function plan(
     });
   }
   return planned;
+}
+
+function zoneOfNone(): SeedError {
+  return new SeedError('invalid_input', 'zone: A schedule that is kept has its own.', {
+    hint: 'Name it for one that you try.',
+    data: { argument: 'zone' },
+  });
 }
 
 function notBoth(): SeedError {

@@ -99,6 +99,10 @@ describe('seed hook', () => {
         expect(ran.stderr).toMatch(line);
       }
     }
+    // Help says that every command takes it; what a hook prints is its client's.
+    const json = await seed(['hook', 'stop', '--json'], { env: { SEED_HOME: dir.at('home') } });
+    expect([json.code, json.stdout]).toEqual([0, '']);
+    expect(json.stderr).not.toContain('That is no hook');
     // There is a home now, and still nobody who serves it.
     mkdirSync(dir.at('other'));
     await seed(['init', '--home', dir.at('home')], { env: { SEED_PORT: '0' } });

@@ -124,6 +124,26 @@ test('export and verify: 0 proven, 3 origin not proven, 1 broken', async () => {
   expect(mistaken).toMatchObject({ code: 2, answer: { error: { code: 'invalid_input' } } });
   expect(mistaken.answer.error.message).toContain('kept is not a root of trust.');
 
+  // Nor does what is no checkpoint: intact receipts are not broken by it.
+  writeFileSync(room.at('empty'), '');
+  for (const name of ['empty', root]) {
+    const args = ['receipts', 'verify', 'receipts', '--root', root, '--checkpoint', name];
+    const other = await seedJson<ErrorAnswer>(args, options);
+    expect(other).toMatchObject({ code: 2, answer: { error: { code: 'invalid_input' } } });
+    expect(other.answer.error.message).toContain(`${name} is not a checkpoint.`);
+  }
+
+  // What cannot be shown by a proof is not passed over.
+  const { stdout: proof } = await seed(['receipts', 'prove', '1'], options);
+  writeFileSync(room.at('1.tlog-proof'), proof);
+  const alone = ['receipts', 'verify', '1.tlog-proof', '--root', root];
+  expect(await seedJson<Verdict>(alone, options)).toMatchObject({ code: 0, answer: { verdict: 'proven' } });
+  const passed = await seedJson<ErrorAnswer>([...alone, '--checkpoint', 'kept'], options);
+  expect(passed).toMatchObject({
+    code: 2,
+    answer: { error: { code: 'invalid_input', data: { argument: 'checkpoint' } } },
+  });
+
   const taken = await seedJson<ErrorAnswer>(['receipts', 'export', '--out', 'receipts'], options);
   expect(taken).toMatchObject({ code: 1, answer: { error: { code: 'conflict' } } });
 });

@@ -194,6 +194,14 @@ describe('seed target add', () => {
     expect(given.stdout).toContain('credential own');
     const again = await seed([...own, '--home', home], { inputFile: file });
     expect(again.stdout).toContain('in place of the one before');
+    // Once more without one: what it has it keeps, unless somebody says otherwise.
+    const same = await seed([...own, '--home', home]);
+    expect(same.stdout).toContain('It is called with the credential own as it was before.');
+    expect(same.stdout).toContain('own is as it was');
+    const moved = own.map((word) => word.replace('127.0.0.1:9', '127.0.0.1:10'));
+    expect((await seed([...moved, '--home', home])).stdout).toContain('No key is kept for it');
+    const taken = await seed([...own, '--no-credential', '--home', home]);
+    expect(taken.stdout).toContain('no credential');
     const bound = ['target', 'add', 'anthropic', '--no-test', '--home', home];
     await seed(bound, { input: `${CANARY}\n` });
     expect((await seed(bound)).stdout).toContain('It is called with the credential anthropic as it was before.');

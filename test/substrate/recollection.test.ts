@@ -14,6 +14,7 @@ import { NOTED_POLICY } from '../../src/substrate/policy/policy.ts';
 import { POLICY_SEALS } from '../../src/substrate/store/migrations/0003-policy.ts';
 import { openConnection } from '../../src/substrate/store/connection.ts';
 import type { Reading } from '../../src/substrate/store/store.ts';
+import { HALTED } from '../../src/substrate/switches.ts';
 import type { Substrate } from '../../src/substrate/substrate.ts';
 import { TABLE_WRITERS } from '../../src/substrate/tables.ts';
 import { codeOf, DRIVERS, openSeed } from '../support/home.ts';
@@ -151,6 +152,7 @@ const READINGS: Readonly<Record<string, Reading<unknown>>> = {
   FORCE,
   PAYER,
   NAMED,
+  HALTED,
 };
 
 test('every reading of the program is looked at here', () => {

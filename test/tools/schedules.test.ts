@@ -56,6 +56,14 @@ const WRONG_SCHEDULES = [
   [{ job: 'task', task: { title: 'x', check: { file: '/etc/hosts' } } }, /^invalid_input: check: That file is there/],
 ] as const;
 
+test('what no schedule can be is not tried either, nor another zone for one that has its own', async () => {
+  const tried = (input: object) => refusal('schedule_next', input);
+  const often = 'invalid_input: The schedule "* * * * * *" is due more than once a minute.';
+  expect(await tried({ cron: '* * * * * *' })).toBe(often);
+  expect(await tried({ zone: 'Europe/Berlin' })).toBe('invalid_input: zone: A schedule that is kept has its own.');
+  expect(await tried({ cron: '0 3 * * *', zone: 'Europe/Berlin' })).toBe('done');
+});
+
 test('a schedule that cannot be is refused in words', async () => {
   for (const [wrong, message] of WRONG_SCHEDULES) {
     const said = await refusal('schedule_add', { name: 'x', cron: '0 3 * * *', job: 'drain', ...wrong });

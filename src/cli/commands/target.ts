@@ -108,9 +108,14 @@ interface Added {
 }
 
 async function addOne(given: string | undefined, options: AddOptions): Promise<void> {
-  const plan = await planTarget(given ?? (await askWhich()), options);
+  let plan = await planTarget(given ?? (await askWhich()), options);
   await withSeed(configOf(options), { access: 'write', ownerAct: true }, async (question) => {
-    const kept = plan.credential === null ? null : await ensureCredential(question, plan.credential, plan, options);
+    const before = plan.isUntold ? await credentialBefore(question, plan) : null;
+    if (before !== null) plan = { ...plan, credential: before, isUntold: false };
+    const kept =
+      plan.credential === null || before !== null
+        ? null
+        : await ensureCredential(question, plan.credential, plan, options);
     if (options.json !== true) printKey(plan, kept);
     const { name, provider, baseUrl: base_url, credential } = plan;
     const added = await question<Added>({ tool: 'target_add', input: { name, provider, base_url, credential } });
@@ -121,6 +126,13 @@ async function addOne(given: string | undefined, options: AddOptions): Promise<v
     if (options.json === true) printJson({ ...added, credential: kept, tested });
     else if (tested !== null) printTested(tested);
   });
+}
+
+/** The credential that a target at that address has already: adding it once more takes nothing away. */
+async function credentialBefore(question: Ask, { name, baseUrl }: Plan): Promise<string | null> {
+  const { targets } = await question<Listed>({ tool: 'target_list' });
+  const same = targets.find((target) => target.name === name);
+  return same === undefined || URL.parse(same.base_url)?.origin !== URL.parse(baseUrl)?.origin ? null : same.credential;
 }
 
 async function askWhich(): Promise<string> {
@@ -204,7 +216,7 @@ function printKey({ name, credential, baseUrl, isUntold }: Plan, kept: Kept | nu
   } else if (isUntold) {
     printLine(
       spoken(
-        `No key is kept for it, since it is on this machine. With one: \`seed target add ${printable(name)} … < FILE\`.`,
+        `No key is kept for it, since it is on this machine. With one: \`seed target add ${printable(name)} … < FILE\`, or \`… | seed target add ${printable(name)} … --credential NAME\`.`,
       ),
     );
   }

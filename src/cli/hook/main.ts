@@ -8,6 +8,7 @@
 import { parseArgs } from 'node:util';
 import { readConfig } from '../../config.ts';
 import { SeedError, toSeedError } from '../../errors.ts';
+import { spoken } from '../output.ts';
 import type { Hook, HookOptions } from './run.ts';
 import { HOOKS, runHook } from './run.ts';
 
@@ -18,7 +19,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   if (parsed !== null) return hook(parsed);
   if (!args.includes('--help') && !args.includes('-h')) {
     // To some clients an exit code of 2 means that they must not stop.
-    say('?', new SeedError('invalid_input', 'That is no hook of the seed.', { hint: 'See `seed hook --help`.' }));
+    say(
+      '?',
+      new SeedError('invalid_input', 'That is no hook of the seed.', { hint: spoken('See `seed hook --help`.') }),
+    );
     return 0;
   }
   const cli = await import('../cli.ts');
@@ -32,7 +36,9 @@ function say(name: string, { message, hint }: SeedError): void {
 function parse(args: string[]): (HookOptions & { readonly hook: Hook }) | null {
   try {
     const text = { type: 'string' } as const;
-    const { values, positionals } = parseArgs({ args, options: { as: text, home: text }, allowPositionals: true });
+    // What a hook prints is for its client, which says what it takes: `--json` changes nothing.
+    const options = { as: text, home: text, json: { type: 'boolean' } } as const;
+    const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
     const named = HOOKS.find((each) => each === positionals[0]);
     return named === undefined || positionals.length > 1 ? null : { hook: named, as: values.as, home: values.home };
   } catch {

@@ -23,6 +23,7 @@ import { heldSession } from '../../substrate/sessions/sessions.ts';
 import type { Sources } from '../../substrate/sources.ts';
 import { isoTime } from '../../substrate/sources.ts';
 import type { Operation } from '../../substrate/substrate.ts';
+import { HALTED } from '../../substrate/switches.ts';
 import type { Choice } from './choose.ts';
 import { candidateKey, choose } from './choose.ts';
 import { continuing } from './continuation.ts';
@@ -73,6 +74,8 @@ export async function admitAttempt(op: Operation, call: CallFacts, parts: Admiss
   const { request, asker, tried } = call;
   const dispatch = dispatchOf(asker.dispatch);
   op.receipt({ subject: { type: 'call', id: call.id }, input: call.input });
+  // Others are turned away at the doors; the owner may ask, and no candidate would be reached.
+  if (await op.recall(HALTED)) return refuse(op, call, { error: nothingGoesOut(), last: true });
   // An edit that came since they were last looked for gets its receipt first.
   const policy = await op.recall(NOTED_POLICY);
   if (policy === null) return refuse(op, call, { error: policyChanged(), last: false });
@@ -268,6 +271,10 @@ function refuse(op: Operation, call: CallFacts, refusal: Refusal & { readonly la
   const { error, last, refused = null, skipped = [] } = refusal;
   op.receipt({ outcome: 'refused', code: error.code, detail: refusalDetail(call, refusal) });
   return { kind: 'refused', last, error, refused, skipped };
+}
+
+function nothingGoesOut(): SeedError {
+  return new SeedError('halted', 'The seed is halted: nothing goes out.', { hint: '`seed resume` ends the halt.' });
 }
 
 function policyChanged(): SeedError {

@@ -5,7 +5,7 @@
  * the process dies, however it dies, so nothing ever needs cleaning. The small file beside it only
  * says who, for the message to whoever comes second.
  */
-import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { SeedError } from '../../errors.ts';
@@ -87,6 +87,11 @@ function lockError(error: unknown, path: string): unknown {
 export function assertLockFile(home: string, driver: SqliteDriver): void {
   const path = homePath(home, 'lock');
   if (!existsSync(path)) return;
+  try {
+    accessSync(path, constants.W_OK);
+  } catch (error) {
+    throw fileError(error, path, 'home_unwritable');
+  }
   let db: Connection | null = null;
   try {
     db = openConnection(driver, path, { readonly: true });

@@ -12,7 +12,8 @@ import { doubtCalls } from '../../../src/substrate/calls.ts';
 import { settleLeftovers } from '../../../src/substrate/ledger/leftovers.ts';
 import { settleOpenIntents } from '../../../src/substrate/receipts/open-intents.ts';
 import { eraseContent, getContent } from '../../../src/substrate/content.ts';
-import { SEED } from '../../../src/substrate/actor.ts';
+import { OWNER, SEED } from '../../../src/substrate/actor.ts';
+import { writeSwitch } from '../../../src/substrate/switches.ts';
 import type { ReadHandle, Substrate } from '../../../src/substrate/substrate.ts';
 import { traceReceipt } from '../../../src/substrate/trace.ts';
 import { until } from '../../support/child.ts';
@@ -310,6 +311,24 @@ test('[LOCK-RUNTIME-3] over the ceiling with on_ceiling: next, a free candidate 
     ['refused', 'over_ceiling'],
     ['ok', null],
   ]);
+});
+
+test('while the seed is halted the owner is told so once, by one receipt, and nobody is asked', async () => {
+  using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': says('Hello.') } });
+  const halt = (on: boolean) =>
+    seed.substrate.operate({ action: 'seed.halt', actor: OWNER }, (op) => writeSwitch(op, 'halted', on));
+  await halt(true);
+  const { outcome } = await seed.router.complete(asks('Hi'), asker(), PATIENT);
+  expect(outcome).toMatchObject({ status: 'refused', code: 'halted', attempts: [], cost_micro_usd: 0 });
+  expect(outcome.hint).toContain('seed resume');
+  expect((await routeReceipts(seed.substrate)).map(({ outcome: ended, code }) => [ended, code])).toEqual([
+    ['refused', 'halted'],
+  ]);
+  expect(seed.calls).toEqual([]);
+  // The control.
+  await halt(false);
+  expect((await seed.router.complete(asks('Hi'), asker(), PATIENT)).outcome.status).toBe('complete');
 });
 
 test('a missing price skips the candidate, says so, and with no other one nobody is asked', async () => {
