@@ -5,7 +5,7 @@ const WORDS: Readonly<Record<string, readonly [verb: string, noun: string]>> = {
   'agent.rename': ['renamed', 'agent'],
   'bus.send': ['sent', 'message'],
   'bus.receive': ['looked for', 'message'],
-  'bus.ack': ['settled', 'delivery'],
+  'bus.ack': ['sent', 'acknowledgement'],
   'bus.bury': ['gave up', 'message'],
   'bus.follow': ['followed', 'topic'],
   'bus.retry': ['put back', 'dead letter'],
@@ -32,8 +32,8 @@ const WORDS: Readonly<Record<string, readonly [verb: string, noun: string]>> = {
   'memory.forget': ['forgot', 'memory'],
   'memory.restore': ['restored', 'memory'],
   'memory.erase': ['erased', 'memory'],
-  'memory.export': ['exported', 'memory'],
-  'memory.import': ['imported', 'memory'],
+  'memory.export': ['made', 'memory export'],
+  'memory.import': ['made', 'memory import'],
   'mind.admit': ['gave a grant to', 'organ'],
   'mind.digest': ['sorted', 'message'],
   'mind.off': ['switched off', 'organ'],
@@ -54,10 +54,10 @@ const WORDS: Readonly<Record<string, readonly [verb: string, noun: string]>> = {
   'probe.add': ['began to watch', 'probe'],
   'probe.remove': ['watched no longer', 'probe'],
   'receipt.erase': ['erased', 'content'],
-  'receipt.export': ['exported', 'log'],
+  'receipt.export': ['made', 'export of the log'],
   'request.approve': ['approved', 'request'],
   'request.deny': ['denied', 'request'],
-  'route.attempt': ['asked', 'model'],
+  'route.attempt': ['made', 'model call'],
   'route.enqueue': ['queued', 'call'],
   'schedule.add': ['set', 'schedule'],
   'schedule.begin': ['began', 'occurrence'],
@@ -92,6 +92,8 @@ const WORDS: Readonly<Record<string, readonly [verb: string, noun: string]>> = {
 const OTHER = ['did', 'act'] as const;
 
 function plural(noun: string): string {
+  const [head = noun, ...rest] = noun.split(/ (?=of )/);
+  if (rest.length > 0) return [plural(head), ...rest].join(' ');
   if (/[^aeiou]y$/.test(noun)) return `${noun.slice(0, -1)}ies`;
   return noun === 'content' ? noun : `${noun}s`;
 }

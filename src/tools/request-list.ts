@@ -14,7 +14,12 @@ export const requestList = defineTool({
   output: z.object({ requests: z.array(RequestView) }),
   handler: async ({ all }, { substrate }) => {
     const now = substrate.sources.now();
-    const requests = await substrate.read((db) => (all ? listRequests(db, now) : listPendingRequests(db, now)));
-    return { requests: requests.map(viewRequest) };
+    return substrate.read(async (db) => {
+      const requests = [];
+      for (const each of await (all ? listRequests(db, now) : listPendingRequests(db, now))) {
+        requests.push(await viewRequest(db, each));
+      }
+      return { requests };
+    });
   },
 });

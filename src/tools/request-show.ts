@@ -13,5 +13,5 @@ export const requestShow = defineTool({
   input: z.strictObject({ id: z.string().min(1).max(64) }),
   output: RequestView,
   handler: async ({ id }, { substrate }) =>
-    viewRequest(await substrate.read((db) => getRequest(db, id, substrate.sources.now()))),
+    substrate.read(async (db) => viewRequest(db, await getRequest(db, id, substrate.sources.now()))),
 });

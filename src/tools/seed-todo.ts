@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { SEED } from '../substrate/actor.ts';
 import { countDead, listDead } from '../substrate/bus/dead.ts';
-import { peek } from '../substrate/bus/look.ts';
+import { listSenders } from '../substrate/bus/look.ts';
 import { holderOf } from '../substrate/bus/model.ts';
 import { alarmId, listAlarms } from '../substrate/coherence/alarms.ts';
 import { findSubsystem } from '../substrate/coherence/subsystems.ts';
@@ -19,8 +19,7 @@ import { defineTool } from './define.ts';
 const DAY_MS = 86_400_000;
 /** Of each kind. */
 const LISTED_MAX = 50;
-/** Messages that are looked at, and senders that are named. */
-const MESSAGES_MAX = 200;
+/** Senders that are named. */
 const SENDERS_MAX = 5;
 /** How long before it expires a key is told of. */
 const EXPIRY_MS: number = 7 * DAY_MS;
@@ -107,13 +106,13 @@ async function forwardedItems(db: ReadHandle, now: number): Promise<Item[]> {
 
 /** What others wrote to the owner, in one line; what the seed itself answers or passes on is no news, or stands above. */
 async function messageItems(db: ReadHandle, now: number): Promise<Item[]> {
-  const waiting = await peek(db, 'owner', { limit: MESSAGES_MAX, now });
-  const fromOthers = waiting.filter(({ sender }) => sender !== holderOf(SEED));
-  const [oldest] = fromOthers;
+  const waiting = await listSenders(db, 'owner', { but: holderOf(SEED), now });
+  const [oldest] = waiting;
   if (oldest === undefined) return [];
-  const count = fromOthers.length;
-  const senders = [...new Set(fromOthers.map(({ from }) => from))].slice(0, SENDERS_MAX).join(', ');
-  const says = `${count === 1 ? 'a message' : `${count} messages`} from ${senders}`;
+  const count = waiting.reduce((sum, sender) => sum + sender.count, 0);
+  const names = waiting.slice(0, SENDERS_MAX).map(({ from }) => from);
+  const more = waiting.length > SENDERS_MAX ? ' and others' : '';
+  const says = `${count === 1 ? 'a message' : `${count} messages`} from ${names.join(', ')}${more}`;
   return [{ kind: 'message', id: oldest.thread, since: isoTime(oldest.sent_at), says, todo: 'seed bus tail' }];
 }
 

@@ -33,6 +33,17 @@ test('messages are printed as they come, acknowledged, and made harmless to the 
   expect(answer.receipts.length).toBeGreaterThan(0);
 });
 
+test.each(['SIGINT', 'SIGTERM'] as const)('%s is how it ends well', async (signal) => {
+  using room = scratch();
+  const home = room.at('home');
+  await using _daemon = await startDaemon(home);
+  await using tail = startNode([LAUNCHER, 'bus', 'tail', '--home', home]);
+  await seed(['bus', 'send', 'owner', 'hello', '--home', home]);
+  await tail.line((line) => line.includes('hello'));
+  tail.kill(signal);
+  expect(await tail.ended).toEqual({ code: 0, signal: null });
+});
+
 test('what is asked wrongly, and what needs a daemon', async () => {
   using room = scratch();
   const home = room.at('home');

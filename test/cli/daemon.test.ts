@@ -58,7 +58,10 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s stops it in good order',
   const home = room.at('home');
   await using daemon = await startDaemon(home);
   daemon.kill(signal);
+  // As it comes where the whole group gets it, and each parent passes it on.
+  daemon.kill(signal);
   expect(await daemon.ended).toEqual({ code: 0, signal: null });
+  expect(daemon.lines).toContain('Stopped; everything is on disk.');
   const { answer } = await seedJson<List>(['receipts', 'list', '--home', home, '--limit', '1']);
   expect(answer.receipts).toMatchObject([{ action: 'seed.stop', outcome: 'ok' }]);
 });

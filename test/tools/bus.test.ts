@@ -1,9 +1,11 @@
 /** The bus as agents, helpers and the owner meet it: through their own doors. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Actor } from '../../src/substrate/actor.ts';
 import { SEED } from '../../src/substrate/actor.ts';
 import { post } from '../../src/substrate/bus/post.ts';
 import { putContent } from '../../src/substrate/content.ts';
+import { findGrantByName } from '../../src/substrate/identity/grants.ts';
 import { noteTold } from '../../src/substrate/mind/forwarded.ts';
 import { noteSorted } from '../../src/substrate/mind/sorted.ts';
 import type { AgentConnection, IssuedKey, Rig, RpcAnswer } from '../doors/rig.ts';
@@ -371,3 +373,37 @@ test('a daemon that stops answers whoever waits, with nothing, and at once', asy
   expect(said(agents)).toMatchObject({ messages: [] });
   expect(owners.result).toMatchObject({ messages: [] });
 });
+
+test('every message that waits for the owner is counted, with whose they are, but for the seed’s own', async () => {
+  const { substrate } = rig;
+  const todo = async () =>
+    (await asOwner<{ items: { kind: string; says: string }[] }>(rig, 'seed_todo')).items.filter(
+      ({ kind }) => kind === 'message',
+    );
+  await asOwner(rig, 'bus_receive', { limit: 100 });
+  const counted = (says = ''): number => (says.startsWith('a message') ? 1 : Number.parseInt(says, 10) || 0);
+  const before = counted((await todo())[0]?.says);
+  const [ann, bob] = [await agent(), await agent()];
+  const write = async (from: Actor, count: number): Promise<void> => {
+    await substrate.operate({ action: 'bus.send', actor: from }, async (op) => {
+      for (let nth = 0; nth < count; nth++) {
+        await post(op, from, { to: ['owner'], format: 'text', body: Buffer.from(`${nth}`) }, substrate.sources);
+      }
+    });
+  };
+  await write(SEED, 220);
+  await write(await actorNamed(ann.as), 210);
+  await write(await actorNamed(bob.as), 3);
+  const [item, ...more] = await todo();
+  expect(more).toEqual([]);
+  expect(counted(item?.says)).toBe(before + 213);
+  expect(item?.says).toContain(`${ann.as}, ${bob.as}`);
+  for (const each of [ann, bob]) each.close();
+});
+
+/** The actor of a local agent that came in under that name. */
+async function actorNamed(as: string): Promise<Actor> {
+  const grant = await rig.substrate.read((db) => findGrantByName(db, 'agent', as));
+  if (grant === null) throw new Error(`There is no ${as}.`);
+  return { id: as, kind: 'agent', grant: grant.id, scopes: new Set(grant.scopes) };
+}

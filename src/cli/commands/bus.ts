@@ -6,7 +6,7 @@ import { parseLifetime } from '../duration.ts';
 import { printable, printJson, printLine, table } from '../output.ts';
 import { callOwnerDoor } from '../owner-client.ts';
 import type { CommonOptions } from './shared.ts';
-import { common, configOf } from './shared.ts';
+import { common, configOf, endWithSignal } from './shared.ts';
 
 /** A long poll of the tail; the next one follows at once. */
 const WAIT_MS = 40_000;
@@ -102,6 +102,7 @@ interface TailOptions extends CommonOptions {
 
 /** Waits at the daemon, which wakes it; in a process of its own it would hold the home and wait for itself. */
 async function tailInbox(options: TailOptions): Promise<void> {
+  endWithSignal();
   const config = configOf(options);
   const { ownerSocketOf } = await import('../../main.ts');
   const socket = ownerSocketOf(config);

@@ -4,9 +4,9 @@ import { InvalidArgumentError } from 'commander';
 import { SeedError } from '../../errors.ts';
 import type { AlarmView, EntryView, CoherenceView, SubsystemView } from '../../tools/coherence-view.ts';
 import { ask } from '../ask.ts';
-import { EXIT, printable, printJson, printLine, spoken, table } from '../output.ts';
+import { printable, printJson, printLine, spoken, table } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
-import { common, configOf } from './shared.ts';
+import { common, configOf, endWithSignal } from './shared.ts';
 
 /** Between two looks of `--watch`. */
 const LOOK_MS = 2_000;
@@ -58,7 +58,7 @@ async function showCoherence(options: CoherenceOptions): Promise<void> {
 
 /** Looks again and again: a terminal gets a screen that goes along with time, anybody else what is new. */
 async function watchCoherence(options: CoherenceOptions): Promise<void> {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.ok));
+  endWithSignal();
   for (let shown = ''; ; await delay(LOOK_MS)) {
     const coherence = await readPatiently(options, { isFirst: shown === '' });
     if (coherence === null) continue;

@@ -7,6 +7,7 @@ import { common, configOf } from './shared.ts';
 interface Request {
   readonly id: string;
   readonly agent: string;
+  readonly issued_by: string | null;
   readonly grant: string;
   readonly scopes: readonly string[];
   readonly reason: string;
@@ -78,7 +79,9 @@ async function showRequest(id: string, options: CommonOptions): Promise<void> {
     printJson(request);
     return;
   }
-  printLine(`${printable(request.agent)} (grant ${request.grant}) asks for: ${request.scopes.join(', ')}`);
+  const by = request.issued_by === null ? '' : `, issued by ${printable(request.issued_by)}`;
+  printLine(`${printable(request.agent)} (grant ${request.grant}${by}) asks for: ${request.scopes.join(', ')}`);
+  if (by !== '') printLine('What you approve it has by your word, whether or not its issuer has it too.');
   printLine(`because: ${printable(request.reason)}`);
   printLine(`since ${request.created}, until ${request.expires}`);
   printLine(`hash ${request.hash}`);

@@ -4,7 +4,7 @@ import { InvalidArgumentError } from 'commander';
 import type { Config } from '../../config.ts';
 import { readConfig } from '../../config.ts';
 import type { ExitName } from '../output.ts';
-import { EXIT_MEANINGS, exitLines, spokenExample } from '../output.ts';
+import { EXIT, EXIT_MEANINGS, exitLines, spokenExample } from '../output.ts';
 
 export interface CommonOptions {
   readonly home?: string;
@@ -33,6 +33,11 @@ export function common(command: Command, { examples, exits = {} }: CommandHelp):
 export function parsePath(text: string): string {
   if (text !== '' && !text.startsWith('-')) return text;
   throw new InvalidArgumentError('Name a path; ./ in front of one that begins with a dash.');
+}
+
+/** What goes on until somebody stops it ends well when they do. */
+export function endWithSignal(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.ok));
 }
 
 export function configOf({ home }: CommonOptions): Config {

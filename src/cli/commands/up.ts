@@ -65,13 +65,21 @@ async function up(options: UpOptions): Promise<void> {
   if (options.json !== true) printLine('Stopped; everything is on disk.');
 }
 
+/** Within this time a signal is the same one again. */
+const REPEAT_MS = 1_000;
+
 /** Aborted by the first signal that asks this process to end. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController();
+  let askedAt = 0;
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(name, () => {
-      // The second signal means now: everything acknowledged is on disk already.
+      const now = performance.now();
+      // A signal to the whole group comes by each parent that passes it on as well, and is one all the same.
+      if (stop.signal.aborted && now - askedAt < REPEAT_MS) return;
+      // The second one means now: everything acknowledged is on disk already.
       if (stop.signal.aborted) process.exit(EXIT.failed);
+      askedAt = now;
       stop.abort();
     });
   }

@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import { SeedError } from '../../errors.ts';
-import { EXIT, printable, printLine } from '../output.ts';
+import { printable, printLine } from '../output.ts';
 import { callOwnerDoor } from '../owner-client.ts';
 import type { CommonOptions } from './shared.ts';
-import { common, configOf } from './shared.ts';
+import { common, configOf, endWithSignal } from './shared.ts';
 
 /** A long poll; the next one follows at once. The daemon answers as soon as something happened. */
 const WAIT_MS = 40_000;
@@ -46,7 +46,7 @@ function parseLast(text: string): number {
 }
 
 async function follow({ last, json, ...options }: WatchOptions): Promise<void> {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.ok));
+  endWithSignal();
   const config = configOf(options);
   const { ownerSocketOf } = await import('../../main.ts');
   const socket = ownerSocketOf(config);

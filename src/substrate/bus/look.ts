@@ -98,6 +98,33 @@ export async function listReceived(
   );
 }
 
+/** What waits in an inbox from one sender. */
+export interface Waiting extends Row {
+  readonly from: string;
+  readonly count: number;
+  /** The first of them. */
+  readonly thread: string;
+  readonly sent_at: number;
+}
+
+/** Who wrote what waits in an inbox, given out or not, whoever waits longest first; but for one sender. */
+export async function listSenders(
+  db: ReadHandle,
+  holder: string,
+  { but, now }: { but: string; now: number },
+): Promise<Waiting[]> {
+  const inbox = await findInbox(db, holder);
+  if (inbox === null) return [];
+  // Beside a minimum the other columns are those of its row (sqlite.org/lang_select.html, "Bare columns").
+  return db.all<Waiting>(
+    `SELECT ${FROM}, count(*) AS count, thread, sent_at, min(seq) FROM substrate_messages m
+     WHERE inbox = ? AND expires_at > ? AND sender <> ? GROUP BY sender ORDER BY min(seq)`,
+    inbox,
+    now,
+    but,
+  );
+}
+
 /** The first messages that wait in an inbox, given out or not. */
 export async function peek(db: ReadHandle, holder: string, { limit, now }: { limit: number; now: number }) {
   const inbox = await findInbox(db, holder);

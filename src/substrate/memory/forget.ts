@@ -66,8 +66,17 @@ export async function eraseNow(substrate: Substrate, actor: Actor, nr: number): 
   return erased;
 }
 
-async function eraseRow(op: Operation, { nr, writer, text }: Pick<MemoryRow, 'nr' | 'text' | 'writer'>): Promise<void> {
+async function eraseRow(
+  op: Operation,
+  { nr, thread, writer, text }: Pick<MemoryRow, 'nr' | 'thread' | 'text' | 'writer'>,
+): Promise<void> {
   await op.run('DELETE FROM substrate_memories WHERE nr = ?', nr);
+  // Its name was given with the memories in it.
+  await op.run(
+    `DELETE FROM substrate_memory_threads WHERE id = ?
+      AND NOT EXISTS (SELECT 1 FROM substrate_memories WHERE thread = substrate_memory_threads.id)`,
+    thread,
+  );
   await op.run('UPDATE substrate_memory_spaces SET records = records - 1 WHERE id = ?', Math.floor(nr / SPACE_ROWS));
   await op.run(
     'UPDATE substrate_memory_writers SET records = records - 1, bytes = bytes - ? WHERE writer = ?',
@@ -78,6 +87,7 @@ async function eraseRow(op: Operation, { nr, writer, text }: Pick<MemoryRow, 'nr
 
 interface DueRow extends Row {
   readonly nr: number;
+  readonly thread: number;
   readonly writer: string;
   readonly text: string;
 }
@@ -85,7 +95,7 @@ interface DueRow extends Row {
 /** Erases what was forgotten long enough ago; resolves to how many memories that were. */
 export async function eraseDue(substrate: Substrate): Promise<number> {
   const before = substrate.sources.now() - FORGOTTEN_MS;
-  const due = 'SELECT nr, writer, text FROM substrate_memories WHERE forgotten_at <= ? LIMIT ?';
+  const due = 'SELECT nr, thread, writer, text FROM substrate_memories WHERE forgotten_at <= ? LIMIT ?';
   let total = 0;
   for (;;) {
     const waiting = await substrate.read((db) => db.all<DueRow>(due, before, 1));

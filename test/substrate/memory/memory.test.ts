@@ -257,7 +257,15 @@ describe.each(DRIVERS)('memory on %s', (driver: SqliteDriver) => {
       ['when 7 days are over', 'due'],
     ])('erases %s: found nowhere on the disk, and its receipt still verifies', async (_name, how) => {
       const { substrate, sources, home } = seed;
-      const needles = ['Zanzibarquux', 'klaxonfjord', 'zanzibarquux', 'subjektfjord', 'sourcefjord', 'keyfjord'];
+      const needles = [
+        'Zanzibarquux',
+        'klaxonfjord',
+        'zanzibarquux',
+        'subjektfjord',
+        'sourcefjord',
+        'keyfjord',
+        'threadfjord',
+      ];
       // Terms share their beginnings in the index; the end of one stands there as it is.
       const inIndex = async (end: string): Promise<number> =>
         (
@@ -273,6 +281,7 @@ describe.each(DRIVERS)('memory on %s', (driver: SqliteDriver) => {
         subject: 'subjektfjord',
         source: 'sourcefjord',
         key: 'keyfjord',
+        thread: 'threadfjord',
       });
       await fill(150);
       const { salt } = await substrate.read((db) => getMemory(db, OWNER, written.nr));
