@@ -127,7 +127,7 @@ async function cliPage(): Promise<string> {
   });
   return page('The `seed` command', [
     'From a checkout, `seed` is `npm run -s seed --`: `npm run -s seed -- status`.',
-    'Every command takes `--home <dir>`; without it the home is `SEED_HOME`, else the folder `sovereign-seed` where the platform keeps a program’s data. With `--json` a command prints one JSON value on standard output, errors included: `{"error": {"code", "message", "hint", "data"}}`. The codes are in [errors.md](errors.md).',
+    'Every command takes `--home <dir>`; without it the home is `SEED_HOME`, else the folder `sovereign-seed` where the platform keeps a program’s data. With `--json` a command prints one JSON value on standard output (`seed watch`, `seed bus tail`, `seed coherence --watch` and a `seed memory export` without `--out` print one a line), errors included: `{"error": {"code", "message", "hint", "data"}}`. The codes are in [errors.md](errors.md).',
     table(['Command', 'What it does'], index),
     ...all.map(({ command, names }) => commandSection(command, names)),
   ]);

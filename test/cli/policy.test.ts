@@ -63,7 +63,7 @@ test('apply shows the difference, never asks without a terminal, and what it put
   const shown = await seed(['policy', 'show', '--home', home]);
   const again = await seed(['policy', 'apply', '-', '--home', home], { input: shown.stdout });
   expect(again.stdout).toContain('It changes nothing.');
-  expect(again.stdout).toContain('Policy 2 is in force.');
+  expect(again.stdout).toContain('Policy 2 is in force, and says what the one before said.');
   const { answer } = await seedJson<Applied>(['policy', 'apply', file(POLICY.replace('5.00', '7.50')), '--home', home]);
   expect(answer).toMatchObject({ version: 3, changes: [{ kind: 'changed', what: 'ceiling seed/day' }] });
   const back = await seedJson<Applied>(['policy', 'rollback', '1', '--home', home]);
@@ -194,7 +194,7 @@ describe.runIf(hasPty)('at a terminal', () => {
     const yes = await seedAtTerminal(['policy', 'apply', policy, '--home', home], [[QUESTION, 'y\r']]);
     expect(yes.shown).toContain('Policy 1 is in force.');
     const unasked = await seedAtTerminal(['policy', 'apply', policy, '--yes', '--home', home], []);
-    expect(unasked.shown).toContain('Policy 2 is in force.');
+    expect(unasked.shown).toContain('Policy 2 is in force, and says what the one before said.');
     expect(unasked.shown).not.toContain(QUESTION);
   });
 

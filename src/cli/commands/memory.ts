@@ -11,7 +11,7 @@ import type { Ask } from '../ask.ts';
 import { ask, withSeed } from '../ask.ts';
 import type { Format, Found } from '../memory/sources.ts';
 import { FORMATS, readSource } from '../memory/sources.ts';
-import { counted, printable, printJson, printLine, printLines, progressLine, table } from '../output.ts';
+import { counted, printable, printJson, printLine, printLines, progressLine, spoken, table } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf, parsePath } from './shared.ts';
 
@@ -227,7 +227,9 @@ async function forgetOne(id: string, options: CommonOptions & { readonly now?: b
   else if (now) printLine(`${id} is erased. Receipt ${answer.receipt}.`);
   else
     printLine(
-      `${id} is forgotten; \`seed memory restore ${id}\` undoes it until ${answer.erased_at}. Receipt ${answer.receipt}.`,
+      spoken(
+        `${id} is forgotten; \`seed memory restore ${id}\` undoes it until ${answer.erased_at}. Receipt ${answer.receipt}.`,
+      ),
     );
 }
 

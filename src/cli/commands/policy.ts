@@ -200,8 +200,12 @@ function asks({ yes, json }: ApplyOptions): boolean {
 /** A file with problems is sent too: the refusal is on record, and comes back as any other error. */
 async function putInForce(question: Ask, input: object, { json }: CommonOptions): Promise<void> {
   const applied = await question<Applied>({ tool: 'policy_apply', input });
-  if (json === true) printJson(applied);
-  else printLine(`Policy ${applied.version} is in force. Receipt ${applied.receipt} says so.`);
+  if (json === true) {
+    printJson(applied);
+    return;
+  }
+  const same = applied.changes.length === 0 ? ', and says what the one before said' : '';
+  printLine(`Policy ${applied.version} is in force${same}. Receipt ${applied.receipt} says so.`);
 }
 
 interface Explained {

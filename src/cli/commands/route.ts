@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import { dollars } from '../../substrate/ledger/money.ts';
 import { ask } from '../ask.ts';
-import { EXIT, printable, printJson, printLine } from '../output.ts';
+import { EXIT, printable, printJson, printLine, spoken } from '../output.ts';
 import type { CommonOptions } from './shared.ts';
 import { common, configOf } from './shared.ts';
 
@@ -90,7 +90,9 @@ async function askRole(role: string, text: string, options: CommonOptions): Prom
 function printCall(call: CallView): void {
   if (call.text !== '') printLine(printable(call.text));
   if (call.status !== 'complete' && call.message !== null) {
-    printLine(`${call.status}: ${printable(call.message)}${call.hint === null ? '' : ` ${printable(call.hint)}`}`);
+    printLine(
+      `${call.status}: ${printable(call.message)}${call.hint === null ? '' : ` ${spoken(printable(call.hint))}`}`,
+    );
   }
   if (call.target === null) return;
   const model = call.model_returned ?? call.model_requested ?? '?';

@@ -226,8 +226,8 @@ function printAdded({ name }: Plan, { version, roles, changes, warnings, receipt
   for (const { kind, what, before, after } of changes) {
     printLine(`  ${kind} ${printable(what)}: ${printable(after ?? before ?? '')}`);
   }
-  const doubled = changes.length === 0 ? 'is as it was' : 'is in the policy';
-  printLine(`${printable(name)} ${doubled}, which is version ${version}. Receipt ${receipt} says so.`);
+  const doubled = changes.length === 0 ? 'is as it was in the policy' : 'is in the policy';
+  printLine(`${printable(name)} ${doubled}, now version ${version}. Receipt ${receipt} says so.`);
   for (const { message } of warnings) printLine(`  ${printable(message)}`);
   if (roles.length > 0) printLine(`Roles that ask it: ${roles.map(printable).join(', ')}.`);
   else {

@@ -231,9 +231,10 @@ function say(changed: Changed, { json }: CommonOptions): void {
     printJson(changed);
     return;
   }
-  const { id, title, state, lease_until: until, check, receipt } = changed;
+  const { id, title, state, lease_until: until, check, receipt, repeated } = changed;
   const more = until === null ? '' : ` until ${until}`;
-  printLine(`${id} is ${state}${more}: ${sentence(printable(title))} Receipt ${receipt}.`);
+  const word = repeated ? `was ${state} already` : `is ${state}`;
+  printLine(`${id} ${word}${more}: ${sentence(printable(title))} Receipt ${receipt}.`);
   if (check === 'failed' && state === 'finished')
     printLine('Its check does not hold yet; finish it again once it does.');
 }
