@@ -236,7 +236,7 @@ export class Gateway {
       answer(response, withReceipt(before, headersOf(begun, call), call));
       return;
     }
-    const leave = call.attend();
+    const leave = call.attend(isOwn);
     const letGo = (): void => leave('The client hung up.');
     // Every answer closes in the end, so it is listened to itself: a signal would make an error of each.
     if (response.closed) letGo();

@@ -82,8 +82,9 @@ export class RunningCall {
   readonly #attempts: AttemptView[] = [];
   readonly #telling: Telling;
   #input: string | null;
-  /** Whoever waits at a door, and whether anybody may still ask for the end by its id. */
+  /** Who waits at a door, and whether it lives for them alone. */
   #waiting = 0;
+  #isForWaiters = false;
   #isKept = false;
   #made = 0;
   #askedMs = 0;
@@ -128,12 +129,16 @@ export class RunningCall {
     this.#isKept = true;
   }
 
-  /** One more waits for the end. With the last that hangs up (the returned function) it ends, unless it is kept. */
-  attend(): (why: string) => void {
+  /**
+   * One more waits for the end, who began the call or joined it; the returned function says that they hung up. What
+   * was begun so ends with the last of them, unless it is kept.
+   */
+  attend(begun: boolean): (why: string) => void {
+    this.#isForWaiters ||= begun;
     this.#waiting += 1;
     return (why) => {
       this.#waiting -= 1;
-      if (this.#waiting === 0 && !this.#isKept) this.cancel(why);
+      if (this.#waiting === 0 && this.#isForWaiters && !this.#isKept) this.cancel(why);
     };
   }
 

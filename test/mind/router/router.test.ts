@@ -632,6 +632,34 @@ test('what an earlier boot left running is in doubt, and its key is never called
   await seed.router.close(0);
 });
 
+test('a call that lives for who waits for it ends with the last of them; one that is kept, or was begun otherwise, goes on', async () => {
+  using dir = scratch();
+  await using seed = await open(dir, { scripts: { 'a/m': hangs([text('So')]) } });
+  const why = 'They hung up.';
+  /** Whether it has ended, or ends with what is written now. */
+  const isOver = async (call: RunningCall): Promise<boolean> => {
+    let over = false;
+    void call.done.then(() => (over = true));
+    for (let nth = 0; nth < 5; nth++)
+      await seed.substrate.operate({ action: 'note.put', actor: OWNER }, async () => {});
+    return over;
+  };
+  const own = await underWay(seed.router, asker({ idempotencyKey: 'own' }));
+  const [began, joined] = [own.attend(true), own.attend(false)];
+  began(why);
+  expect(await isOver(own)).toBe(false);
+  joined(why);
+  expect(await isOver(own)).toBe(true);
+  expect((await own.done).outcome).toMatchObject({ status: 'incomplete', attempts: [{ code: 'cancelled' }] });
+  const other = await underWay(seed.router, asker({ idempotencyKey: 'other' }));
+  other.attend(false)(why);
+  const kept = await underWay(seed.router, asker({ idempotencyKey: 'kept' }));
+  kept.keep();
+  kept.attend(true)(why);
+  expect([await isOver(other), await isOver(kept)]).toEqual([false, false]);
+  await seed.router.close(0);
+});
+
 test('a call in doubt says what the ledger booked for it, and by which receipt', async () => {
   using dir = scratch();
   const scripts = { 'a/m': fails(fault('unreachable', { mayBeBilled: false })), 'b/m': hangs([text('So')]) };
