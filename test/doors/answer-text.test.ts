@@ -1,5 +1,5 @@
 /** Answers that are written in pieces: the message that the pieces make is the one that was meant. */
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import { answerWriter, metaOf } from '../../src/doors/answer-text.ts';
 

@@ -2,7 +2,7 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, request } from 'node:http';
 import { PassThrough } from 'node:stream';
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { idIn, limitExceeded } from '../../src/doors/json-text.ts';
 import * as limits from '../../src/doors/limits.ts';

@@ -3,7 +3,7 @@ import type { Server, Socket } from 'node:net';
 import { createServer, connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { classifyInboundRequest } from '@modelcontextprotocol/server';
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Call, CallRequest } from '../../src/doors/call.ts';
 import type { McpServing } from '../../src/doors/mcp.ts';

@@ -1,5 +1,5 @@
 /** Generators for property tests, shared by the tests beside it. */
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import type { Json } from '../../src/formats/canonical.ts';
 import { ACTOR_KINDS, OUTCOMES, type Receipt } from '../../src/formats/receipt.ts';
 

@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import { concat, decodeUtf8, equal, fromBase64, fromHex, toBase64, toHex, utf8 } from '../../src/formats/bytes.ts';
 import { splitLines } from '../../src/formats/lines.ts';

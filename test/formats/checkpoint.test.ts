@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Point } from '@noble/ed25519';
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/formats/bytes.ts';
 import { type Checkpoint, checkpointSigner, checkpointText, openCheckpoint } from '../../src/formats/checkpoint.ts';

@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import { canonicalize, type Json } from '../../src/formats/canonical.ts';
 import { encodeReceipt, parseReceipt, RECEIPT_BYTES_MAX, type Receipt } from '../../src/formats/receipt.ts';

@@ -2,7 +2,7 @@
  * LOCK-RECEIPT-1 as a property: no single edit of any file of an export goes unseen. And, for each
  * of the checks that it rests on, what would pass without it.
  */
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import { equal, utf8 } from '../../src/formats/bytes.ts';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';

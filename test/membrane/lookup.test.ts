@@ -1,5 +1,5 @@
 /** Grants kept between two commits: never anything but what would be read now. */
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CommittedState } from '../../src/membrane/lookup.ts';
 import { GrantLookup } from '../../src/membrane/lookup.ts';

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { inspect } from 'node:util';
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import { SeedError } from '../../src/errors.ts';
 import type { Secrets } from '../../src/substrate/home/credentials.ts';

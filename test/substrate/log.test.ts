@@ -1,5 +1,5 @@
 /** The log as the store keeps it, against the formats kernel; and the clock that cannot turn it back. */
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import { verifyProof } from '../../src/formats/proof.ts';
 import { inclusionRanges, leafHash } from '../../src/formats/merkle.ts';

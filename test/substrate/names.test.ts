@@ -1,5 +1,5 @@
 /** One rule for names, wherever a key or an agent gets one. */
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { expect, test } from 'vitest';
 import { agentName } from '../../src/doors/hello.ts';
 import { isAgentName, slug } from '../../src/substrate/identity/names.ts';

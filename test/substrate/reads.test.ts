@@ -1,6 +1,6 @@
 /** Reads that share a view: each sees what was committed before it was asked for, and none suffers for another. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import { SeedError } from '../../src/errors.ts';
 import type { SqliteDriver } from '../../src/substrate/store/connection.ts';

@@ -1,5 +1,5 @@
 /** The form of times, which is written without the platform's own; random bytes; identifiers. */
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { expect, test } from 'vitest';
 import { isoTime, newId, newTimedId, systemSources } from '../../src/substrate/sources.ts';
 

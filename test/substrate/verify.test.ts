@@ -1,6 +1,6 @@
 /** The verifier of a start says of every signature what the portable one says. */
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { expect, it } from 'vitest';
 import { verifySignature } from '../../src/formats/ed25519.ts';
 import { fastVerify } from '../../src/substrate/identity/verify.ts';

@@ -1,5 +1,5 @@
 /** Transcripts of all kinds for properties: those that happen, and those that should not. */
-import * as fc from 'fast-check';
+import * as fc from './fast-check.ts';
 import type { ModelRequest } from '../../src/mind/router/provider.ts';
 import type { Message, Opaque, Part, ToolDefinition } from '../../src/substrate/transcript.ts';
 import { issued } from './wire-checks.ts';

@@ -1,7 +1,7 @@
 /** Memory as agents, helpers and the owner meet it: through their own doors, and no further than they may. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { array, assert, asyncProperty, nat, string, stringMatching } from 'fast-check';
+import { array, assert, asyncProperty, nat, string, stringMatching } from '../support/fast-check.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { QUERY_CHARS_MAX } from '../../src/substrate/memory/model.ts';
 import type { AgentConnection, Rig, RpcAnswer } from '../doors/rig.ts';

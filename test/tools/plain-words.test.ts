@@ -1,5 +1,5 @@
 /** What a wrong input is told: which argument, what it should be, what it was; never an expression of zod's. */
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { TOOLS } from '../support/tools.ts';

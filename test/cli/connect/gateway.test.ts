@@ -1,5 +1,5 @@
 /** How clients are pointed at the gateway: what is written into Claude Code's settings, and that it comes out again. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { parse } from 'yaml';
 import { describe, expect, test } from 'vitest';
 import {

@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { expect, test } from 'vitest';
 import { splitLines } from '../../../src/cli/mcp/lines.ts';
 import { clientInfoOf, idAtEnds, readMessage } from '../../../src/cli/mcp/message.ts';

@@ -1,5 +1,5 @@
 /** Conversations of clients that know nothing of sessions: recognised, written once, handed over, fenced off. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import type OpenAI from 'openai';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {

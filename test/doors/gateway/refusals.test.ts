@@ -2,7 +2,7 @@
 import { connect } from 'node:net';
 import type Anthropic from '@anthropic-ai/sdk';
 import * as anthropicErrors from '@anthropic-ai/sdk/error';
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import type OpenAI from 'openai';
 import * as openaiErrors from 'openai/error';
 import { beforeAll, describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 /** Any conversation comes over as it is, any answer arrives whole, and any body is a request or a refusal. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import { anthropic } from '../../../src/doors/gateway/anthropic/wire.ts';
 import { responses } from '../../../src/doors/gateway/openai/responses.ts';

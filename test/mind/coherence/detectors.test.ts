@@ -1,5 +1,5 @@
 /** Detectors run as long as the literature says they do, and the exact run length is the one that is seen. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import type { Detector } from '../../../src/mind/coherence/detectors.ts';
 import {

@@ -1,5 +1,5 @@
 /** What is measured of work, each measure where it is known, where it is not, and where it must move. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import {
   measureCompletion,

@@ -1,5 +1,5 @@
 /** What must be shown before a stage, in both directions. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import { actOf, assess, mayAct, stageAfter, stageBefore } from '../../../src/mind/coherence/stage.ts';
 import { STAGES } from '../../../src/substrate/coherence/subsystems.ts';

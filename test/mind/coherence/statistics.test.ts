@@ -1,5 +1,5 @@
 /** Quantiles and bounds are those of the reference implementations, and keep their promises. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import { jeffreys, lowerBound, quantile, upperBound, variance } from '../../../src/mind/coherence/statistics.ts';
 

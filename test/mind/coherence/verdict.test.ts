@@ -1,5 +1,5 @@
 /** The state of a subsystem: what is wrong is said, what is unknown is neither good nor bad. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import { judge } from '../../../src/mind/coherence/verdict.ts';
 import type { Shape } from './random.ts';

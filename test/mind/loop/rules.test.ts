@@ -1,5 +1,5 @@
 /** The rules by themselves: who speaks first, and that nothing else decides. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import { decide } from '../../../src/mind/rules.ts';
 import type { Facts, OrganFacts } from '../../../src/mind/rules.ts';

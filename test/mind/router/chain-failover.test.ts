@@ -2,7 +2,7 @@
  * A step of a session over the wire: each provider in turn cuts its answer off, the next one goes on, and
  * what is written is one answer. By the real SDKs and the real way out, against what providers refuse.
  */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Egress } from '../../../src/membrane/egress.ts';
 import { PROVIDER_MODULES } from '../../../src/mind/router/providers/index.ts';

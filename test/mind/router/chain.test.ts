@@ -1,5 +1,5 @@
 /** A transcript on its way through models of all four formats: nothing of it changes, and nothing is lost silently. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Gathered } from '../../../src/mind/router/attempt.ts';
 import type { ModelRequest } from '../../../src/mind/router/provider.ts';

@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import type { Compacted } from '../../../src/mind/router/compaction.ts';
 import { compact } from '../../../src/mind/router/compaction.ts';

@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import type { CallEvent } from '../../../src/mind/router/continuation.ts';
 import { continuing, joined } from '../../../src/mind/router/continuation.ts';

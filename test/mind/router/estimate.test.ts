@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import { estimateInput } from '../../../src/mind/router/estimate.ts';
 import type { ModelRequest } from '../../../src/mind/router/provider.ts';

@@ -1,5 +1,5 @@
 /** What node-cron takes is taken, with its meaning; what it refuses is refused in words. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { createTask, validate } from 'node-cron';
 import { describe, expect, test } from 'vitest';
 import { nextLocal, readCron } from '../../../src/mind/schedule/cron.ts';

@@ -1,5 +1,5 @@
 /** When a schedule is due, where clocks are turned: against a search over all minutes that shares no code with it. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import { whatIsOwed } from '../../../src/mind/schedule/catch-up.ts';
 import type { Cron } from '../../../src/mind/schedule/cron.ts';

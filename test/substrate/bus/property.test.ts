@@ -1,5 +1,5 @@
 /** Whatever order things happen in: one key is one message, threads come in order, and the count is right. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { expect, it } from 'vitest';
 import type { Actor } from '../../../src/substrate/actor.ts';
 import { sweep } from '../../../src/substrate/bus/bus.ts';

@@ -1,5 +1,5 @@
 /** What coherence keeps: completions from outside, subsystems, history; each bounded. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import { OWNER } from '../../../src/substrate/actor.ts';
 import { governedPauses, listAlarms } from '../../../src/substrate/coherence/alarms.ts';

@@ -1,5 +1,5 @@
 /** Local days, weeks and months, through every irregularity that zones have. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import { addDays, dayEnd, dayOf, presentDay, windowDays, windowEnd } from '../../../src/substrate/ledger/calendar.ts';
 

@@ -1,5 +1,5 @@
 /** Exact arithmetic on money, up to its limits. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, it } from 'vitest';
 import {
   dollars,

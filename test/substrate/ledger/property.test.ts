@@ -1,5 +1,5 @@
 /** Whatever happens in whatever order, the ledger says what a naive list of all attempts says. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { expect, it } from 'vitest';
 import { SeedError } from '../../../src/errors.ts';
 import { admit, settle } from '../../../src/substrate/ledger/ledger.ts';

@@ -1,7 +1,7 @@
 /** The policy's file: what it takes, and that it says where it is wrong. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import { comparePolicies } from '../../../src/substrate/policy/compare.ts';
 import { parseScope } from '../../../src/substrate/ledger/scope.ts';

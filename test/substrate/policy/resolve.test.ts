@@ -1,5 +1,5 @@
 /** What a role resolves to, and that nothing wrong in the rows is ever made up for. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import { choosePrice, PolicySnapshot } from '../../../src/substrate/policy/snapshot.ts';
 import { explainRouting, readCeilings, readPolicy, readTimezone } from '../../../src/substrate/policy/policy.ts';

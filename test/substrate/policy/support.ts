@@ -1,6 +1,6 @@
 /** A policy in force for tests, and another program that edits its rows with plain SQL. */
 import { execFileSync } from 'node:child_process';
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { OWNER } from '../../../src/substrate/actor.ts';
 import { homePath } from '../../../src/substrate/home/layout.ts';
 import type { Applied } from '../../../src/substrate/policy/apply.ts';

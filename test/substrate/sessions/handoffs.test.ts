@@ -1,5 +1,5 @@
 /** Handing over: who may redeem, once; every way to be refused; what narrows; what is conserved. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { expect, test } from 'vitest';
 import type { Receipt } from '../../../src/formats/receipt.ts';
 import { deleteGrantFamily } from '../../../src/substrate/identity/grants.ts';

@@ -1,5 +1,5 @@
 /** Working in a session: fencing, keys, results that answer open calls, checkpoints, and its one transcript. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { expect, test } from 'vitest';
 import { OWNER } from '../../../src/substrate/actor.ts';
 import { CHECKPOINT_BYTES_MAX } from '../../../src/substrate/sessions/model.ts';

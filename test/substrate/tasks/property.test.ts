@@ -1,5 +1,5 @@
 /** Whatever anybody tries, in any order and at any time: tasks are where a naive model says they are. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/fast-check.ts';
 import { expect, it } from 'vitest';
 import type { Actor } from '../../../src/substrate/actor.ts';
 import { OWNER } from '../../../src/substrate/actor.ts';

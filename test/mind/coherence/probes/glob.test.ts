@@ -1,5 +1,5 @@
 /** Patterns of paths, held against what a regular expression makes of them, and what names that are chosen cost. */
-import * as fc from 'fast-check';
+import * as fc from '../../../support/fast-check.ts';
 import { expect, test } from 'vitest';
 import { compileGlob, compileReach } from '../../../../src/mind/coherence/probes/glob.ts';
 

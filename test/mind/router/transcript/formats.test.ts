@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import * as fc from '../../../support/fast-check.ts';
 import { describe, expect, test } from 'vitest';
 import type { ModelRequest } from '../../../../src/mind/router/provider.ts';
 import { PROVIDER_MODULES } from '../../../../src/mind/router/providers/index.ts';
