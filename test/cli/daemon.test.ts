@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, openSync, readFileSync, rmdirSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { startNode, until } from '../support/child.ts';
@@ -64,6 +66,31 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s stops it in good order',
   expect(daemon.lines).toContain('Stopped; everything is on disk.');
   const { answer } = await seedJson<List>(['receipts', 'list', '--home', home, '--limit', '1']);
   expect(answer.receipts).toMatchObject([{ action: 'seed.stop', outcome: 'ok' }]);
+});
+
+test('an address whose port another program has is shown with a warning, and the doctor calls it bad', async () => {
+  using room = scratch();
+  const home = room.at('home');
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  await using daemon = startNode([LAUNCHER, 'up', '--home', home], { env: { SEED_PORT: String(port) } });
+  await daemon.line((line) => line.includes('Ctrl+C'));
+  const problem = `Port ${port} is taken by another program; the HTTP door stays shut.`;
+  const issue = ['key', 'issue', 'helper-one', '--home', home];
+  expect((await seedJson<object>(issue)).answer).toMatchObject({ problem });
+  for (const args of [
+    ['key', 'issue', 'helper-two'],
+    ['connect', 'http'],
+    ['connect', 'openai-sdk'],
+  ]) {
+    const shown = await seed([...args, '--home', home]);
+    expect([args, shown.code]).toEqual([args, 0]);
+    expect(shown.stdout).toContain(`Do not use that address yet. ${problem}`);
+  }
+  const { stdout } = await seed(['doctor', '--home', home]);
+  expect(stdout).toMatch(new RegExp(`bad +daemon +${problem}`));
+  other.close();
 });
 
 test('SIGTERM while it starts stops it in good order, too', async () => {

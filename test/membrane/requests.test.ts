@@ -1,5 +1,6 @@
 /** What an agent may not do alone it can ask for; only the owner decides, once, on what was shown. */
 import { createHash } from 'node:crypto';
+import { OWNER } from '../../src/substrate/actor.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canonicalize } from '../../src/formats/canonical.ts';
 import { SCOPES } from '../../src/substrate/identity/scopes.ts';
@@ -159,6 +160,17 @@ describe('[LOCK-MEMBRANE-3] a request', () => {
     } finally {
       rig.sources.time = before;
     }
+  });
+
+  test('says who issued the key that asks, where it was no owner', async () => {
+    const [issuer, child] = [await helper(), await helper()];
+    await rig.substrate.operate({ action: 'key.issue', actor: OWNER }, (op) =>
+      op.run('UPDATE substrate_grants SET parent = ? WHERE id = ?', issuer.id, child.id),
+    );
+    const [its, own] = [await askFor(child.key), await askFor(issuer.key)];
+    expect(await asOwner(rig, 'request_show', { id: its.request })).toMatchObject({ issued_by: issuer.name });
+    expect(await asOwner(rig, 'request_show', { id: own.request })).toMatchObject({ issued_by: null });
+    expect((await pending()).find(({ id }) => id === its.request)).toMatchObject({ issued_by: issuer.name });
   });
 
   test('of a grant that is gone cannot be approved', async () => {
